@@ -1,0 +1,134 @@
+//! A batch: what one span of a source became. Decoders make it, checks thin it, writers store it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use crate::limit::REJECT_RAW_BYTES_MAX;
+use crate::span::{RowPlace, Span};
+
+/// A source record that was refused, with all that a person needs to mend it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Record ordinal inside the span, from 0.
+    pub row: u32,
+    /// Physical line inside the span, from 0.
+    pub line: u32,
+    /// Offset of the record from the span's start.
+    pub offset: u64,
+    /// Bytes of the record.
+    pub len: u64,
+    /// The rule that refused it, such as `bad_number`; stable, for counting and filtering.
+    pub rule: Cow<'static, str>,
+    /// The column at fault, if one is.
+    pub column: Option<String>,
+    /// The SQLSTATE, if the server refused it.
+    pub sqlstate: Option<String>,
+    /// What was wrong, for a person.
+    pub reason: String,
+    /// The record's original bytes, up to [`REJECT_RAW_BYTES_MAX`].
+    pub raw: Vec<u8>,
+}
+
+/// The original bytes of a batch's records, so that a reject can show them.
+#[derive(Debug, Clone)]
+pub enum Original {
+    /// The span's bytes; row places point into them.
+    Text(Arc<Chunk>),
+    /// The source has no bytes of its own for a record (Parquet): its values are shown as JSON.
+    Columns,
+}
+
+/// A piece of a text source, cut at record ends.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Rows of a child table, each belonging to one row of the root.
+#[derive(Debug, Clone)]
+pub struct Child {
+    /// The table's position in its dataset's list of tables.
+    pub table: usize,
+    /// The rows.
+    pub rows: RecordBatch,
+    /// For each child row the position of its root row. Ascending.
+    pub root_of: Vec<u32>,
+}
+
+/// One span's records: a root batch, rows of child tables, and what was refused or skipped.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// What it covers. `first_row` and `first_line` are filled in source order.
+    pub span: Span,
+    /// Whether the span ends its source.
+    pub last: bool,
+    /// The root table's rows, one for each record that is still good.
+    pub root: RecordBatch,
+    /// For each root row where its record is.
+    pub places: Vec<RowPlace>,
+    /// Rows of child tables.
+    pub children: Vec<Child>,
+    /// Records refused so far.
+    pub rejects: Vec<Reject>,
+    /// Records outside the window that was asked for.
+    pub skipped: u64,
+    /// Where original bytes are.
+    pub original: Original,
+}
+
+impl Batch {
+    /// Source records in the span.
+    pub fn read(&self) -> u64 {
+        self.root.num_rows() as u64 + self.rejects.len() as u64 + self.skipped
+    }
+
+    /// A reject of root row `at`, with its place and original bytes.
+    pub fn reject(
+        &self,
+        at: usize,
+        rule: impl Into<Cow<'static, str>>,
+        column: Option<&str>,
+        reason: impl Into<String>,
+    ) -> Reject {
+        let place = self.places[at];
+        let raw = match &self.original {
+            Original::Text(chunk) => {
+                let start = place.offset as usize;
+                let len = (place.len as usize).min(REJECT_RAW_BYTES_MAX);
+                chunk.bytes[start..start + len].to_vec()
+            }
+            Original::Columns => row_as_json(&self.root, at).into_bytes(),
+        };
+        Reject {
+            row: place.row,
+            line: place.line,
+            offset: u64::from(place.offset),
+            len: u64::from(place.len),
+            rule: rule.into(),
+            column: column.map(str::to_owned),
+            sqlstate: None,
+            reason: reason.into(),
+            raw,
+        }
+    }
+}
+
+/// One row as a JSON object: the form in which a record without bytes of its own is shown.
+pub fn row_as_json(batch: &RecordBatch, row: usize) -> String {
+    use arrow::util::display::{ArrayFormatter, FormatOptions};
+    let options = FormatOptions::default();
+    let mut object = serde_json::Map::new();
+    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+        let value = if column.is_null(row) {
+            serde_json::Value::Null
+        } else {
+            ArrayFormatter::try_new(column.as_ref(), &options)
+                .map_or(serde_json::Value::Null, |f| f.value(row).to_string().into())
+        };
+        object.insert(field.name().clone(), value);
+    }
+    serde_json::Value::Object(object).to_string()
+}

@@ -1,0 +1,71 @@
+//! Every bound of the program, named with its unit, in one place; relations between bounds are
+//! asserted at compile time. Nothing here is a setting: settings start from these values.
+
+/// One kibibyte, in bytes.
+pub const KIB: usize = 1 << 10;
+/// One mebibyte, in bytes.
+pub const MIB: usize = 1 << 20;
+
+/// Text is cut into chunks at the first record end at or after each multiple of this. Part of the
+/// cut rule that is stored with a load: never change it without a new rule name.
+pub const CHUNK_BYTES: usize = 4 * MIB;
+/// Rows in one Parquet batch. Part of the cut rule, as [`CHUNK_BYTES`].
+pub const BATCH_ROWS: usize = 65_536;
+/// The longest record that is decoded; a longer one is one reject.
+pub const RECORD_BYTES_MAX: usize = 16 * MIB;
+/// Original bytes kept with a reject; beyond that only the byte range.
+pub const REJECT_RAW_BYTES_MAX: usize = MIB;
+/// Fields in one record; a record with more is a reject.
+pub const FIELDS_MAX: usize = 4_096;
+/// A file is checksummed in blocks of this size while it is hashed, and each block is compared
+/// when it is read again.
+pub const BLOCK_BYTES: usize = 4 * MIB;
+
+/// The default of `--memory`: what chunks and the batches made of them may take, in bytes.
+pub const MEMORY_BYTES_DEFAULT: usize = 96 * MIB;
+/// The least that `--memory` accepts, in bytes.
+pub const MEMORY_BYTES_MIN: usize = 32 * MIB;
+/// A chunk's lease covers the chunk and the batch decoded from it: this many times its bytes.
+pub const CHUNK_LEASE_FACTOR: usize = 3;
+/// Lease of one Parquet unit: its pages, and the batches that it may have in flight, in bytes.
+pub const PARQUET_UNIT_LEASE_BYTES: usize = 24 * MIB;
+/// Columns that a Parquet batch may have in flight before its reader waits.
+pub const UNIT_BATCHES_QUEUED_MAX: usize = 1;
+/// Units that are handed out and not yet drained.
+pub const UNITS_QUEUED_MAX: usize = 4;
+
+/// Bytes in one COPY message. 64 KiB to 1 MiB are equally fast.
+pub const COPY_MESSAGE_BYTES: usize = 256 * KIB;
+/// Rows in one batched INSERT of the ladder's second rung.
+pub const INSERT_ROWS: usize = 5_000;
+/// Writers that `--writers` accepts.
+pub const WRITERS_MAX: usize = 64;
+/// A transaction that makes partitions makes at most this many.
+pub const PARTITIONS_PER_TRANSACTION_MAX: usize = 500;
+/// A load never makes more partitions than this.
+pub const PARTITIONS_PER_LOAD_MAX: usize = 1_000;
+/// Tickers that are kept in memory, by symbol; older ones are asked for again.
+pub const TICKERS_CACHED_MAX: usize = 200_000;
+
+/// Bytes at the head of a file that recognition looks at.
+pub const SAMPLE_BYTES: usize = 64 * KIB;
+/// Records at the head of a file that recognition tries to decode.
+pub const SAMPLE_RECORDS: usize = 20;
+
+/// Backoff between retries: first wait, in milliseconds.
+pub const BACKOFF_FIRST_MS: u64 = 100;
+/// Backoff between retries: longest wait, in milliseconds.
+pub const BACKOFF_LAST_MS: u64 = 30_000;
+/// The default of `--retry-deadline`, in seconds.
+pub const RETRY_DEADLINE_S: u64 = 15 * 60;
+/// `lock_timeout` of a batch's transaction, in milliseconds.
+pub const LOCK_TIMEOUT_MS: u64 = 60_000;
+
+/// Passes over a load's missing spans before it is given up (each follows a server restart or a
+/// portion that another process held).
+pub const PASSES_MAX: usize = 1_000;
+
+const _: () = assert!(MEMORY_BYTES_MIN >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
+const _: () = assert!(MEMORY_BYTES_MIN >= PARQUET_UNIT_LEASE_BYTES);
+const _: () = assert!(RECORD_BYTES_MAX >= CHUNK_BYTES);
+const _: () = assert!(PARTITIONS_PER_TRANSACTION_MAX <= PARTITIONS_PER_LOAD_MAX);

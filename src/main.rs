@@ -1,0 +1,3 @@
+//! The `tidegate` program: parse, run a command, print its report, exit.
+
+fn main() {}
