@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
 
 use crate::limit::REJECT_RAW_BYTES_MAX;
 use crate::span::{RowPlace, Span};
@@ -131,4 +133,118 @@ pub fn row_as_json(batch: &RecordBatch, row: usize) -> String {
         object.insert(field.name().clone(), value);
     }
     serde_json::Value::Object(object).to_string()
+}
+
+/// A rule that a root row breaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Position of the row in the root batch.
+    pub row: usize,
+    /// The rule.
+    pub rule: Cow<'static, str>,
+    /// The column at fault, if one is.
+    pub column: Option<String>,
+    /// The SQLSTATE, if the server refused it.
+    pub sqlstate: Option<String>,
+    /// What is wrong, for a person.
+    pub reason: String,
+}
+
+impl Batch {
+    /// Turns the rows with faults into rejects and takes them, with their children, out of the
+    /// batch. Of several faults of one row the first counts.
+    ///
+    /// # Errors
+    /// Arrow's own, which would be a bug of ours.
+    pub fn refuse(&mut self, mut faults: Vec<Fault>) -> Result<(), ArrowError> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        faults.sort_by_key(|fault| fault.row);
+        faults.dedup_by_key(|fault| fault.row);
+        let mut keep = vec![true; self.root.num_rows()];
+        for fault in faults {
+            keep[fault.row] = false;
+            let mut reject =
+                self.reject(fault.row, fault.rule, fault.column.as_deref(), fault.reason);
+            reject.sqlstate = fault.sqlstate;
+            self.rejects.push(reject);
+        }
+        self.retain(&keep)
+    }
+
+    /// Keeps the root rows that are marked, with their places and children.
+    fn retain(&mut self, keep: &[bool]) -> Result<(), ArrowError> {
+        self.root = filter_record_batch(&self.root, &BooleanArray::from(keep.to_vec()))?;
+        let mut at = 0;
+        self.places.retain(|_| {
+            at += 1;
+            keep[at - 1]
+        });
+        let mut new_position = 0;
+        let positions: Vec<u32> = keep
+            .iter()
+            .map(|&kept| {
+                new_position += u32::from(kept);
+                new_position.wrapping_sub(1)
+            })
+            .collect();
+        for child in &mut self.children {
+            let mask: Vec<bool> = child.root_of.iter().map(|&root| keep[root as usize]).collect();
+            child.rows = filter_record_batch(&child.rows, &BooleanArray::from(mask.clone()))?;
+            child.root_of = (child.root_of.iter().zip(&mask))
+                .filter(|(_, kept)| **kept)
+                .map(|(&root, _)| positions[root as usize])
+                .collect();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Int64Array};
+
+    fn numbers(values: &[i64]) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
+        RecordBatch::try_from_iter([("n", column)]).unwrap()
+    }
+
+    #[test]
+    fn a_refused_root_takes_its_children_along() {
+        let place = |row| RowPlace { row, line: row, offset: row * 2, len: 1 };
+        let mut batch = Batch {
+            span: Span::default(),
+            last: true,
+            root: numbers(&[10, 11, 12]),
+            places: (0..3).map(place).collect(),
+            children: vec![Child {
+                table: 1,
+                rows: numbers(&[100, 110, 111, 120]),
+                root_of: vec![0, 1, 1, 2],
+            }],
+            rejects: Vec::new(),
+            skipped: 0,
+            original: Original::Text(Arc::new(Chunk { bytes: b"a\nb\nc\n".to_vec() })),
+        };
+        let fault = |reason: &str| Fault {
+            row: 1,
+            rule: "rule".into(),
+            column: None,
+            sqlstate: None,
+            reason: reason.into(),
+        };
+        batch.refuse(vec![fault("first"), fault("second")]).unwrap();
+        assert_eq!(batch.root, numbers(&[10, 12]));
+        assert_eq!(batch.children[0].rows, numbers(&[100, 120]));
+        assert_eq!(batch.children[0].root_of, [0, 1]);
+        assert_eq!(batch.places.iter().map(|p| p.row).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(batch.rejects.len(), 1);
+        assert_eq!(
+            (batch.rejects[0].raw.as_slice(), &*batch.rejects[0].reason),
+            (&b"b"[..], "first")
+        );
+        assert_eq!(batch.read(), 3);
+    }
 }

@@ -1,0 +1,113 @@
+//! Rules that a row must keep before it is worth sending: groups of columns that belong together,
+//! and the time ranges that the target's partitions accept. Called by the decoder threads. What a
+//! column's type can hold is the encoder's to say.
+
+use std::borrow::Cow;
+
+use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
+
+use crate::batch::Fault;
+use crate::column::TimeRanges;
+
+/// The rules for one target.
+#[derive(Debug, Clone, Default)]
+pub struct Checker {
+    /// Groups of column positions that must be all NULL or all present.
+    pub together: Vec<Vec<usize>>,
+    /// The position of the partitioning time column, and what the partitions accept.
+    pub accepted: Option<(usize, TimeRanges)>,
+}
+
+impl Checker {
+    /// Every row of `batch` that breaks a rule.
+    pub fn faults(&self, batch: &RecordBatch) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        for group in &self.together {
+            self.partial_groups(batch, group, &mut faults);
+        }
+        if let Some((column, ranges)) = &self.accepted {
+            outside(batch, *column, ranges, &mut faults);
+        }
+        faults
+    }
+
+    fn partial_groups(&self, batch: &RecordBatch, group: &[usize], faults: &mut Vec<Fault>) {
+        if group.iter().all(|&column| batch.column(column).null_count() == 0) {
+            return;
+        }
+        for row in 0..batch.num_rows() {
+            let missing = |&&column: &&usize| batch.column(column).is_null(row);
+            let Some(first) = group.iter().find(missing) else { continue };
+            if group.iter().filter(missing).count() == group.len() {
+                continue;
+            }
+            let name = |&column: &usize| batch.schema_ref().field(column).name().clone();
+            let names: Vec<String> = group.iter().map(name).collect();
+            faults.push(Fault {
+                row,
+                rule: Cow::Borrowed("null_value"),
+                column: Some(name(first)),
+                sqlstate: None,
+                reason: format!(
+                    "{} is empty while others of {} are not",
+                    name(first),
+                    names.join(", ")
+                ),
+            });
+        }
+    }
+}
+
+/// Rows that no partition accepts. Seen here, they cost nothing; refused by the server, each would
+/// cost a round down the ladder.
+fn outside(batch: &RecordBatch, column: usize, ranges: &TimeRanges, faults: &mut Vec<Fault>) {
+    let Some(times) = batch.column(column).as_any().downcast_ref::<TimestampMicrosecondArray>()
+    else {
+        return;
+    };
+    let (min, max) = (arrow::compute::min(times), arrow::compute::max(times));
+    if let (Some(min), Some(max)) = (min, max)
+        && ranges.covers(min, max)
+    {
+        return;
+    }
+    let name = batch.schema_ref().field(column).name();
+    for row in 0..times.len() {
+        if times.is_null(row) || ranges.contains(times.value(row)) {
+            continue;
+        }
+        let ts = jiff::Timestamp::from_microsecond(times.value(row))
+            .map_or_else(|_| times.value(row).to_string(), |ts| ts.to_string());
+        faults.push(Fault {
+            row,
+            rule: Cow::Borrowed("no_partition"),
+            column: Some(name.clone()),
+            sqlstate: Some("23514".to_owned()),
+            reason: format!("no partition of the target accepts {name} = {ts}"),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Float64Array};
+    use std::sync::Arc;
+
+    #[test]
+    fn partial_groups_and_uncovered_times_are_faults() {
+        let prices = |values: Vec<Option<f64>>| Arc::new(Float64Array::from(values)) as ArrayRef;
+        let times = Arc::new(TimestampMicrosecondArray::from(vec![5, 15, 25, 35])) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([
+            ("ts", times),
+            ("open", prices(vec![None, Some(1.0), None, Some(1.0)])),
+            ("high", prices(vec![None, Some(1.0), Some(1.0), Some(1.0)])),
+        ])
+        .unwrap();
+        let ranges = TimeRanges { ranges: vec![(0, 10), (20, 40)] };
+        let checker = Checker { together: vec![vec![1, 2]], accepted: Some((0, ranges)) };
+        let faults = checker.faults(&batch);
+        let found: Vec<_> = faults.iter().map(|fault| (fault.row, &*fault.rule)).collect();
+        assert_eq!(found, [(2, "null_value"), (1, "no_partition")]);
+    }
+}

@@ -1,0 +1,131 @@
+//! From what the user typed to a list of files in plan order.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use super::SourceError;
+
+/// A file to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it is called in reports: the path as typed or found, `-` for standard input.
+    pub name: String,
+    /// Named on the command line, not met in a directory or by a glob: if it is no market data,
+    /// that is an error.
+    pub named: bool,
+}
+
+/// Finds the files that `arguments` (paths, directories, globs) stand for. Directories are walked
+/// to their ends, hidden entries left out; each argument's files come in the order of their paths,
+/// and a file that is met twice counts once.
+///
+/// # Errors
+/// When an argument stands for nothing, or a directory cannot be read.
+pub fn find(arguments: &[String]) -> Result<Vec<Found>, SourceError> {
+    let mut found = Vec::new();
+    for argument in arguments {
+        let path = Path::new(argument);
+        if path.is_dir() {
+            let mut files = Vec::new();
+            walk(path, &mut files)?;
+            files.sort();
+            found.extend(files.into_iter().map(|path| met(path, false)));
+        } else if path.exists() {
+            found.push(met(path.to_owned(), true));
+        } else if argument.contains(['*', '?', '[']) {
+            found.extend(expand(argument)?.into_iter().map(|path| met(path, false)));
+        } else {
+            return Err(SourceError::Missing { path: argument.clone() });
+        }
+    }
+    let mut seen = HashSet::new();
+    found
+        .retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
+    Ok(found)
+}
+
+fn met(path: PathBuf, named: bool) -> Found {
+    Found { name: path.display().to_string(), path, named }
+}
+
+fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
+    let paths = glob::glob(pattern).map_err(|error| SourceError::BadGlob {
+        pattern: pattern.to_owned(),
+        message: error.msg.to_owned(),
+    })?;
+    let mut files = Vec::new();
+    for path in paths {
+        let path =
+            path.map_err(|error| SourceError::io(error.path().to_owned(), error.into_error()))?;
+        if path.is_file() {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(SourceError::Missing { path: pattern.to_owned() });
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
+    let entries = std::fs::read_dir(folder).map_err(|cause| SourceError::io(folder, cause))?;
+    for entry in entries {
+        let entry = entry.map_err(|cause| SourceError::io(folder, cause))?;
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        // A link to a directory could lead round in circles: only real directories are entered.
+        let kind = entry.file_type().map_err(|cause| SourceError::io(&path, cause))?;
+        if kind.is_dir() {
+            walk(&path, files)?;
+        } else if path.is_file() {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Copies standard input (or any reader) to a temporary file, so that it can be hashed, read again
+/// and resumed like any other. The file goes when the handle does.
+///
+/// # Errors
+/// When reading or writing fails.
+pub fn spool(mut input: impl Read) -> Result<tempfile::NamedTempFile, SourceError> {
+    let folder = std::env::temp_dir();
+    let failed = |cause| SourceError::io(&folder, cause);
+    let mut file = tempfile::Builder::new().prefix("tidegate-stdin-").tempfile().map_err(failed)?;
+    std::io::copy(&mut input, &mut file).map_err(failed)?;
+    file.flush().map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_become_files_once_each_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("sub/.hidden")).unwrap();
+        for name in ["b.csv", "a.csv", "sub/c.csv", ".secret", "sub/.hidden/d.csv"] {
+            std::fs::write(at(name), "x").unwrap();
+        }
+        let argument = |name: &str| at(name).display().to_string();
+        let found = find(&[argument("b.csv"), argument(""), argument("*.csv")]).unwrap();
+        let names: Vec<_> = (found.iter())
+            .map(|file| (file.path.strip_prefix(folder.path()).unwrap().to_owned(), file.named))
+            .collect();
+        assert_eq!(
+            names,
+            [("b.csv".into(), true), ("a.csv".into(), false), ("sub/c.csv".into(), false)]
+        );
+        assert!(matches!(find(&[argument("none.csv")]), Err(SourceError::Missing { .. })));
+        assert!(matches!(find(&[argument("*.parquet")]), Err(SourceError::Missing { .. })));
+    }
+}
