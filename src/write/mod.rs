@@ -1,0 +1,228 @@
+//! How rows enter a table: COPY, then batched INSERT, then row by row, then the reject table. The
+//! only folder that changes market tables. Called by the pipeline's writers, one portion at a time;
+//! starts no task and holds no queue.
+
+mod copy;
+mod ladder;
+mod reject;
+mod replay;
+mod sift;
+mod stage;
+mod ticker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+
+use crate::batch::Batch;
+use crate::column::{TargetColumn, TargetTable};
+use crate::count::Counts;
+use crate::dataset::ConflictPolicy;
+use crate::db::{DbError, ledger};
+use crate::encode::EncodeError;
+use crate::error::Class;
+
+pub use ladder::{Ladder, Outcome};
+pub use replay::{Mended, ReplayOutcome, replay};
+pub use ticker::resolve_tickers;
+
+/// How rows enter the target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// COPY into the table; a batch that meets stored keys is staged.
+    Direct,
+    /// COPY into a temporary table, then merge.
+    Stage,
+}
+
+impl Strategy {
+    /// The word on the command line and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Direct => "direct",
+            Strategy::Stage => "stage",
+        }
+    }
+}
+
+/// A table and its columns that are sent, in batch order.
+#[derive(Debug, Clone)]
+pub struct TableTarget {
+    /// The table.
+    pub table: TargetTable,
+    /// One for each batch column.
+    pub columns: Vec<TargetColumn>,
+    /// For a child table, the positions of the columns that hold its root's key, in the order of
+    /// the root's key.
+    pub root_key: Vec<usize>,
+}
+
+impl TableTarget {
+    /// The quoted names of the columns that are sent, joined by commas.
+    fn column_list(&self, prefix: &str) -> String {
+        let quoted = |column: &TargetColumn| {
+            format!("{prefix}{}", crate::column::quote_identifier(&column.name))
+        };
+        self.columns.iter().map(quoted).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where a load's rows go, and by which rules.
+#[derive(Debug)]
+pub struct Target {
+    /// The root table first, then its children.
+    pub tables: Vec<TableTarget>,
+    /// Positions of the root's columns that form the conflict key; empty: the table has none.
+    pub key: Vec<usize>,
+    /// What happens to a record whose key is stored.
+    pub policy: ConflictPolicy,
+    /// How rows enter.
+    pub strategy: Strategy,
+    /// Position of the time column, if there is one: merges name its range, so that partitions
+    /// outside it are not looked at.
+    pub time: Option<usize>,
+    /// The last batch met stored keys: the next goes through staging at once.
+    pub meets_stored: AtomicBool,
+    /// The last batch was mostly refused: the next goes to the second rung at once.
+    pub mostly_bad: AtomicBool,
+}
+
+impl Target {
+    /// The root table.
+    pub fn root(&self) -> &TableTarget {
+        &self.tables[0]
+    }
+
+    /// Whether a batch should be staged without trying COPY first.
+    fn stage_first(&self) -> bool {
+        self.strategy == Strategy::Stage || self.meets_stored.load(Ordering::Relaxed)
+    }
+}
+
+/// A batch that is ready to be written.
+#[derive(Debug)]
+pub struct Job {
+    /// The portion's key.
+    pub key: ledger::PortionKey,
+    /// The load and run it belongs to.
+    pub load_id: i64,
+    /// The run.
+    pub run_id: i64,
+    /// The source's name, for rejects.
+    pub source: Arc<str>,
+    /// The rows, and the rejects found so far.
+    pub batch: Batch,
+    /// The rows to send, unique by key, in key order.
+    pub order: Vec<u32>,
+    /// Rows of the batch whose key another row of the batch has, and which lost.
+    pub duplicate: u64,
+    /// The part of `duplicate` with other values.
+    pub conflicting: u64,
+}
+
+impl Job {
+    /// The counts if every row of `order` is new.
+    pub fn expected(&self) -> Counts {
+        Counts {
+            read: self.batch.read(),
+            inserted: self.order.len() as u64,
+            updated: 0,
+            duplicate: self.duplicate,
+            conflicting: self.conflicting,
+            rejected: self.batch.rejects.len() as u64,
+            skipped: self.batch.skipped,
+        }
+    }
+}
+
+/// What the rungs did, over all writers.
+#[derive(Debug, Default)]
+pub struct LadderCounters {
+    /// COPY commands into targets that were committed.
+    pub copy_batches: AtomicU64,
+    /// Batched INSERTs: merges, and those that looked for bad rows.
+    pub insert_batches: AtomicU64,
+    /// Rows tried one by one.
+    pub row_attempts: AtomicU64,
+    /// Attempts that were made again.
+    pub retries: AtomicU64,
+}
+
+/// Adds one to a counter.
+fn tick(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How long to try.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Total time for one batch.
+    pub deadline: Duration,
+}
+
+/// Why a portion could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The database's error.
+    #[error(transparent)]
+    Db(#[from] DbError),
+    /// A value could not be encoded.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// Arrow's error: a bug of ours.
+    #[error("rearranging a batch failed: {0}")]
+    Arrow(#[from] ArrowError),
+    /// `--on-conflict error` met a stored key.
+    #[error(
+        "{source_name}: {rows} records have keys that {table} holds already, and --on-conflict is \
+         error; nothing of this batch was loaded: use --on-conflict skip, update or reject"
+    )]
+    Conflict {
+        /// The source.
+        source_name: String,
+        /// The table.
+        table: String,
+        /// How many records.
+        rows: u64,
+    },
+    /// The server's counts are not what was sent, again and again.
+    #[error(
+        "{table}: {message}; a trigger or rule of the table drops or changes rows: disable it for \
+         the load"
+    )]
+    Miscount {
+        /// The table.
+        table: String,
+        /// Which counts.
+        message: String,
+    },
+    /// The server started anew: what it acknowledged may be lost, so the ledger must be read again.
+    #[error("the server restarted")]
+    Restarted,
+    /// Waiting did not help.
+    #[error("gave up after {seconds} s of retries: {cause}; raise --retry-deadline to wait longer")]
+    Deadline {
+        /// How long.
+        seconds: u64,
+        /// The last error.
+        cause: Box<WriteError>,
+    },
+}
+
+impl From<tokio_postgres::Error> for WriteError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        WriteError::Db(error.into())
+    }
+}
+
+impl WriteError {
+    /// What is to be done about it.
+    pub fn class(&self) -> Class {
+        match self {
+            WriteError::Db(error) => error.class(),
+            _ => Class::Stop,
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The second and third rung: finding the rows that the server refuses. Staged rows are inserted in
+//! batches, a refused batch is halved, a single refused row is the fault. The transaction is always
+//! rolled back, so that looking for bad rows commits nothing; the cost is O(bad rows x log batch).
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use bytes::BytesMut;
+use tokio_postgres::error::DbError as ServerError;
+
+use super::stage::{ROW, root_match, stage, stage_name};
+use super::{Job, LadderCounters, TableTarget, Target, WriteError, tick};
+use crate::batch::Fault;
+use crate::column::quote_identifier;
+use crate::db::Connection;
+use crate::encode::Encoder;
+use crate::error::Class;
+use crate::limit::INSERT_ROWS;
+
+/// Where rows are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Probe {
+    /// A temporary table with the target's types, NOT NULLs and checks: a refused row leaves
+    /// nothing in the target's file.
+    Copy,
+    /// The target itself: for what only it knows, such as partitions, unique keys and triggers.
+    Target,
+}
+
+impl Probe {
+    /// Where a fault of this SQLSTATE will show again.
+    pub fn for_error(error: &WriteError) -> Self {
+        let WriteError::Db(error) = error else { return Probe::Target };
+        let Some(server) = error.server_error().and_then(|error| error.as_db_error()) else {
+            return Probe::Target;
+        };
+        match server.code().code() {
+            "23502" => Probe::Copy,
+            "23514" if server.constraint().is_some() => Probe::Copy,
+            code if code.starts_with("22") => Probe::Copy,
+            _ => Probe::Target,
+        }
+    }
+}
+
+/// Finds every row of the job that the server refuses on its own.
+pub(super) async fn sift(
+    db: &Connection,
+    target: &Target,
+    job: &Job,
+    encoders: &[Encoder],
+    buffer: &mut BytesMut,
+    counters: &LadderCounters,
+    probe: Probe,
+) -> Result<Vec<Fault>, WriteError> {
+    db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+    stage(db, target, job, encoders, buffer).await?;
+    let mut names = Vec::new();
+    for (at, table) in target.tables.iter().enumerate() {
+        let index = stage_name(at);
+        names.push(match probe {
+            Probe::Target => table.table.sql_name(),
+            Probe::Copy => make_copy(db, at, table).await?,
+        });
+        if at == 0 {
+            db.batch_execute(&format!("CREATE INDEX ON {index} ({ROW}); ANALYZE {index}")).await?;
+        }
+    }
+    db.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
+    let mut sieve = Sieve { db, target, names, probe, counters, faults: Vec::new() };
+    let mut pending: Vec<Range<usize>> = job
+        .order
+        .chunks(INSERT_ROWS)
+        .enumerate()
+        .map(|(at, rows)| at * INSERT_ROWS..at * INSERT_ROWS + rows.len())
+        .rev()
+        .collect();
+    while let Some(range) = pending.pop() {
+        if sieve.try_rows(&job.order[range.clone()]).await? {
+            continue;
+        }
+        if range.len() > 1 {
+            let middle = range.start + range.len() / 2;
+            pending.push(middle..range.end);
+            pending.push(range.start..middle);
+        }
+    }
+    let faults = sieve.faults;
+    db.batch_execute("ROLLBACK").await?;
+    Ok(faults)
+}
+
+async fn make_copy(
+    db: &Connection,
+    at: usize,
+    table: &TableTarget,
+) -> Result<String, WriteError> {
+    let name = format!("_tidegate_probe_{at}");
+    let sql = format!(
+        "CREATE TEMPORARY TABLE {name} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS \
+         INCLUDING GENERATED) ON COMMIT DROP",
+        table.table.sql_name()
+    );
+    db.batch_execute(&sql).await?;
+    Ok(format!("pg_temp.{name}"))
+}
+
+struct Sieve<'a> {
+    db: &'a Connection,
+    target: &'a Target,
+    /// The tables that rows are tried in.
+    names: Vec<String>,
+    probe: Probe,
+    counters: &'a LadderCounters,
+    faults: Vec<Fault>,
+}
+
+impl Sieve<'_> {
+    /// Tries some rows together. Passed rows stay until the end, so that later ones meet them.
+    async fn try_rows(&mut self, rows: &[u32]) -> Result<bool, WriteError> {
+        let single = rows.len() == 1;
+        tick(if single { &self.counters.row_attempts } else { &self.counters.insert_batches });
+        self.db.batch_execute("SAVEPOINT sieve").await?;
+        match self.insert(rows).await {
+            Ok(()) => {
+                self.db.batch_execute("RELEASE SAVEPOINT sieve").await?;
+                Ok(true)
+            }
+            Err(error) if error.class() == Class::StepDown => {
+                if single {
+                    self.faults.push(fault(rows[0] as usize, &error));
+                }
+                self.db
+                    .batch_execute("ROLLBACK TO SAVEPOINT sieve; RELEASE SAVEPOINT sieve")
+                    .await?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn insert(&self, rows: &[u32]) -> Result<(), WriteError> {
+        let positions: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+        let parameter: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 1] =
+            [(&positions, tokio_postgres::types::Type::INT4_ARRAY)];
+        for (at, table) in self.target.tables.iter().enumerate() {
+            let from = match at {
+                0 => format!("{} s WHERE s.{ROW} = ANY($1)", stage_name(0)),
+                _ => format!(
+                    "{} s JOIN {} r ON {} WHERE r.{ROW} = ANY($1)",
+                    stage_name(at),
+                    stage_name(0),
+                    root_match(self.target, table, "s")
+                ),
+            };
+            let sql = format!(
+                "INSERT INTO {} ({}) SELECT {} FROM {from}{}",
+                self.names[at],
+                table.column_list(""),
+                table.column_list("s."),
+                if at == 0 { self.conflict_clause() } else { String::new() }
+            );
+            self.db.execute_typed(&sql, &parameter).await?;
+        }
+        Ok(())
+    }
+
+    /// A stored key is the merge's business, not a fault.
+    fn conflict_clause(&self) -> String {
+        if self.probe == Probe::Copy || self.target.key.is_empty() {
+            return String::new();
+        }
+        let root = self.target.root();
+        let key = self.target.key.iter().map(|&at| quote_identifier(&root.columns[at].name));
+        format!(" ON CONFLICT ({}) DO NOTHING", key.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A server's refusal of one row as a fault with a stable rule.
+fn fault(row: usize, error: &WriteError) -> Fault {
+    let server = match error {
+        WriteError::Db(error) => error.server_error().and_then(|error| error.as_db_error()),
+        _ => None,
+    };
+    let Some(server) = server else {
+        return Fault {
+            row,
+            rule: Cow::Borrowed("unencodable"),
+            column: None,
+            sqlstate: None,
+            reason: error.to_string(),
+        };
+    };
+    let detail = server.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+    Fault {
+        row,
+        rule: rule(server),
+        column: server.column().map(str::to_owned),
+        sqlstate: Some(server.code().code().to_owned()),
+        reason: format!("{}{detail}", server.message()),
+    }
+}
+
+fn rule(server: &ServerError) -> Cow<'static, str> {
+    let constraint = server.constraint();
+    let named = |kind: &str| match constraint {
+        Some(name) => Cow::Owned(format!("{kind}:{name}")),
+        None => Cow::Owned(kind.to_owned()),
+    };
+    match server.code().code() {
+        "23502" => Cow::Borrowed("null_value"),
+        "23514" if constraint.is_none() => Cow::Borrowed("no_partition"),
+        "23514" => named("check"),
+        "23505" => named("unique"),
+        "23503" => named("foreign_key"),
+        "23P01" => named("exclusion"),
+        "22001" => Cow::Borrowed("too_long"),
+        "22003" | "22008" => Cow::Borrowed("out_of_range"),
+        code => Cow::Owned(format!("sqlstate:{code}")),
+    }
+}

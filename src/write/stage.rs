@@ -1,0 +1,328 @@
+//! Staging: a batch goes into temporary tables by COPY, then from there into the target, merged by
+//! key where the target has one. Also how COPY is avoided where the server refuses it.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use tokio_postgres::types::Type;
+
+use super::copy::copy_rows;
+use super::{Job, LadderCounters, TableTarget, Target, WriteError, order, tick};
+use crate::column::quote_identifier;
+use crate::count::{Counts, TableCounts};
+use crate::dataset::ConflictPolicy;
+use crate::db::Connection;
+use crate::encode::Encoder;
+
+/// A staged row's position in its batch.
+pub(super) const ROW: &str = "_tidegate_row";
+/// Each staged root row's class: 0 new, 1 equal to the stored row, 2 different from it.
+const CLASSES: &str = "pg_temp._tidegate_class";
+
+/// The staging table of the target's table number `at`.
+pub(super) fn stage_name(at: usize) -> String {
+    format!("pg_temp._tidegate_stage_{at}")
+}
+
+/// Creates the staging tables and fills them with the rows to send. Inside a transaction.
+pub(super) async fn stage(
+    db: &Connection,
+    target: &Target,
+    job: &Job,
+    encoders: &[Encoder],
+    buffer: &mut BytesMut,
+) -> Result<(), WriteError> {
+    for (at, (table, encoder)) in target.tables.iter().zip(encoders).enumerate() {
+        let name = stage_name(at);
+        let columns = table.columns.iter().map(|column| {
+            let ddl = column.pg_type.map_or("text", crate::column::PgType::ddl);
+            format!(", {} {ddl}", quote_identifier(&column.name))
+        });
+        let create = format!(
+            "CREATE TEMPORARY TABLE {} ({ROW} integer NOT NULL{}) ON COMMIT DROP",
+            name.trim_start_matches("pg_temp."),
+            columns.collect::<String>()
+        );
+        db.batch_execute(&create).await?;
+        let copy = format!(
+            "COPY {name} ({ROW}, {}) FROM STDIN (FORMAT binary)",
+            table.column_list("")
+        );
+        let encoder = encoder.clone().with_position();
+        if at == 0 {
+            copy_rows(db, &copy, &encoder, &job.batch.root, &job.order, buffer).await?;
+        } else if let Some(child) = job.batch.children.get(at - 1) {
+            let rows =
+                order::children_of(&child.root_of, &job.order, job.batch.root.num_rows());
+            copy_rows(db, &copy, &encoder, &child.rows, &rows, buffer).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a merge did.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    pub inserted: u64,
+    pub updated: u64,
+    pub duplicate: u64,
+    pub conflicting: u64,
+    /// Root rows whose key is stored, where the policy refuses them.
+    pub refused: Vec<usize>,
+    pub tables: BTreeMap<String, TableCounts>,
+}
+
+impl Merged {
+    /// Adds what became of the staged rows to what is known of the others.
+    pub fn apply(&self, counts: &mut Counts) {
+        counts.inserted = self.inserted;
+        counts.updated = self.updated;
+        counts.duplicate += self.duplicate;
+        counts.conflicting += self.conflicting;
+        counts.rejected += self.refused.len() as u64;
+    }
+
+    fn table(&mut self, table: &TableTarget) -> &mut TableCounts {
+        self.tables.entry(table.table.display_name()).or_default()
+    }
+}
+
+/// Moves staged rows into a target without a conflict key.
+pub(super) async fn insert_all(
+    db: &Connection,
+    target: &Target,
+    counters: &LadderCounters,
+) -> Result<Merged, WriteError> {
+    let mut merged = Merged::default();
+    for (at, table) in target.tables.iter().enumerate() {
+        let columns = table.column_list("");
+        let sql = format!(
+            "INSERT INTO {} ({columns}) SELECT {columns} FROM {} ORDER BY {ROW}",
+            table.table.sql_name(),
+            stage_name(at)
+        );
+        tick(&counters.insert_batches);
+        let inserted = db.execute_typed(&sql, &[]).await?;
+        merged.table(table).inserted += inserted;
+        if at == 0 {
+            merged.inserted = inserted;
+        }
+    }
+    Ok(merged)
+}
+
+/// Merges staged rows by key. `None`: the server's counts are not those of the classes, because
+/// somebody else wrote the same keys meanwhile; the transaction must be redone.
+pub(super) async fn merge(
+    db: &Connection,
+    target: &Target,
+    job: &Job,
+    counters: &LadderCounters,
+) -> Result<Option<Merged>, WriteError> {
+    let [new, equal, different] = classify(db, target, job).await?;
+    let mut merged = Merged::default();
+    if new > 0 {
+        let everything = equal == 0 && different == 0;
+        if insert_new(db, target, everything, counters, &mut merged).await? != new {
+            return Ok(None);
+        }
+    }
+    match target.policy {
+        ConflictPolicy::Skip => {
+            merged.duplicate = equal + different;
+            merged.conflicting = different;
+        }
+        ConflictPolicy::Update => {
+            merged.duplicate = equal;
+            if different > 0 {
+                merged.updated = replace(db, target, counters, &mut merged).await?;
+                if merged.updated != different {
+                    return Ok(None);
+                }
+            }
+        }
+        ConflictPolicy::Reject => {
+            let sql = format!("SELECT {ROW} FROM {CLASSES} WHERE class > 0 ORDER BY {ROW}");
+            let rows = db.query_typed(&sql, &[]).await?;
+            merged.refused =
+                rows.iter().map(|row| row.get::<_, i32>(0).max(0) as usize).collect();
+        }
+        ConflictPolicy::Error if equal + different > 0 => {
+            return Err(WriteError::Conflict {
+                source_name: job.source.to_string(),
+                table: target.root().table.display_name(),
+                rows: equal + different,
+            });
+        }
+        ConflictPolicy::Error => {}
+    }
+    Ok(Some(merged))
+}
+
+/// `t.key = s.key` for all key columns, with the batch's time range as constants, so that the
+/// planner leaves out partitions that cannot hold a match.
+fn key_match(target: &Target, job: &Job) -> String {
+    let root = target.root();
+    let mut conditions: Vec<String> = (target.key.iter())
+        .map(|&column| {
+            let name = quote_identifier(&root.columns[column].name);
+            format!("t.{name} = s.{name}")
+        })
+        .collect();
+    if let Some(time) = target.time.filter(|time| target.key.contains(time))
+        && let Some((min, max)) = time_range(job, time)
+    {
+        let name = quote_identifier(&root.columns[time].name);
+        conditions.push(format!("t.{name} BETWEEN '{min}' AND '{max}'"));
+    }
+    conditions.join(" AND ")
+}
+
+fn time_range(job: &Job, column: usize) -> Option<(jiff::Timestamp, jiff::Timestamp)> {
+    let times = job.batch.root.column(column).as_any();
+    let times = times.downcast_ref::<arrow::array::TimestampMicrosecondArray>()?;
+    let instant = |us: Option<i64>| jiff::Timestamp::from_microsecond(us?).ok();
+    Some((instant(arrow::compute::min(times))?, instant(arrow::compute::max(times))?))
+}
+
+/// Classes each staged root row by one join that probes the key's index, and counts the classes.
+async fn classify(db: &Connection, target: &Target, job: &Job) -> Result<[u64; 3], WriteError> {
+    let root = target.root();
+    let values = |prefix: &str| {
+        let outside = (root.columns.iter().enumerate())
+            .filter(|(at, _)| !target.key.contains(at))
+            .map(|(_, column)| format!("{prefix}.{}", quote_identifier(&column.name)));
+        outside.collect::<Vec<_>>().join(", ")
+    };
+    let differs = match values("s") {
+        none if none.is_empty() => "false".to_owned(),
+        staged => format!("ROW({staged}) IS DISTINCT FROM ROW({})", values("t")),
+    };
+    // A hash or merge join would read the whole table for a batch that touches little of it.
+    let sql = format!(
+        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+         SET LOCAL enable_seqscan = off; \
+         CREATE TEMPORARY TABLE _tidegate_class ON COMMIT DROP AS \
+             SELECT s.{ROW}, CASE WHEN t.tableoid IS NULL THEN 0 WHEN {differs} THEN 2 ELSE 1 END \
+                 AS class \
+             FROM {} s LEFT JOIN {} t ON {}; \
+         SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; \
+         SET LOCAL enable_seqscan = on",
+        stage_name(0),
+        root.table.sql_name(),
+        key_match(target, job)
+    );
+    db.batch_execute(&sql).await?;
+    let sql = format!("SELECT class, count(*) FROM {CLASSES} GROUP BY class");
+    let mut counts = [0; 3];
+    for row in db.query_typed(&sql, &[]).await? {
+        counts[row.get::<_, i32>(0) as usize] = row.get::<_, i64>(1) as u64;
+    }
+    Ok(counts)
+}
+
+/// Inserts the new roots and their children. Returns how many roots the server inserted.
+async fn insert_new(
+    db: &Connection,
+    target: &Target,
+    everything: bool,
+    counters: &LadderCounters,
+    merged: &mut Merged,
+) -> Result<u64, WriteError> {
+    let root = target.root();
+    let only_new = format!(" JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 0");
+    let sql = format!(
+        "INSERT INTO {} ({}) SELECT {} FROM {} s{} ORDER BY s.{ROW} ON CONFLICT DO NOTHING",
+        root.table.sql_name(),
+        root.column_list(""),
+        root.column_list("s."),
+        stage_name(0),
+        if everything { "" } else { &only_new },
+    );
+    tick(&counters.insert_batches);
+    let inserted = db.execute_typed(&sql, &[]).await?;
+    merged.inserted = inserted;
+    merged.table(root).inserted += inserted;
+    insert_children(db, target, 0, merged).await?;
+    Ok(inserted)
+}
+
+/// Inserts the children of the roots of one class.
+async fn insert_children(
+    db: &Connection,
+    target: &Target,
+    class: i32,
+    merged: &mut Merged,
+) -> Result<(), WriteError> {
+    for (at, child) in target.tables.iter().enumerate().skip(1) {
+        let sql = format!(
+            "INSERT INTO {} ({}) SELECT {} FROM {} s JOIN {} r ON {} \
+             JOIN {CLASSES} c ON c.{ROW} = r.{ROW} WHERE c.class = $1 ORDER BY s.{ROW}",
+            child.table.sql_name(),
+            child.column_list(""),
+            child.column_list("s."),
+            stage_name(at),
+            stage_name(0),
+            root_match(target, child, "s"),
+        );
+        let inserted = db.execute_typed(&sql, &[(&class, Type::INT4)]).await?;
+        merged.table(child).inserted += inserted;
+    }
+    Ok(())
+}
+
+/// `child.key = r.key`, where `r` is the staged root.
+pub(super) fn root_match(target: &Target, child: &TableTarget, alias: &str) -> String {
+    let pairs = child.root_key.iter().zip(&target.key).map(|(&mine, &roots)| {
+        format!(
+            "{alias}.{} = r.{}",
+            quote_identifier(&child.columns[mine].name),
+            quote_identifier(&target.root().columns[roots].name)
+        )
+    });
+    pairs.collect::<Vec<_>>().join(" AND ")
+}
+
+/// Updates the roots that differ from what is stored; their children are deleted and inserted anew.
+async fn replace(
+    db: &Connection,
+    target: &Target,
+    counters: &LadderCounters,
+    merged: &mut Merged,
+) -> Result<u64, WriteError> {
+    let root = target.root();
+    let key: Vec<String> = (target.key.iter())
+        .map(|&column| {
+            let name = quote_identifier(&root.columns[column].name);
+            format!("t.{name} = s.{name}")
+        })
+        .collect();
+    let set = (root.columns.iter().enumerate()).filter(|(at, _)| !target.key.contains(at)).map(
+        |(_, column)| {
+            let name = quote_identifier(&column.name);
+            format!("{name} = s.{name}")
+        },
+    );
+    let sql = format!(
+        "UPDATE {} t SET {} FROM {} s JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 2 AND {}",
+        root.table.sql_name(),
+        set.collect::<Vec<_>>().join(", "),
+        stage_name(0),
+        key.join(" AND ")
+    );
+    tick(&counters.insert_batches);
+    let updated = db.execute_typed(&sql, &[]).await?;
+    merged.table(root).updated += updated;
+    for child in target.tables.iter().skip(1) {
+        let sql = format!(
+            "DELETE FROM {} t USING {} r JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 2 AND {}",
+            child.table.sql_name(),
+            stage_name(0),
+            root_match(target, child, "t")
+        );
+        let deleted = db.execute_typed(&sql, &[]).await?;
+        merged.table(child).deleted += deleted;
+    }
+    insert_children(db, target, 2, merged).await?;
+    Ok(updated)
+}
