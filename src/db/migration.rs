@@ -1,0 +1,488 @@
+//! Applies and takes back the migrations of `schema/`, each in one transaction with its
+//! bookkeeping row. It never guesses: an applied file that was edited since is an error. The
+//! commands `migrate` and `backfill` call it.
+
+use tokio_postgres::types::Type;
+use tokio_postgres::{IsolationLevel, Transaction};
+
+use super::Connection;
+use super::error::{DbError, Doing};
+
+include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
+
+/// The advisory lock that serialises migrations of one database: "tidegate" in ASCII.
+const LOCK: i64 = 0x7469_6465_6761_7465;
+
+/// One migration, as its two files have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migration {
+    /// The group of tables it belongs to.
+    pub domain: &'static str,
+    /// Its number in the domain, from 1 without gaps.
+    pub version: i32,
+    /// Its name.
+    pub name: &'static str,
+    /// SQL that applies it.
+    pub up: &'static str,
+    /// SQL that takes it back.
+    pub down: &'static str,
+}
+
+impl Migration {
+    /// BLAKE3 of the SQL that applies it, in hexadecimal; line ends do not count.
+    pub fn checksum(&self) -> String {
+        blake3::hash(self.up.replace("\r\n", "\n").as_bytes()).to_hex().to_string()
+    }
+
+    fn title(&self) -> String {
+        format!("migration {}/{:04}_{}", self.domain, self.version, self.name)
+    }
+}
+
+/// A migration that was applied or taken back just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its domain.
+    pub domain: String,
+    /// Its number.
+    pub version: i32,
+    /// Its name.
+    pub name: String,
+}
+
+impl From<&Migration> for Applied {
+    fn from(migration: &Migration) -> Self {
+        Self {
+            domain: migration.domain.to_owned(),
+            version: migration.version,
+            name: migration.name.to_owned(),
+        }
+    }
+}
+
+/// How a migration stands in a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Not applied.
+    Pending,
+    /// Applied at this time (ISO 8601, UTC).
+    Applied(String),
+    /// Applied at this time, and its file was edited since.
+    Changed(String),
+    /// Applied at this time by a newer program: this one does not have it.
+    Unknown(String),
+}
+
+/// A migration and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// Its domain.
+    pub domain: String,
+    /// Its number.
+    pub version: i32,
+    /// Its name.
+    pub name: String,
+    /// How it stands.
+    pub state: State,
+}
+
+/// A row of the bookkeeping table.
+struct Recorded {
+    domain: String,
+    version: i32,
+    name: String,
+    checksum: String,
+    at: String,
+}
+
+/// The domains that have migrations.
+pub fn domains() -> Vec<&'static str> {
+    let mut domains: Vec<_> = MIGRATIONS.iter().map(|migration| migration.domain).collect();
+    domains.dedup();
+    domains
+}
+
+/// Applies what is missing of `domains`, in their order, each migration in one transaction with
+/// its row in `tidegate.migration`. If another process is at it, waits for it or, without `wait`,
+/// gives up.
+///
+/// # Errors
+/// [`DbError::Locked`]; [`DbError::Migration`] for an unknown domain, an applied migration whose
+/// file changed, or one that this program does not have; [`DbError::Server`].
+pub async fn up(
+    connection: &mut Connection,
+    domains: &[&str],
+    wait: bool,
+) -> Result<Vec<Applied>, DbError> {
+    up_with(connection, MIGRATIONS, domains, wait).await
+}
+
+async fn up_with(
+    connection: &mut Connection,
+    all: &[Migration],
+    domains: &[&str],
+    wait: bool,
+) -> Result<Vec<Applied>, DbError> {
+    let mut applied = Vec::new();
+    for domain in domains {
+        for migration in of_domain(all, domain)? {
+            let transaction = begin(connection, wait).await?;
+            if apply(&transaction, all, migration).await? {
+                transaction.commit().await.doing(format!("committing {}", migration.title()))?;
+                applied.push(Applied::from(migration));
+            }
+        }
+    }
+    Ok(applied)
+}
+
+fn of_domain<'a>(all: &'a [Migration], domain: &str) -> Result<Vec<&'a Migration>, DbError> {
+    let found: Vec<_> = all.iter().filter(|migration| migration.domain == domain).collect();
+    if found.is_empty() {
+        let mut known: Vec<_> = all.iter().map(|migration| migration.domain).collect();
+        known.dedup();
+        return Err(DbError::Migration(format!(
+            "unknown domain {domain:?}: there are {}",
+            known.join(", ")
+        )));
+    }
+    Ok(found)
+}
+
+/// A transaction that holds the migration lock.
+async fn begin(connection: &mut Connection, wait: bool) -> Result<Transaction<'_>, DbError> {
+    let transaction = connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .read_only(false)
+        .start()
+        .await
+        .doing("beginning a migration")?;
+    transaction
+        .batch_execute("SET LOCAL synchronous_commit = on; SET LOCAL client_min_messages = warning")
+        .await?;
+    let call = if wait { "pg_advisory_xact_lock" } else { "pg_try_advisory_xact_lock" };
+    let sql = format!("SELECT coalesce(nullif({call}($1)::text, ''), 'true')");
+    let row = transaction
+        .query_typed_one(&sql, &[(&LOCK, Type::INT8)])
+        .await
+        .doing("taking the migration lock")?;
+    let answer: &str = row.try_get(0)?;
+    if answer == "false" { Err(DbError::Locked) } else { Ok(transaction) }
+}
+
+/// Applies one migration unless it is applied; says whether it did.
+async fn apply(
+    transaction: &Transaction<'_>,
+    all: &[Migration],
+    migration: &Migration,
+) -> Result<bool, DbError> {
+    make_bookkeeping(transaction).await?;
+    let recorded = read_recorded(transaction.client()).await?;
+    refuse_unknown(all, migration.domain, &recorded)?;
+    let same = |row: &&Recorded| row.domain == migration.domain && row.version == migration.version;
+    if let Some(row) = recorded.iter().find(same) {
+        return if row.checksum == migration.checksum() {
+            Ok(false)
+        } else {
+            Err(DbError::Migration(format!(
+                "{} was applied on {} and its file changed since: take the change back, or make \
+                 it a new migration",
+                migration.title(),
+                row.at
+            )))
+        };
+    }
+    transaction
+        .batch_execute(migration.up)
+        .await
+        .doing(format!("applying {}", migration.title()))?;
+    transaction
+        .execute_typed(
+            "INSERT INTO tidegate.migration (domain, version, name, checksum) \
+             VALUES ($1, $2, $3, $4)",
+            &[
+                (&migration.domain, Type::TEXT),
+                (&migration.version, Type::INT4),
+                (&migration.name, Type::TEXT),
+                (&migration.checksum(), Type::TEXT),
+            ],
+        )
+        .await
+        .doing(format!("recording {}", migration.title()))?;
+    Ok(true)
+}
+
+/// Makes the bookkeeping table if it is missing. Asks first: `IF NOT EXISTS` needs rights that a
+/// later run may lack.
+async fn make_bookkeeping(transaction: &Transaction<'_>) -> Result<(), DbError> {
+    const SQL: &str = "\
+CREATE SCHEMA IF NOT EXISTS tidegate;
+CREATE TABLE IF NOT EXISTS tidegate.migration (
+    domain      text NOT NULL,
+    version     integer NOT NULL,
+    name        text NOT NULL,
+    checksum    text NOT NULL,
+    applied_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (domain, version)
+);
+COMMENT ON SCHEMA tidegate IS 'Bookkeeping of tidegate: what was loaded, and by which schema.';
+COMMENT ON TABLE tidegate.migration IS 'Migrations that are applied to this database.'";
+    if has_bookkeeping(transaction.client()).await? {
+        return Ok(());
+    }
+    transaction.batch_execute(SQL).await.doing("making tidegate.migration")
+}
+
+async fn has_bookkeeping(client: &tokio_postgres::Client) -> Result<bool, DbError> {
+    let row = client
+        .query_typed_one("SELECT to_regclass('tidegate.migration') IS NOT NULL", &[])
+        .await
+        .doing("looking for tidegate.migration")?;
+    Ok(row.try_get(0)?)
+}
+
+/// What is applied, by domain and version.
+async fn read_recorded(client: &tokio_postgres::Client) -> Result<Vec<Recorded>, DbError> {
+    const SQL: &str = "\
+SELECT domain, version, name, checksum,
+       to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')
+FROM tidegate.migration ORDER BY domain, version";
+    if !has_bookkeeping(client).await? {
+        return Ok(Vec::new());
+    }
+    let rows = client.query_typed(SQL, &[]).await.doing("reading tidegate.migration")?;
+    rows.iter()
+        .map(|row| {
+            Ok(Recorded {
+                domain: row.try_get(0)?,
+                version: row.try_get(1)?,
+                name: row.try_get(2)?,
+                checksum: row.try_get(3)?,
+                at: row.try_get(4)?,
+            })
+        })
+        .collect()
+}
+
+fn refuse_unknown(all: &[Migration], domain: &str, recorded: &[Recorded]) -> Result<(), DbError> {
+    let newest = all.iter().filter(|m| m.domain == domain).map(|m| m.version).max().unwrap_or(0);
+    match recorded.iter().find(|row| row.domain == domain && row.version > newest) {
+        Some(row) => Err(DbError::Migration(format!(
+            "domain {domain} is at {:04}_{} here, newer than this program knows ({newest:04}): \
+             update the program",
+            row.version, row.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// How each migration that is known or applied stands.
+///
+/// # Errors
+/// [`DbError::Server`].
+pub async fn status(connection: &Connection) -> Result<Vec<MigrationStatus>, DbError> {
+    status_with(connection, MIGRATIONS).await
+}
+
+async fn status_with(
+    connection: &Connection,
+    all: &[Migration],
+) -> Result<Vec<MigrationStatus>, DbError> {
+    let recorded = read_recorded(connection).await?;
+    let mut list: Vec<MigrationStatus> = all
+        .iter()
+        .map(|migration| {
+            let row = recorded
+                .iter()
+                .find(|row| row.domain == migration.domain && row.version == migration.version);
+            let state = match row {
+                None => State::Pending,
+                Some(row) if row.checksum == migration.checksum() => State::Applied(row.at.clone()),
+                Some(row) => State::Changed(row.at.clone()),
+            };
+            let Applied { domain, version, name } = Applied::from(migration);
+            MigrationStatus { domain, version, name, state }
+        })
+        .collect();
+    for row in recorded {
+        if !list.iter().any(|known| known.domain == row.domain && known.version == row.version) {
+            list.push(MigrationStatus {
+                domain: row.domain,
+                version: row.version,
+                name: row.name,
+                state: State::Unknown(row.at),
+            });
+        }
+    }
+    list.sort_by(|a, b| (&a.domain, a.version).cmp(&(&b.domain, b.version)));
+    Ok(list)
+}
+
+/// Whether some migration of `domain` is not applied.
+///
+/// # Errors
+/// [`DbError::Server`]; [`DbError::Migration`] for an unknown domain.
+pub async fn pending(connection: &Connection, domain: &str) -> Result<bool, DbError> {
+    of_domain(MIGRATIONS, domain)?;
+    let list = status(connection).await?;
+    Ok(list.iter().any(|known| known.domain == domain && known.state == State::Pending))
+}
+
+/// Takes all migrations of `domain` back, newest first, in one transaction that also deletes the
+/// ledger's rows of the tables that go. Unless `yes`, refuses while one of them has rows.
+///
+/// # Errors
+/// [`DbError::Locked`] if another process migrates; [`DbError::Migration`] for an unknown domain,
+/// one that a newer program made, or tables with rows; [`DbError::Server`].
+pub async fn down(
+    connection: &mut Connection,
+    domain: &str,
+    yes: bool,
+) -> Result<Vec<Applied>, DbError> {
+    down_with(connection, MIGRATIONS, domain, yes).await
+}
+
+async fn down_with(
+    connection: &mut Connection,
+    all: &[Migration],
+    domain: &str,
+    yes: bool,
+) -> Result<Vec<Applied>, DbError> {
+    let known: Vec<&Migration> = of_domain(all, domain)?.into_iter().rev().collect();
+    let mut transaction = begin(connection, false).await?;
+    let recorded = read_recorded(transaction.client()).await?;
+    refuse_unknown(all, domain, &recorded)?;
+    let is_applied = |migration: &&Migration| {
+        recorded.iter().any(|row| row.domain == domain && row.version == migration.version)
+    };
+    let applied: Vec<&Migration> = known.into_iter().filter(is_applied).collect();
+    if applied.is_empty() {
+        return Ok(Vec::new());
+    }
+    let dropped = rehearse(&mut transaction, &applied).await?;
+    lock_and_check(&transaction, domain, &dropped, yes).await?;
+    take_back(&transaction, &applied).await?;
+    forget_loads(&transaction, &dropped).await?;
+    if has_bookkeeping(transaction.client()).await? {
+        transaction
+            .execute_typed(
+                "DELETE FROM tidegate.migration WHERE domain = $1",
+                &[(&domain, Type::TEXT)],
+            )
+            .await
+            .doing("deleting from tidegate.migration")?;
+    }
+    transaction.commit().await.doing(format!("committing the removal of domain {domain}"))?;
+    Ok(applied.into_iter().map(Applied::from).collect())
+}
+
+async fn take_back(
+    transaction: &Transaction<'_>,
+    migrations: &[&Migration],
+) -> Result<(), DbError> {
+    for migration in migrations {
+        transaction
+            .batch_execute(migration.down)
+            .await
+            .doing(format!("taking back {}", migration.title()))?;
+    }
+    Ok(())
+}
+
+/// A table that the migrations drop.
+struct Dropped {
+    oid: u32,
+    sql_name: String,
+    display_name: String,
+}
+
+/// Runs the SQL in a savepoint that is rolled back, to see which tables go: the catalogue knows
+/// better than any reading of the files.
+async fn rehearse(
+    transaction: &mut Transaction<'_>,
+    migrations: &[&Migration],
+) -> Result<Vec<Dropped>, DbError> {
+    const SQL: &str = "\
+SELECT c.oid, format('%I.%I', n.nspname, c.relname), n.nspname || '.' || c.relname
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND n.nspname NOT LIKE 'pg\\_toast%'
+ORDER BY 2";
+    let before = transaction.query_typed(SQL, &[]).await.doing("listing tables")?;
+    let savepoint = transaction.savepoint("rehearsal").await?;
+    take_back(&savepoint, migrations).await?;
+    let after = savepoint.query_typed(SQL, &[]).await.doing("listing tables")?;
+    savepoint.rollback().await?;
+    let kept = after.iter().map(|row| row.try_get(0)).collect::<Result<Vec<u32>, _>>()?;
+    let mut dropped = Vec::new();
+    for row in before {
+        let oid = row.try_get(0)?;
+        if !kept.contains(&oid) {
+            dropped.push(Dropped { oid, sql_name: row.try_get(1)?, display_name: row.try_get(2)? });
+        }
+    }
+    Ok(dropped)
+}
+
+async fn lock_and_check(
+    transaction: &Transaction<'_>,
+    domain: &str,
+    dropped: &[Dropped],
+    yes: bool,
+) -> Result<(), DbError> {
+    let mut full = Vec::new();
+    for table in dropped {
+        let name = &table.sql_name;
+        // Locked first, so that nothing arrives between the question and the drop.
+        transaction
+            .batch_execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
+            .await
+            .doing(format!("locking {name}"))?;
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {name})");
+        let row = transaction.query_typed_one(&sql, &[]).await?;
+        if row.try_get(0)? {
+            full.push(name.as_str());
+        }
+    }
+    if full.is_empty() || yes {
+        return Ok(());
+    }
+    Err(DbError::Migration(format!(
+        "domain {domain} has rows in {}: give --yes to drop them",
+        full.join(", ")
+    )))
+}
+
+/// Deletes the ledger's rows of tables that go, so that it never outlives its data.
+async fn forget_loads(transaction: &Transaction<'_>, dropped: &[Dropped]) -> Result<(), DbError> {
+    const SQL: &str = "\
+WITH gone AS (
+    DELETE FROM tidegate.content WHERE target_oid = ANY ($1) OR target = ANY ($2) RETURNING id
+), loads AS (
+    DELETE FROM tidegate.load WHERE content_id IN (SELECT id FROM gone) RETURNING id, set_id
+), rejects AS (
+    DELETE FROM tidegate.reject WHERE load_id IN (SELECT id FROM loads)
+), sets AS (
+    DELETE FROM tidegate.load_set s
+    WHERE s.id IN (SELECT set_id FROM loads)
+      AND NOT EXISTS (SELECT 1 FROM tidegate.load l
+                      WHERE l.set_id = s.id AND l.id NOT IN (SELECT id FROM loads))
+    RETURNING s.id
+)
+DELETE FROM tidegate.portion WHERE set_id IN (SELECT id FROM sets)";
+    let row = transaction
+        .query_typed_one("SELECT to_regclass('tidegate.content') IS NOT NULL", &[])
+        .await?;
+    if !row.try_get::<_, bool>(0)? {
+        return Ok(());
+    }
+    let oids: Vec<u32> = dropped.iter().map(|table| table.oid).collect();
+    let names: Vec<&str> = dropped.iter().map(|table| table.display_name.as_str()).collect();
+    transaction
+        .execute_typed(SQL, &[(&oids, Type::OID_ARRAY), (&names, Type::TEXT_ARRAY)])
+        .await
+        .doing("deleting the ledger's rows of the dropped tables")?;
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! The target database: connecting, error classes, the catalogue, migrations, partitions and the
+//! embedded server. The only folder that opens sockets to PostgreSQL. It knows nothing of files,
+//! flags or reports; writers and commands call it.
+
+pub mod catalog;
+pub mod connect;
+mod conninfo;
+pub mod embedded;
+mod error;
+pub mod migration;
+pub mod partition;
+pub mod sqlstate;
+mod tls;
+
+pub use connect::{Connection, Database};
+pub use error::{DbError, Doing};
