@@ -25,3 +25,6 @@ pub mod error;
 pub mod limit;
 pub mod mapping;
 pub mod span;
+
+// Floor 2: side by side, strangers to each other.
+pub mod report;
