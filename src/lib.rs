@@ -25,6 +25,3 @@ pub mod error;
 pub mod limit;
 pub mod mapping;
 pub mod span;
-
-// Floor 2: side by side, strangers to each other.
-pub mod report;
