@@ -54,6 +54,9 @@ pub enum DbError {
     /// Another process is migrating this database.
     #[error("another process is migrating this database; try again when it is done")]
     Locked,
+    /// The ledger says what cannot be.
+    #[error("{0}")]
+    Ledger(String),
     /// The embedded server.
     #[error("{0}")]
     Embedded(String),

@@ -7,6 +7,7 @@ pub mod connect;
 mod conninfo;
 pub mod embedded;
 mod error;
+pub mod ledger;
 pub mod migration;
 pub mod partition;
 pub mod sqlstate;

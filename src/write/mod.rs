@@ -4,8 +4,9 @@
 
 mod copy;
 mod ladder;
+mod order;
 mod reject;
-mod replay;
+
 mod sift;
 mod stage;
 mod ticker;
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use arrow::error::ArrowError;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Fault};
 use crate::column::{TargetColumn, TargetTable};
 use crate::count::Counts;
 use crate::dataset::ConflictPolicy;
@@ -25,7 +26,8 @@ use crate::encode::EncodeError;
 use crate::error::Class;
 
 pub use ladder::{Ladder, Outcome};
-pub use replay::{Mended, ReplayOutcome, replay};
+pub use order::share_a_key;
+
 pub use ticker::resolve_tickers;
 
 /// How rows enter the target.
@@ -123,6 +125,76 @@ pub struct Job {
 }
 
 impl Job {
+    /// Orders the rows of `batch` by the target's key and makes them unique by it.
+    ///
+    /// # Errors
+    /// [`WriteError::Conflict`] if keys repeat and the policy is error.
+    pub fn new(
+        target: &Target,
+        key: ledger::PortionKey,
+        (load_id, run_id): (i64, i64),
+        source: Arc<str>,
+        batch: Batch,
+    ) -> Result<Self, WriteError> {
+        let mut job = Self {
+            key,
+            load_id,
+            run_id,
+            source,
+            batch,
+            order: Vec::new(),
+            duplicate: 0,
+            conflicting: 0,
+        };
+        job.put_in_order(target)?;
+        Ok(job)
+    }
+
+    fn put_in_order(&mut self, target: &Target) -> Result<(), WriteError> {
+        let last_wins = target.policy == ConflictPolicy::Update;
+        let mut sorted = order::by_key(&self.batch.root, &target.key, last_wins)?;
+        let losers = std::mem::take(&mut sorted.losers);
+        (self.duplicate, self.conflicting) = (0, 0);
+        self.order = sorted.order;
+        match target.policy {
+            _ if losers.is_empty() => {}
+            ConflictPolicy::Skip | ConflictPolicy::Update => {
+                self.duplicate = losers.len() as u64;
+                self.conflicting = losers.iter().filter(|loser| loser.differs).count() as u64;
+            }
+            ConflictPolicy::Error => {
+                return Err(WriteError::Conflict {
+                    source_name: self.source.to_string(),
+                    table: target.root().table.display_name(),
+                    rows: losers.len() as u64,
+                });
+            }
+            ConflictPolicy::Reject => {
+                let fault = |loser: &order::Loser| Fault {
+                    row: loser.row,
+                    rule: "duplicate_key".into(),
+                    column: None,
+                    sqlstate: None,
+                    reason: "an earlier record of the same source has this key".to_owned(),
+                };
+                self.batch.refuse(losers.iter().map(fault).collect())?;
+                self.order = order::by_key(&self.batch.root, &target.key, last_wins)?.order;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes out rows that the server refuses. Rows that lost to one of them compete again.
+    fn refuse(&mut self, target: &Target, faults: Vec<Fault>) -> Result<(), WriteError> {
+        self.batch.refuse(faults)?;
+        self.put_in_order(target)
+    }
+
+    /// Hashes of the keys that are sent, sorted, for [`share_a_key`].
+    pub fn key_hashes(&self, target: &Target) -> Vec<u64> {
+        order::key_hashes(&self.batch.root, &target.key, &self.order)
+    }
+
     /// The counts if every row of `order` is new.
     pub fn expected(&self) -> Counts {
         Counts {

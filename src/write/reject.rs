@@ -12,9 +12,13 @@ const RAW_BYTES_PER_INSERT: usize = 8 * MIB;
 /// Rejects that one INSERT carries.
 const ROWS_PER_INSERT: usize = 5_000;
 
-/// Records the rejects of a job's batch.
-pub(super) async fn record(db: &Connection, job: &Job) -> Result<(), WriteError> {
-    let mut rest = job.batch.rejects.as_slice();
+/// Records rejects of a job's batch.
+pub(super) async fn record(
+    db: &Connection,
+    job: &Job,
+    rejects: &[Reject],
+) -> Result<(), WriteError> {
+    let mut rest = rejects;
     while !rest.is_empty() {
         let mut bytes = 0;
         let fits = rest
