@@ -80,7 +80,7 @@ fn find(column: &Column<'_>, rows: usize) -> Vec<(usize, Wrong)> {
     finder.found
 }
 
-fn reason(column: &Column<'_>, batch: &RecordBatch, at: usize, row: usize, wrong: Wrong) -> String {
+fn reason(column: &Column<'_>, batch: &RecordBatch, row: usize, wrong: Wrong) -> String {
     let options = FormatOptions::default();
     let value = ArrayFormatter::try_new(batch.column(column.at).as_ref(), &options)
         .map_or(String::new(), |formatter| formatter.value(row).to_string());

@@ -20,7 +20,7 @@ const SCALE_MAX: i64 = 16_383;
 const EXPONENT_CLAMP: i64 = 1_000_000_000;
 /// Significant digits that the short way takes: with three zeros added they fit 64 bits.
 const SHORT_DIGITS_MAX: usize = 16;
-/// Doubles below this with an integral value have at most 15 digits, and so only one such spelling.
+/// Whole numbers below this have at most 15 digits.
 const FLOAT_DIGITS_LIMIT: f64 = 1e15;
 /// Decimals that a double is tried with before its shortest spelling is searched for.
 const FLOAT_DECIMALS: [f64; 9] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8];
@@ -248,12 +248,13 @@ pub(super) fn encode_float(value: f64, limits: Limits, out: &mut Vec<u8>) -> Res
     }
     let size = value.abs();
     for (decimals, power) in FLOAT_DECIMALS.iter().enumerate() {
-        let scaled = size * power;
+        // The product may be off in its last bit: the division decides.
+        let scaled = (size * power).round();
         if scaled >= FLOAT_DIGITS_LIMIT {
             break;
         }
         // A decimal of at most 15 digits that reads back as this double is the shortest one.
-        if scaled.fract() == 0.0 && scaled / power == size {
+        if scaled / power == size {
             let (mantissa, decimals) = (scaled as u64, decimals as i64);
             scaled_fits(mantissa, decimals, limits)?;
             encode_scaled(value < 0.0, mantissa, decimals, out);
