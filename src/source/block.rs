@@ -63,7 +63,9 @@ pub struct BlockReader {
     path: PathBuf,
     file: File,
     fingerprint: Fingerprint,
+    /// The block that was read last, and its number.
     block: Vec<u8>,
+    block_number: Option<u64>,
     offset: u64,
 }
 
@@ -74,7 +76,8 @@ impl BlockReader {
     /// When it cannot be opened.
     pub fn open(path: &Path, fingerprint: Fingerprint, offset: u64) -> Result<Self, SourceError> {
         let file = File::open(path).map_err(|cause| SourceError::io(path, cause))?;
-        Ok(Self { path: path.to_owned(), file, fingerprint, block: Vec::new(), offset })
+        let path = path.to_owned();
+        Ok(Self { path, file, fingerprint, block: Vec::new(), block_number: None, offset })
     }
 
     /// Goes to byte `offset`.
@@ -82,20 +85,36 @@ impl BlockReader {
         self.offset = offset;
     }
 
-    /// Appends the bytes from the current offset to the end of its block. Returns how many; 0 at
-    /// the end of the file.
+    /// Whether every byte was handed out.
+    pub fn at_end(&self) -> bool {
+        self.offset >= self.fingerprint.bytes
+    }
+
+    /// Appends bytes from the current offset, at most `max` and not beyond the end of their block.
+    /// Returns how many; 0 at the end of the file.
     ///
     /// # Errors
     /// When the file cannot be read or is not what was hashed.
-    pub fn read_more(&mut self, into: &mut Vec<u8>) -> Result<usize, SourceError> {
-        let block_size = BLOCK_BYTES as u64;
-        let number = self.offset / block_size;
-        let start = number * block_size;
-        let len = self.fingerprint.bytes.saturating_sub(start).min(block_size) as usize;
-        let skip = (self.offset - start) as usize;
-        if skip >= len {
+    pub fn read_more(&mut self, into: &mut Vec<u8>, max: usize) -> Result<usize, SourceError> {
+        if self.at_end() {
             return self.check_end();
         }
+        let block_size = BLOCK_BYTES as u64;
+        let number = self.offset / block_size;
+        if self.block_number != Some(number) {
+            self.load(number)?;
+        }
+        let skip = (self.offset - number * block_size) as usize;
+        let taken = (self.block.len() - skip).min(max);
+        into.extend_from_slice(&self.block[skip..skip + taken]);
+        self.offset += taken as u64;
+        Ok(taken)
+    }
+
+    fn load(&mut self, number: u64) -> Result<(), SourceError> {
+        let start = number * BLOCK_BYTES as u64;
+        let len = (self.fingerprint.bytes - start).min(BLOCK_BYTES as u64) as usize;
+        self.block_number = None;
         self.block.resize(len, 0);
         let read = self.file.seek(SeekFrom::Start(start));
         let filled = read
@@ -105,9 +124,8 @@ impl BlockReader {
         if filled != len || expected != Some(&crc32fast::hash(&self.block)) {
             return Err(SourceError::Changed { path: self.path.clone(), offset: start });
         }
-        into.extend_from_slice(&self.block[skip..]);
-        self.offset += (len - skip) as u64;
-        Ok(len - skip)
+        self.block_number = Some(number);
+        Ok(())
     }
 
     /// A file that grew is another content.
@@ -140,7 +158,7 @@ mod tests {
         for offset in [0, 5, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES * 2 + 76, bytes.len()] {
             let mut reader = BlockReader::open(file.path(), print.clone(), offset as u64).unwrap();
             let mut read = Vec::new();
-            while reader.read_more(&mut read).unwrap() > 0 {}
+            while reader.read_more(&mut read, 70_001).unwrap() > 0 {}
             assert!(read == bytes[offset..], "from {offset}");
         }
     }
@@ -154,12 +172,12 @@ mod tests {
         std::fs::write(file.path(), &bytes).unwrap();
         let mut reader = BlockReader::open(file.path(), print.clone(), 0).unwrap();
         let mut read = Vec::new();
-        assert_eq!(reader.read_more(&mut read).unwrap(), BLOCK_BYTES);
-        assert!(matches!(reader.read_more(&mut read), Err(SourceError::Changed { .. })));
+        assert_eq!(reader.read_more(&mut read, usize::MAX).unwrap(), BLOCK_BYTES);
+        assert!(matches!(reader.read_more(&mut read, usize::MAX), Err(SourceError::Changed { .. })));
         bytes[BLOCK_BYTES + 3] = 7;
         bytes.push(7);
         std::fs::write(file.path(), &bytes).unwrap();
         let mut reader = BlockReader::open(file.path(), print, BLOCK_BYTES as u64 + 10).unwrap();
-        assert!(matches!(reader.read_more(&mut read), Err(SourceError::Changed { .. })));
+        assert!(matches!(reader.read_more(&mut read, usize::MAX), Err(SourceError::Changed { .. })));
     }
 }

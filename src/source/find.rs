@@ -59,7 +59,7 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     let mut files = Vec::new();
     for path in paths {
         let path =
-            path.map_err(|error| SourceError::io(error.path().to_owned(), error.into_error()))?;
+            path.map_err(|error| SourceError::io(error.path().to_owned(), error.into()))?;
         if path.is_file() {
             files.push(path);
         }

@@ -1,0 +1,246 @@
+//! Decoder threads: a unit becomes batches that are decoded, checked, resolved to tickers, and
+//! sorted by the target's key: all that can be done before a connection is taken.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch};
+use arrow::compute::{max, min};
+use arrow::datatypes::{Field, Int32Type, Schema, TimestampMicrosecondType};
+use crossbeam_channel::{Receiver, Sender};
+
+use super::budget::Lease;
+use super::crossing::TickerDesk;
+use super::live::Live;
+use super::reader::{Piece, TextPiece, UnitResult, Work};
+use super::{Form, LoadPlan, PipelineError, Stage, Tickers};
+use crate::batch::{Batch, Fault, Original};
+use crate::db::ledger::PortionKey;
+use crate::decode::{DecodeError, Decoded, ParquetSource, ParquetUnit, TextDecoder};
+use crate::encode::Encoder;
+use crate::limit::BATCH_ROWS;
+use crate::span::Span;
+use crate::write::Job;
+
+/// Microseconds in a day.
+pub(super) const DAY_US: i64 = 86_400_000_000;
+
+/// A batch on its way to a writer.
+pub(super) struct Prepared {
+    /// Position of its load in the plan.
+    pub load: usize,
+    /// What is to be written.
+    pub job: Job,
+    /// Hashes of its keys, sorted.
+    pub keys: Vec<u64>,
+    /// Days since 1970 on which it has rows, where partitions may have to be made.
+    pub days: BTreeSet<i64>,
+    /// Its share of the source's bytes, for the progress display.
+    pub bytes: u64,
+    /// A committed portion, which only counts for the numbering of those after it.
+    pub committed_before: bool,
+    /// Its memory; held until it is written.
+    pub lease: Arc<Lease>,
+}
+
+/// A decoder thread's surroundings.
+pub(super) struct Decoder<'a> {
+    pub loads: &'a [LoadPlan],
+    pub run_id: i64,
+    pub desk: &'a TickerDesk,
+    pub live: &'a Live,
+}
+
+impl Decoder<'_> {
+    /// Decodes units until there are no more.
+    pub fn run(&self, work: &Receiver<Work>) {
+        // The text decoder of the load that was decoded last: its buffers are used again.
+        let mut kept: Option<(usize, TextDecoder)> = None;
+        for Work { load, piece, lease, out } in work {
+            let outcome = match piece {
+                Piece::Text(piece) => self.text(load, piece, lease, &mut kept).map(|prepared| {
+                    let _ = out.send(Ok(prepared));
+                }),
+                Piece::Parquet { source, unit, first_window, last } => {
+                    self.parquet(load, &source, &unit, (first_window, last), &lease, &out)
+                }
+            };
+            if let Err(error) = outcome {
+                let _ = out.send(Err(error));
+            }
+        }
+    }
+
+    fn text(
+        &self,
+        load: usize,
+        piece: TextPiece,
+        lease: Arc<Lease>,
+        kept: &mut Option<(usize, TextDecoder)>,
+    ) -> Result<Box<Prepared>, PipelineError> {
+        let began = Instant::now();
+        let plan = &self.loads[load];
+        let mut decoder = match kept.take() {
+            Some((of, decoder)) if of == load => decoder,
+            _ => {
+                let Form::Text { shape, .. } = &plan.form else {
+                    return Err(PipelineError::Lost("the shape of a text source"));
+                };
+                TextDecoder::new(&plan.mapping, shape).map_err(|cause| self.named(load, cause))?
+            }
+        };
+        let mut decoded = decoder
+            .decode(Arc::clone(&piece.chunk), piece.start == 0)
+            .map_err(|cause| self.named(load, cause))?;
+        decoded.add_dropped(piece.dropped);
+        *kept = Some((load, decoder));
+        let bytes = piece.chunk.bytes.len() as u64 + piece.dropped;
+        let span = Span {
+            window: piece.window,
+            start: piece.start,
+            end: piece.start + bytes,
+            first_row: 0,
+            first_line: 0,
+            lines: decoded.lines,
+        };
+        let batch = batch(decoded, span, piece.last, Original::Text(piece.chunk));
+        let prepared = self.prepare(load, batch, bytes, lease);
+        self.live.worked(Stage::Decode, began);
+        prepared
+    }
+
+    fn parquet(
+        &self,
+        load: usize,
+        source: &ParquetSource,
+        unit: &ParquetUnit,
+        (first_window, last_unit): (u32, bool),
+        lease: &Arc<Lease>,
+        out: &Sender<UnitResult>,
+    ) -> Result<(), PipelineError> {
+        let plan = &self.loads[load];
+        let mut began = Instant::now();
+        let reader = source.read_unit(unit, &plan.mapping);
+        let reader = reader.map_err(|cause| self.named(load, cause))?;
+        let total = source.total_rows().max(1);
+        let (mut window, mut start) = (first_window, unit.first_row);
+        for decoded in reader {
+            let decoded = decoded.map_err(|cause| self.named(load, cause))?;
+            let end = start + decoded.read();
+            let span = Span { window, start, end, ..Span::default() };
+            let last = last_unit && end == unit.first_row + unit.rows;
+            let bytes = (u128::from(plan.bytes) * u128::from(end - start) / u128::from(total)) as u64;
+            let batch = batch(decoded, span, last, Original::Columns);
+            let mut prepared = self.prepare(load, batch, bytes, Arc::clone(lease))?;
+            prepared.committed_before = plan.done.contains_key(&window);
+            self.live.worked(Stage::Decode, began);
+            if out.send(Ok(prepared)).is_err() {
+                return Ok(());
+            }
+            began = Instant::now();
+            (window, start) = (window + 1, end);
+        }
+        let found = start - unit.first_row;
+        if found != unit.rows || window != first_window + unit.rows.div_ceil(BATCH_ROWS as u64) as u32 {
+            let source_name = Arc::clone(&plan.source);
+            return Err(PipelineError::Changed { source_name, expected: unit.rows, found });
+        }
+        Ok(())
+    }
+
+    fn named(&self, load: usize, cause: DecodeError) -> PipelineError {
+        PipelineError::Decode { source_name: Arc::clone(&self.loads[load].source), cause }
+    }
+
+    /// Tickers, checks, order.
+    fn prepare(
+        &self,
+        load: usize,
+        mut batch: Batch,
+        bytes: u64,
+        lease: Arc<Lease>,
+    ) -> Result<Box<Prepared>, PipelineError> {
+        let plan = &self.loads[load];
+        if let Some(tickers) = &plan.tickers {
+            batch.root = self.resolve(&batch.root, tickers)?;
+        }
+        let mut faults = plan.checker.faults(&batch.root);
+        let encoder = Encoder::new(batch.root.schema_ref(), &plan.target.root().columns)?;
+        faults.extend(encoder.faults(&batch.root)?.into_iter().map(|fault| Fault {
+            row: fault.row as usize,
+            rule: fault.rule.into(),
+            column: Some(encoder.column_name(fault.column).to_owned()),
+            sqlstate: None,
+            reason: fault.reason,
+        }));
+        batch.refuse(faults).map_err(crate::write::WriteError::from)?;
+        let key = PortionKey {
+            set_id: plan.set_id,
+            route: "*".to_owned(),
+            window: batch.span.window,
+        };
+        let days = match plan.mapping.time_column {
+            Some(column) if plan.makes_partitions => days(batch.root.column(column)),
+            _ => BTreeSet::new(),
+        };
+        let source = Arc::clone(&plan.source);
+        let job = Job::new(&plan.target, key, (plan.id, self.run_id), source, batch)?;
+        let keys = job.key_hashes(&plan.target);
+        Ok(Box::new(Prepared { load, job, keys, days, bytes, committed_before: false, lease }))
+    }
+
+    /// Replaces the symbol column by ticker ids.
+    fn resolve(
+        &self,
+        root: &RecordBatch,
+        tickers: &Tickers,
+    ) -> Result<RecordBatch, PipelineError> {
+        let words = root.column(tickers.column).as_dictionary::<Int32Type>();
+        let values = words.values().as_string::<i32>();
+        let symbols: Vec<&str> = values.iter().map(|value| value.unwrap_or_default()).collect();
+        let ids = self.desk.ids(&tickers.venue, &symbols)?;
+        let ids: Int32Array =
+            words.keys().iter().map(|code| code.map(|code| ids[code as usize])).collect();
+        let mut columns: Vec<ArrayRef> = root.columns().to_vec();
+        columns[tickers.column] = Arc::new(ids);
+        let mut fields: Vec<Arc<Field>> = root.schema_ref().fields().iter().cloned().collect();
+        fields[tickers.column] =
+            Arc::new(Field::new(&tickers.id_name, arrow::datatypes::DataType::Int32, true));
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
+        Ok(batch.map_err(crate::write::WriteError::from)?)
+    }
+}
+
+fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {
+    Batch {
+        span,
+        last,
+        root: decoded.root,
+        places: decoded.places,
+        children: Vec::new(),
+        rejects: decoded.rejects,
+        skipped: decoded.skipped,
+        original,
+    }
+}
+
+/// The days on which a time column has values.
+fn days(column: &ArrayRef) -> BTreeSet<i64> {
+    let times = column.as_primitive::<TimestampMicrosecondType>();
+    let (Some(first), Some(last)) = (min(times), max(times)) else { return BTreeSet::new() };
+    let (first, last) = (first.div_euclid(DAY_US), last.div_euclid(DAY_US));
+    if first == last {
+        return BTreeSet::from([first]);
+    }
+    let mut days = BTreeSet::new();
+    let mut before = i64::MIN;
+    for ts in times.iter().flatten() {
+        let day = ts.div_euclid(DAY_US);
+        if day != before {
+            days.insert(day);
+            before = day;
+        }
+    }
+    days
+}

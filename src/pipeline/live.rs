@@ -1,0 +1,77 @@
+//! What is going on right now: counters that every stage adds to and the progress display reads.
+//! The report does not: its figures come from the ledger.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A stage of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Reading sources and cutting them.
+    Read,
+    /// Decoding, checking and sorting.
+    Decode,
+    /// Writing to the server.
+    Write,
+}
+
+impl Stage {
+    /// All stages, in the order of the flow.
+    pub const ALL: [Stage; 3] = [Stage::Read, Stage::Decode, Stage::Write];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Stage::Read => "read",
+            Stage::Decode => "decode",
+            Stage::Write => "write",
+        }
+    }
+}
+
+/// Counters of a running load.
+#[derive(Debug, Default)]
+pub struct Live {
+    /// Bytes of all sources.
+    pub bytes_total: AtomicU64,
+    /// Bytes whose portions are committed.
+    pub bytes_done: AtomicU64,
+    /// Records decoded.
+    pub records_read: AtomicU64,
+    /// Records whose portions are committed.
+    pub records_committed: AtomicU64,
+    /// Rejects committed.
+    pub rejects: AtomicU64,
+    /// Sources of this run.
+    pub files_total: AtomicU64,
+    /// Sources whose last portion is committed.
+    pub files_done: AtomicU64,
+    /// Batches decoded and not yet taken by a writer.
+    pub batches_waiting: AtomicU64,
+    /// Writers at work.
+    pub writers_busy: AtomicU64,
+    busy_ns: [AtomicU64; 3],
+}
+
+impl Live {
+    /// Adds the time since `since` to a stage's busy time.
+    pub(super) fn worked(&self, stage: Stage, since: Instant) {
+        let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.busy_ns[stage as usize].fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Seconds that a stage's workers were busy, added up over its workers.
+    pub fn busy_s(&self, stage: Stage) -> f64 {
+        self.busy_ns[stage as usize].load(Ordering::Relaxed) as f64 / 1e9
+    }
+}
+
+/// Adds to a counter.
+pub(super) fn add(counter: &AtomicU64, value: u64) {
+    counter.fetch_add(value, Ordering::Relaxed);
+}
+
+/// Takes from a counter.
+pub(super) fn sub(counter: &AtomicU64, value: u64) {
+    counter.fetch_sub(value, Ordering::Relaxed);
+}
