@@ -4,6 +4,9 @@
 //! The rooms are stacked in floors: each imports only from floors below its own. `tests/tidy.rs`
 //! holds the list and keeps it true; `docs/architecture.md` draws it.
 
+// Floor 2: side by side, strangers to each other.
+pub mod decode;
+
 // Floor 1 and 0: what the data are, and the words.
 pub mod batch;
 pub mod column;
