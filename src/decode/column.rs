@@ -1,0 +1,441 @@
+//! Typed column builders: bytes go in, one value a row, and an Arrow array comes out. A row can be
+//! taken back, so that a rejected record leaves no trace.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, DictionaryArray, Float64Array,
+    Int32Array, Int64Array, NullBufferBuilder, StringArray, TimestampMicrosecondArray,
+};
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::datatypes::{DataType, Int32Type, TimeUnit};
+use arrow::error::ArrowError;
+
+use super::fault::Fault;
+use super::number::{parse_float, parse_integer, push_decimal, trim};
+use super::time::TimeParser;
+use crate::mapping::{TimeFormat, TimeRule, ValueKind, Zone};
+
+/// The Arrow type that a kind becomes.
+pub(super) fn data_type(kind: ValueKind) -> DataType {
+    match kind {
+        ValueKind::Word => {
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+        }
+        ValueKind::Text | ValueKind::Decimal => DataType::Utf8,
+        ValueKind::Float => DataType::Float64,
+        ValueKind::Integer => DataType::Int64,
+        ValueKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        ValueKind::Date => DataType::Date32,
+        ValueKind::Bool => DataType::Boolean,
+    }
+}
+
+/// A parser for a column's times; days may come without a rule and are ISO dates then.
+pub(super) fn time_parser(rule: Option<&TimeRule>) -> TimeParser {
+    let iso = TimeRule { format: TimeFormat::Auto, zone: Zone::UTC };
+    TimeParser::new(rule.unwrap_or(&iso))
+}
+
+/// The spellings of "nothing" in a source.
+#[derive(Debug, Clone)]
+pub(super) struct Nulls {
+    spellings: Vec<Vec<u8>>,
+    /// Whether some spelling starts with this byte.
+    starts: [bool; 256],
+}
+
+impl Nulls {
+    pub fn new(spellings: &[Vec<u8>]) -> Self {
+        let mut starts = [false; 256];
+        for first in spellings.iter().filter_map(|spelling| spelling.first()) {
+            starts[usize::from(*first)] = true;
+        }
+        Self { spellings: spellings.to_vec(), starts }
+    }
+
+    /// Whether a trimmed value of this kind means "nothing". A word is nothing only when it is
+    /// empty: `NA`, `NAN`, `NULL` and `TRUE` are tickers.
+    #[inline]
+    pub fn mean(&self, kind: ValueKind, value: &[u8]) -> bool {
+        match value.first() {
+            None => true,
+            Some(first) if self.starts[usize::from(*first)] => {
+                kind != ValueKind::Word && self.spellings.iter().any(|null| null == value)
+            }
+            Some(_) => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Values {
+    Word(Words),
+    Text(Texts),
+    Float(Vec<f64>),
+    Decimal(Texts),
+    Integer(Vec<i64>),
+    Time(Vec<i64>, Box<TimeParser>),
+    Date(Vec<i32>, Box<TimeParser>),
+    Bool(BooleanBufferBuilder),
+}
+
+/// Builds one column.
+#[derive(Debug)]
+pub(super) struct ColumnBuilder {
+    values: Values,
+    nulls: NullBufferBuilder,
+    /// Rows of the array that was finished last: the best guess for the next.
+    rows: usize,
+}
+
+impl ColumnBuilder {
+    pub fn new(kind: ValueKind, rule: Option<&TimeRule>) -> Self {
+        let values = match kind {
+            ValueKind::Word => Values::Word(Words::default()),
+            ValueKind::Text => Values::Text(Texts::new(0, 0)),
+            ValueKind::Float => Values::Float(Vec::new()),
+            ValueKind::Decimal => Values::Decimal(Texts::new(0, 0)),
+            ValueKind::Integer => Values::Integer(Vec::new()),
+            ValueKind::Time => Values::Time(Vec::new(), Box::new(time_parser(rule))),
+            ValueKind::Date => Values::Date(Vec::new(), Box::new(time_parser(rule))),
+            ValueKind::Bool => Values::Bool(BooleanBufferBuilder::new(0)),
+        };
+        Self { values, nulls: NullBufferBuilder::new(0), rows: 0 }
+    }
+
+    /// Adds a value that is not null; on a fault nothing is added.
+    #[inline]
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        match &mut self.values {
+            Values::Word(words) => words.push(trim(bytes)),
+            Values::Text(texts) => texts.push(bytes),
+            Values::Float(values) => values.push(parse_float(bytes)?),
+            Values::Decimal(texts) => {
+                push_decimal(bytes, &mut texts.bytes)?;
+                texts.end();
+            }
+            Values::Integer(values) => values.push(parse_integer(bytes)?),
+            Values::Time(values, parser) => values.push(parser.parse(bytes)?),
+            Values::Date(values, parser) => values.push(parser.parse_date(bytes)?),
+            Values::Bool(values) => values.append(parse_bool(trim(bytes))?),
+        }
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    pub fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Word(words) => words.keys.push(0),
+            Values::Text(texts) | Values::Decimal(texts) => texts.end(),
+            Values::Float(values) => values.push(0.0),
+            Values::Integer(values) | Values::Time(values, _) => values.push(0),
+            Values::Date(values, _) => values.push(0),
+            Values::Bool(values) => values.append(false),
+        }
+        self.nulls.append_null();
+    }
+
+    /// The instant that a value of a time column means, without adding it.
+    pub fn peek_time(&mut self, bytes: &[u8]) -> Option<i64> {
+        match &mut self.values {
+            Values::Time(_, parser) => parser.parse(bytes).ok(),
+            _ => None,
+        }
+    }
+
+    /// Takes back the rows from `rows` on; at most the last one has been added.
+    pub fn truncate(&mut self, rows: usize) {
+        match &mut self.values {
+            Values::Word(words) => words.truncate(rows),
+            Values::Text(texts) | Values::Decimal(texts) => texts.truncate(rows),
+            Values::Float(values) => values.truncate(rows),
+            Values::Integer(values) | Values::Time(values, _) => values.truncate(rows),
+            Values::Date(values, _) => values.truncate(rows),
+            Values::Bool(values) => values.truncate(rows),
+        }
+        self.nulls.truncate(rows);
+    }
+
+    /// The array of all rows; the builder starts anew.
+    pub fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.rows = self.nulls.len();
+        let room = self.rows + self.rows / 16;
+        let nulls = self.nulls.finish();
+        Ok(match &mut self.values {
+            Values::Word(words) => words.finish(room, nulls)?,
+            Values::Text(texts) | Values::Decimal(texts) => Arc::new(texts.finish(room, nulls)?),
+            Values::Float(values) => {
+                Arc::new(Float64Array::try_new(take(values, room).into(), nulls)?)
+            }
+            Values::Integer(values) => {
+                Arc::new(Int64Array::try_new(take(values, room).into(), nulls)?)
+            }
+            Values::Time(values, _) => Arc::new(
+                TimestampMicrosecondArray::try_new(take(values, room).into(), nulls)?
+                    .with_timezone("UTC"),
+            ),
+            Values::Date(values, _) => {
+                Arc::new(Date32Array::try_new(take(values, room).into(), nulls)?)
+            }
+            Values::Bool(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
+        })
+    }
+}
+
+/// The vector, with an empty one of the given room in its place.
+fn take<T>(values: &mut Vec<T>, room: usize) -> Vec<T> {
+    std::mem::replace(values, Vec::with_capacity(room))
+}
+
+fn parse_bool(value: &[u8]) -> Result<bool, Fault> {
+    let is = |word: &str| value.eq_ignore_ascii_case(word.as_bytes());
+    if ["true", "t", "yes", "y", "1"].into_iter().any(is) {
+        Ok(true)
+    } else if ["false", "f", "no", "n", "0"].into_iter().any(is) {
+        Ok(false)
+    } else {
+        Err(Fault::Boolean)
+    }
+}
+
+/// Strings, one after another.
+#[derive(Debug)]
+struct Texts {
+    bytes: Vec<u8>,
+    /// Where each string starts, and where the last one ends. A chunk is far below 2 GiB.
+    offsets: Vec<i32>,
+}
+
+impl Texts {
+    fn new(rows: usize, bytes: usize) -> Self {
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
+        Self { bytes: Vec::with_capacity(bytes), offsets }
+    }
+
+    fn push(&mut self, text: &[u8]) {
+        self.bytes.extend_from_slice(text);
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.offsets.push(self.bytes.len() as i32);
+    }
+
+    fn get(&self, at: usize) -> &[u8] {
+        &self.bytes[self.offsets[at] as usize..self.offsets[at + 1] as usize]
+    }
+
+    fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        self.offsets.truncate(rows + 1);
+        self.bytes.truncate(self.offsets.last().map_or(0, |end| *end as usize));
+    }
+
+    fn finish(
+        &mut self,
+        room: usize,
+        nulls: Option<NullBuffer>,
+    ) -> Result<StringArray, ArrowError> {
+        let texts = std::mem::replace(self, Texts::new(room, self.bytes.len()));
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(texts.offsets));
+        StringArray::try_new(offsets, Buffer::from_vec(texts.bytes), nulls)
+    }
+}
+
+/// Slots of the cache before the map.
+const SLOTS: usize = 256;
+
+/// Words with few distinct values: each distinct one is stored once, in order of first appearance.
+#[derive(Debug)]
+struct Words {
+    keys: Vec<i32>,
+    distinct: Texts,
+    /// The row that brought the last distinct word.
+    last_from: usize,
+    map: HashMap<Box<[u8]>, i32>,
+    /// The code met last for each slot; hostile input makes it miss, and only that.
+    cache: [i32; SLOTS],
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            distinct: Texts::new(0, 0),
+            last_from: 0,
+            map: HashMap::new(),
+            cache: [-1; SLOTS],
+        }
+    }
+}
+
+impl Words {
+    #[inline]
+    fn push(&mut self, word: &[u8]) {
+        let slot = slot(word);
+        let cached = self.cache[slot];
+        let code = if cached >= 0 && self.distinct.get(cached as usize) == word {
+            cached
+        } else {
+            self.look_up(word, slot)
+        };
+        self.keys.push(code);
+    }
+
+    fn look_up(&mut self, word: &[u8], slot: usize) -> i32 {
+        let code = match self.map.get(word) {
+            Some(code) => *code,
+            None => {
+                let code = self.distinct.len() as i32;
+                self.distinct.push(word);
+                self.map.insert(word.into(), code);
+                self.last_from = self.keys.len();
+                code
+            }
+        };
+        self.cache[slot] = code;
+        code
+    }
+
+    fn truncate(&mut self, rows: usize) {
+        if self.keys.len() > rows && self.distinct.len() > 0 && self.last_from >= rows {
+            let last = self.distinct.len() - 1;
+            let word = self.distinct.get(last);
+            self.cache[slot(word)] = -1;
+            self.map.remove(word);
+            self.distinct.truncate(last);
+            // The one before it came from an earlier row.
+            self.last_from = 0;
+        }
+        self.keys.truncate(rows);
+    }
+
+    fn finish(&mut self, room: usize, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+        let keys = Int32Array::try_new(take(&mut self.keys, room).into(), nulls)?;
+        let distinct = self.distinct.finish(self.distinct.len(), None)?;
+        self.map.clear();
+        self.cache = [-1; SLOTS];
+        self.last_from = 0;
+        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(distinct))?))
+    }
+}
+
+/// A slot that depends on a word's length and its first and last eight bytes.
+#[inline]
+fn slot(word: &[u8]) -> usize {
+    let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
+    let mixed = match (word.first_chunk::<8>(), word.last_chunk::<8>()) {
+        (Some(first), Some(last)) => number(first) ^ number(last).rotate_left(29),
+        _ => word.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
+    };
+    let mixed = (mixed ^ word.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 56) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+
+    use super::*;
+
+    fn words(array: &ArrayRef) -> (Vec<String>, Vec<Option<i32>>) {
+        let dictionary = array.as_dictionary::<Int32Type>();
+        let values = dictionary.values().as_string::<i32>();
+        (values.iter().flatten().map(str::to_owned).collect(), dictionary.keys().iter().collect())
+    }
+
+    #[test]
+    fn words_are_coded_by_first_appearance_and_taken_back() {
+        let mut column = ColumnBuilder::new(ValueKind::Word, None);
+        for word in ["B", " A ", "B"] {
+            column.push(word.as_bytes()).unwrap();
+        }
+        column.push_null();
+        column.push(b"X").unwrap();
+        column.truncate(4);
+        column.push(b"C").unwrap();
+        column.push(b"X").unwrap();
+        let array = column.finish().unwrap();
+        let want = ["B", "A", "C", "X"].map(str::to_owned).to_vec();
+        assert_eq!(words(&array), (want, vec![Some(0), Some(1), Some(0), None, Some(2), Some(3)]));
+        column.push(b"A").unwrap();
+        assert_eq!(words(&column.finish().unwrap()), (vec!["A".to_owned()], vec![Some(0)]));
+    }
+
+    #[test]
+    fn a_known_word_taken_back_stays_known() {
+        let mut column = ColumnBuilder::new(ValueKind::Word, None);
+        column.push(b"A").unwrap();
+        column.push(b"A").unwrap();
+        column.truncate(1);
+        column.push(b"X").unwrap();
+        column.truncate(1);
+        column.push(b"A").unwrap();
+        column.truncate(1);
+        let array = column.finish().unwrap();
+        assert_eq!(words(&array), (vec!["A".to_owned()], vec![Some(0)]));
+    }
+
+    #[test]
+    fn many_words_are_told_apart() {
+        let mut column = ColumnBuilder::new(ValueKind::Word, None);
+        let all: Vec<String> = (0..3_000).map(|i| format!("ticker-{}-{i}", i % 7)).collect();
+        for word in all.iter().chain(&all) {
+            column.push(word.as_bytes()).unwrap();
+        }
+        let array = column.finish().unwrap();
+        let (values, keys) = words(&array);
+        assert_eq!(values, all);
+        assert!(keys.iter().enumerate().all(|(row, key)| *key == Some((row % 3_000) as i32)));
+    }
+
+    #[test]
+    fn every_kind_takes_rows_back_and_has_its_type() {
+        let samples: [(ValueKind, &str); 8] = [
+            (ValueKind::Word, "w"),
+            (ValueKind::Text, "text"),
+            (ValueKind::Float, "1.5"),
+            (ValueKind::Decimal, "1.50"),
+            (ValueKind::Integer, "7"),
+            (ValueKind::Time, "2024-01-02T03:04:05Z"),
+            (ValueKind::Date, "2024-01-02"),
+            (ValueKind::Bool, "True"),
+        ];
+        for (kind, text) in samples {
+            let mut column = ColumnBuilder::new(kind, None);
+            column.push(text.as_bytes()).unwrap();
+            column.push_null();
+            column.push(text.as_bytes()).unwrap();
+            column.truncate(2);
+            column.push(text.as_bytes()).unwrap();
+            let array = column.finish().unwrap();
+            assert_eq!(*array.data_type(), data_type(kind));
+            assert_eq!((array.len(), array.null_count()), (3, 1), "{kind:?}");
+            assert!(array.is_null(1));
+            assert_eq!(array.slice(0, 1).to_data(), array.slice(2, 1).to_data(), "{kind:?}");
+            assert_eq!(column.finish().unwrap().len(), 0);
+        }
+    }
+
+    #[test]
+    fn null_spellings_are_exact_and_spare_words() {
+        let nulls = Nulls::new(&[b"null".to_vec(), b"-".to_vec()]);
+        assert!(nulls.mean(ValueKind::Float, b"") && nulls.mean(ValueKind::Word, b""));
+        assert!(nulls.mean(ValueKind::Float, b"null") && nulls.mean(ValueKind::Text, b"-"));
+        assert!(!nulls.mean(ValueKind::Float, b"NULL") && !nulls.mean(ValueKind::Float, b"-1"));
+        assert!(!nulls.mean(ValueKind::Word, b"null"));
+    }
+
+    #[test]
+    fn booleans_have_their_spellings() {
+        assert_eq!(parse_bool(b"TRUE"), Ok(true));
+        assert_eq!(parse_bool(b"0"), Ok(false));
+        assert_eq!(parse_bool(b"maybe"), Err(Fault::Boolean));
+    }
+}
