@@ -10,6 +10,7 @@ pub mod column;
 pub mod count;
 pub mod dataset;
 pub mod error;
+pub mod layout;
 pub mod limit;
 pub mod mapping;
 pub mod span;
