@@ -1,0 +1,36 @@
+//! Layouts: what files of each vendor look like, and which layout a given file has.
+//!
+//! A layout is a TOML text (`schema/layouts/*.toml`, or a user's own). Recognition takes the first
+//! bytes of a file and its name, and answers which layout it has, which field feeds which column of
+//! the dataset, and what the name says that the bytes do not. It reads no file, decodes no more
+//! than a handful of sample records, and knows neither flags nor targets. `command` calls it and
+//! makes the mapping from its answer.
+
+mod error;
+mod example;
+mod facts;
+mod fit;
+mod interval;
+mod model;
+mod nearest;
+mod parse;
+mod recognise;
+mod registry;
+mod resolve;
+mod sample;
+mod sniff;
+#[cfg(test)]
+mod tests;
+mod times;
+mod toml_table;
+
+pub use error::{LayoutError, RecogniseError, Unknown};
+pub use interval::normalise_interval;
+pub use model::{
+    ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, TextRules, Way,
+    WaySource,
+};
+pub use recognise::{
+    Facts, GivenFacts, Recognised, RecognisedField, Sample, SampleHead, recognise,
+};
+pub use registry::{by_name, registry};

@@ -1,0 +1,173 @@
+//! What a layout says, in memory. Made from TOML by [`Layout::parse`], which checks everything that
+//! can be checked without a file; read by recognition only.
+
+use std::collections::BTreeMap;
+
+use regex::Regex;
+
+use crate::dataset::{Column, Dataset};
+use crate::mapping::{TimeFormat, Zone};
+
+/// The shape of one vendor's files.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    /// Its name on the command line and in the ledger.
+    pub name: String,
+    /// Raised when a change of the layout changes what is loaded from the same bytes.
+    pub version: u32,
+    /// What it is, for a person.
+    pub title: String,
+    /// What the rows mean.
+    pub dataset: &'static Dataset,
+    /// Text or Parquet.
+    pub format: Format,
+    /// The outer shape of a text; the defaults for Parquet, where nothing reads it.
+    pub text: TextRules,
+    /// How a file is known to have this layout.
+    pub recognise: RecogniseRules,
+    /// Which field feeds which column, in the dataset's order.
+    pub columns: Vec<ColumnRule>,
+    /// What the file's name, or the vendor, says.
+    pub facts: FactRules,
+}
+
+/// The two kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Delimited text.
+    Text,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// Whether there is a line of field names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeaderRule {
+    /// There is none: columns are found by position.
+    None,
+    /// There may be one, equal to one of [`RecogniseRules::headers`]; columns are found by position.
+    Optional,
+    /// There is one: columns are found by name.
+    Required,
+}
+
+/// The outer shape of a delimited text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextRules {
+    /// Delimiters that are tried, in this order.
+    pub delimiters: Vec<u8>,
+    /// The quote byte.
+    pub quote: u8,
+    /// Whether there is a header.
+    pub header: HeaderRule,
+    /// Lines that may stand before the header.
+    pub preamble_lines_max: usize,
+    /// Spellings of "nothing" besides the empty field. Case matters, for tickers may be called so.
+    pub nulls: Vec<String>,
+}
+
+/// How a file is known to have a layout.
+#[derive(Debug, Clone)]
+pub struct RecogniseRules {
+    /// Of several layouts that fit, the one with the highest rank is taken: specific ones outrank
+    /// generic ones.
+    pub rank: u32,
+    /// Exact field names, one list for each known header; empty: any header with the columns.
+    pub headers: Vec<Vec<String>>,
+    /// Numbers of fields that a record may have; empty: any.
+    pub fields: Vec<usize>,
+    /// Columns that must be there besides those that the dataset requires.
+    pub require: Vec<&'static str>,
+    /// Whether the name must match one of [`FactRules::names`], because the shape alone says too
+    /// little. Not asked when the user names the layout.
+    pub by_name: bool,
+    /// Names for which the layout would be wrong, each with the reason.
+    pub not_names: Vec<(Regex, String)>,
+}
+
+/// Where one column of the dataset may come from.
+#[derive(Debug, Clone)]
+pub struct ColumnRule {
+    /// The column.
+    pub column: &'static Column,
+    /// The ways, best first. Of those whose fields are there, the first is taken; for times, the
+    /// one whose pattern reads most of the sample.
+    pub ways: Vec<Way>,
+}
+
+/// One way to get a column.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Which field.
+    pub source: WaySource,
+    /// How times are written, for time columns.
+    pub time: Option<TimeFormat>,
+    /// The pattern as the layout writes it, for messages.
+    pub time_text: String,
+    /// The interval that times of this form tell (a date without a time of day: `1d`).
+    pub interval: Option<String>,
+    /// Parquet: what the field's type must start with, one of these; empty: any.
+    pub types: Vec<String>,
+}
+
+/// How a field is found.
+#[derive(Debug, Clone)]
+pub enum WaySource {
+    /// By any of these names in the header, in any case.
+    Names(Vec<String>),
+    /// By the dataset's own name and aliases for the column, in any case.
+    Aliases,
+    /// The header name, counted from 0 among all that match the pattern.
+    Pattern(Regex, usize),
+    /// By position, from 0.
+    At(usize),
+    /// Two named fields, a date and a time of day, joined by a space.
+    JoinNames(String, String),
+    /// Two fields by position, joined by a space.
+    JoinAt(usize, usize),
+}
+
+/// What is known from outside a file's bytes.
+#[derive(Debug, Clone)]
+pub struct FactRules {
+    /// Patterns over the file's name with the groups `symbol`, `interval` or `venue`. The first
+    /// that matches and has the group supplies the value.
+    pub names: Vec<Regex>,
+    /// A name that matches, for messages.
+    pub example: Option<String>,
+    /// The ticker.
+    pub symbol: FactRule,
+    /// The bar interval.
+    pub interval: FactRule,
+    /// The venue.
+    pub venue: FactRule,
+    /// The zone of times without an offset.
+    pub zone: Zone,
+}
+
+impl FactRules {
+    /// The rule of the fact called `name`; `None` for a word that is no fact.
+    pub fn rule(&self, name: &str) -> Option<&FactRule> {
+        match name {
+            "symbol" => Some(&self.symbol),
+            "interval" => Some(&self.interval),
+            "venue" => Some(&self.venue),
+            _ => None,
+        }
+    }
+}
+
+/// How one fact is made from what the name says.
+#[derive(Debug, Clone, Default)]
+pub struct FactRule {
+    /// The value when neither flags nor the name give one.
+    pub constant: Option<String>,
+    /// Upper case (`Some(true)`), lower case (`Some(false)`), or as it stands.
+    pub upper: Option<bool>,
+    /// Parts to replace, in the order of the parts.
+    pub replace: Vec<(String, String)>,
+    /// Whole values to replace, after the above (`1440` to `1d`).
+    pub map: BTreeMap<String, String>,
+    /// Values that are no fact (`copy`, `backup`), in lower case.
+    pub except: Vec<String>,
+}

@@ -1,0 +1,320 @@
+//! Which layout a file has. Every candidate is tried on the sample; the highest rank that fits wins,
+//! and what the file does not say itself is taken from flags, then from its name.
+
+use super::error::{RecogniseError, Unknown};
+use super::facts::{self, Found};
+use super::fit::{Fit, FitField, fit};
+use super::model::{Format, Layout};
+use super::nearest::nearest;
+use super::sniff::refuse_foreign;
+use super::{example, times};
+use crate::mapping::{FieldSource, TextShape, TimeFormat, TimeRule, Zone};
+
+/// A file as recognition sees it.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample<'a> {
+    /// The name as the user sees it. Folders are ignored, so a path or a URL will do.
+    pub name: &'a str,
+    /// Its head.
+    pub head: SampleHead<'a>,
+}
+
+/// The head of a file.
+#[derive(Debug, Clone, Copy)]
+pub enum SampleHead<'a> {
+    /// A text.
+    Text {
+        /// Its first bytes, at most [`crate::limit::SAMPLE_BYTES`].
+        bytes: &'a [u8],
+        /// Whether they are all.
+        whole: bool,
+    },
+    /// A Parquet file.
+    Parquet {
+        /// Name and Arrow type, as displayed, of each leaf column, in file order.
+        columns: &'a [(String, String)],
+    },
+}
+
+/// What the flags say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GivenFacts {
+    /// `--symbol`
+    pub symbol: Option<String>,
+    /// `--interval`, in any spelling that [`super::normalise_interval`] reads.
+    pub interval: Option<String>,
+    /// `--tz`, as [`Zone::parse`] reads it.
+    pub zone: Option<String>,
+    /// The venue.
+    pub venue: Option<String>,
+    /// `--dataset`: only layouts of this dataset are tried.
+    pub dataset: Option<String>,
+}
+
+/// A file whose layout is known, with all that decoding needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recognised {
+    /// The layout's name.
+    pub layout: String,
+    /// The layout's version.
+    pub version: u32,
+    /// The dataset's name.
+    pub dataset: String,
+    /// The outer shape of a text; `None` for Parquet.
+    pub shape: Option<TextShape>,
+    /// The dataset's columns that the file or a fact feeds, in the dataset's order. A fact stands
+    /// here as [`FieldSource::Constant`].
+    pub fields: Vec<RecognisedField>,
+    /// Fields of the header (or of the known header of a file without one) that no column of the
+    /// dataset uses, with their positions.
+    pub other_fields: Vec<(String, usize)>,
+    /// What is known from outside the bytes. Part of a load's identity.
+    pub facts: Facts,
+    /// Why this layout and these facts, a sentence each, for `plan` and `inspect`.
+    pub why: Vec<String>,
+}
+
+/// Where one column comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecognisedField {
+    /// The dataset's name for it.
+    pub column: String,
+    /// Its field or constant.
+    pub source: FieldSource,
+    /// How its times are read, for time columns.
+    pub time: Option<TimeRule>,
+}
+
+/// What is known from outside a file's bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The ticker; `None` if the file has a column for it.
+    pub symbol: Option<String>,
+    /// The interval in its canonical spelling; `None` if the file has a column for it.
+    pub interval: Option<String>,
+    /// The venue, if the layout or the caller knows it.
+    pub venue: Option<String>,
+    /// The zone of times without an offset, as [`Zone::name`] writes it; `UTC` where every time
+    /// carries its own or is an epoch.
+    pub zone: String,
+}
+
+/// Finds the layout of a file among `layouts`; with `only`, takes the one of that name or says why
+/// it does not fit.
+///
+/// # Errors
+/// See [`RecogniseError`]: nothing in the file, no text, no layout or several, a fact that nothing
+/// says, a flag that cannot be used.
+pub fn recognise(
+    sample: &Sample<'_>,
+    given: &GivenFacts,
+    layouts: &[Layout],
+    only: Option<&str>,
+) -> Result<Recognised, RecogniseError> {
+    if let SampleHead::Text { bytes, .. } = sample.head {
+        refuse_foreign(sample.name, bytes)?;
+    }
+    if let Some(only) = only {
+        let layout = called(only, layouts)?;
+        let fit = fit(layout, sample.head).map_err(|why| RecogniseError::DoesNotFit {
+            name: sample.name.to_owned(),
+            layout: only.to_owned(),
+            why,
+            first_line: example::first_line(sample.head),
+        })?;
+        return finish(sample, given, layout, fit);
+    }
+    let (mut fits, mut tried) = (Vec::new(), Vec::new());
+    for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
+        match fit_named(layout, sample) {
+            Ok(fit) => fits.push((layout, fit)),
+            Err(why) => tried.push((layout.name.clone(), why)),
+        }
+    }
+    let rank = fits.iter().map(|(layout, _)| layout.recognise.rank).max();
+    fits.retain(|(layout, _)| Some(layout.recognise.rank) == rank);
+    if fits.len() > 1 {
+        return Err(RecogniseError::Ambiguous {
+            name: sample.name.to_owned(),
+            layouts: fits.iter().map(|(layout, _)| layout.name.clone()).collect(),
+        });
+    }
+    let Some((layout, fit)) = fits.pop() else {
+        return Err(RecogniseError::Unknown(Box::new(Unknown {
+            name: sample.name.to_owned(),
+            first_line: example::first_line(sample.head),
+            parquet: matches!(sample.head, SampleHead::Parquet { .. }),
+            tried,
+            example: example::layout_file(sample.head),
+        })));
+    };
+    finish(sample, given, layout, fit)
+}
+
+fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, RecogniseError> {
+    layouts.iter().find(|layout| layout.name == name).ok_or_else(|| {
+        let known = layouts.iter().map(|layout| layout.name.as_str());
+        RecogniseError::NoSuchLayout {
+            layout: name.to_owned(),
+            nearest: nearest(name, known.clone()).map(str::to_owned),
+            known: known.map(str::to_owned).collect(),
+        }
+    })
+}
+
+fn is_candidate(layout: &Layout, sample: &Sample<'_>, given: &GivenFacts) -> bool {
+    let format = match sample.head {
+        SampleHead::Text { .. } => Format::Text,
+        SampleHead::Parquet { .. } => Format::Parquet,
+    };
+    let dataset = given.dataset.as_ref().is_none_or(|dataset| dataset == layout.dataset.name);
+    layout.format == format && dataset
+}
+
+/// Fits by content and, where the content says too little, by name.
+fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, String> {
+    let fit = fit(layout, sample.head)?;
+    let name = facts::base_name(sample.name);
+    if let Some((_, reason)) =
+        layout.recognise.not_names.iter().find(|(pattern, _)| pattern.is_match(name))
+    {
+        return Err(format!("its records fit, but its name does not: {reason}"));
+    }
+    if layout.recognise.by_name && !facts::name_fits(layout, name) {
+        let like = layout.facts.example.as_ref();
+        return Err(format!(
+            "its records fit, but their shape alone says too little and its name is not {}; \
+             if it is one, say --layout {}",
+            like.map_or("as expected".to_owned(), |like| format!("like {like}")),
+            layout.name
+        ));
+    }
+    Ok(fit)
+}
+
+/// Adds what the bytes do not say.
+fn finish(
+    sample: &Sample<'_>,
+    given: &GivenFacts,
+    layout: &Layout,
+    fit: Fit,
+) -> Result<Recognised, RecogniseError> {
+    let title = if layout.title.is_empty() { &layout.name } else { &layout.title };
+    let mut why = vec![format!("layout {}: {title}", layout.name)];
+    why.extend(fit.why.iter().cloned());
+    let zone = zone(given, layout, &fit.fields, &mut why)?;
+    let mut facts = Facts { symbol: None, interval: None, venue: None, zone: zone.name() };
+    let mut fields = Vec::new();
+    for column in layout.dataset.columns {
+        let own = fit.fields.iter().find(|field| field.column.name == column.name);
+        if let Some(field) = own {
+            if column.fact {
+                why_column(given, column.name, &mut why)?;
+            }
+            let format = field.time.clone();
+            let time = format.map(|format| TimeRule { format, zone: zone.clone() });
+            let source = field.source.clone();
+            fields.push(RecognisedField { column: column.name.to_owned(), source, time });
+        } else if column.fact
+            && let Some(found) = find(sample, given, layout, &fit.fields, column.name)?
+        {
+            why.push(format!("{} {} {}", column.name, found.value, found.from));
+            match column.name {
+                "symbol" => facts.symbol = Some(found.value.clone()),
+                "interval" => facts.interval = Some(found.value.clone()),
+                _ => {}
+            }
+            let source = FieldSource::Constant(found.value);
+            fields.push(RecognisedField { column: column.name.to_owned(), source, time: None });
+        } else if column.fact && column.required {
+            return Err(missing(sample, layout, column.name));
+        }
+    }
+    let venue = find(sample, given, layout, &fit.fields, "venue")?;
+    facts.venue = venue.map(|found| {
+        why.push(format!("venue {} {}", found.value, found.from));
+        found.value
+    });
+    Ok(Recognised {
+        layout: layout.name.clone(),
+        version: layout.version,
+        dataset: layout.dataset.name.to_owned(),
+        shape: fit.shape,
+        fields,
+        other_fields: fit.others,
+        facts,
+        why,
+    })
+}
+
+/// A fact, from the first that says it: flags, the form of the file's times, the name, the layout.
+fn find(
+    sample: &Sample<'_>,
+    given: &GivenFacts,
+    layout: &Layout,
+    fields: &[FitField],
+    fact: &str,
+) -> Result<Option<Found>, RecogniseError> {
+    if let Some(found) = facts::given(given, fact)? {
+        return Ok(Some(found));
+    }
+    let told = fields.iter().find_map(|field| field.interval.clone());
+    if let Some(value) = told.filter(|_| fact == "interval") {
+        let from = "from how its times are written".to_owned();
+        return Ok(Some(Found { value, from }));
+    }
+    Ok(facts::from_name(layout, fact, sample.name).or_else(|| facts::constant(layout, fact)))
+}
+
+/// A flag for a fact that the file has as a column is checked, but has no effect.
+fn why_column(given: &GivenFacts, fact: &str, why: &mut Vec<String>) -> Result<(), RecogniseError> {
+    if let Some(found) = facts::given(given, fact)? {
+        let flag = facts::flag(fact);
+        why.push(format!("{flag} {} is not used: the file has a column for it", found.value));
+    }
+    Ok(())
+}
+
+/// The zone of times without an offset: `--tz`, else the layout's.
+fn zone(
+    given: &GivenFacts,
+    layout: &Layout,
+    fields: &[FitField],
+    why: &mut Vec<String>,
+) -> Result<Zone, RecogniseError> {
+    let asked = given.zone.as_deref().map(|text| {
+        Zone::parse(text).map_err(|reason| RecogniseError::BadFact {
+            flag: "--tz",
+            value: text.to_owned(),
+            reason,
+        })
+    });
+    let asked = asked.transpose()?;
+    let formats: Vec<&TimeFormat> = fields.iter().filter_map(|f| f.time.as_ref()).collect();
+    if !formats.iter().any(|format| times::needs_zone(format)) {
+        if asked.is_some() {
+            why.push("--tz is not used: every time in the file tells its own zone".to_owned());
+        }
+        return Ok(Zone::UTC);
+    }
+    let from = if asked.is_some() { "from --tz" } else { "of the layout" };
+    let zone = asked.unwrap_or_else(|| layout.facts.zone.clone());
+    why.push(format!("times without an offset are in {}, {from}", zone.name()));
+    Ok(zone)
+}
+
+fn missing(sample: &Sample<'_>, layout: &Layout, fact: &str) -> RecogniseError {
+    let flag = facts::flag(fact);
+    let value = if fact == "interval" { "1h" } else { "BTCUSDT" };
+    let mut advice = format!("say it with {flag} (such as {flag} {value})");
+    if let Some(like) = &layout.facts.example {
+        advice.push_str(&format!(" or give the file a name like {like}"));
+    }
+    RecogniseError::MissingFact {
+        name: sample.name.to_owned(),
+        layout: layout.name.clone(),
+        fact: fact.to_owned(),
+        flag,
+        advice,
+    }
+}

@@ -1,0 +1,187 @@
+//! The first bytes of files that are no delimited text, and what to do with each.
+
+use super::error::RecogniseError;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// `bytes` without a UTF-8 byte order mark.
+pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(BOM).unwrap_or(bytes)
+}
+
+/// First bytes, name of the format, and the command that decompresses to standard output.
+const COMPRESSED: &[(&[u8], &str, &str)] = &[
+    (b"\x1f\x8b", "gzip", "gunzip -c"),
+    (b"PK\x03\x04", "zip", "unzip -p"),
+    (b"PK\x05\x06", "an empty zip archive", "unzip -p"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
+    (b"\xfd7zXZ\x00", "xz", "xz -dc"),
+    (b"BZh", "bzip2", "bzip2 -dc"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc"),
+    (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so"),
+];
+
+/// Refuses what is empty, compressed, or known to be no delimited text. `bytes` still have their
+/// byte order mark.
+pub(super) fn refuse_foreign(name: &str, bytes: &[u8]) -> Result<(), RecogniseError> {
+    if without_bom(bytes).iter().all(u8::is_ascii_whitespace) {
+        return Err(RecogniseError::Empty { name: name.to_owned() });
+    }
+    if let Some((_, what, tool)) = COMPRESSED.iter().find(|(first, ..)| bytes.starts_with(first)) {
+        return Err(RecogniseError::Compressed {
+            name: name.to_owned(),
+            what,
+            command: format!("{tool} {} | tidegate backfill - ...", shell_word(name)),
+        });
+    }
+    let Some((what, advice)) = foreign(bytes) else { return Ok(()) };
+    Err(RecogniseError::Foreign {
+        name: name.to_owned(),
+        what: what.to_owned(),
+        advice: advice.replace("FILE", &shell_word(name)),
+    })
+}
+
+fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    const CONVERT: &str =
+        "convert it first: iconv -f UTF-16 -t UTF-8 FILE | tidegate backfill - ...";
+    const VENDOR: &str = "a vendor may have sent an error page: open it and download it again";
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Some(("it is UTF-16", CONVERT));
+    }
+    if let Some(encoding) = utf16_without_mark(bytes) {
+        return Some(encoding);
+    }
+    for (first, what, advice) in [
+        (
+            &b"PAR1"[..],
+            "it is Parquet that was read as text",
+            "give it a name that ends in .parquet",
+        ),
+        (b"%PDF-", "it is a PDF", "ask the vendor for CSV or Parquet"),
+        (b"SQLite format 3\0", "it is an SQLite database", "export its table as CSV"),
+        (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook", "save it as CSV"),
+        (b"\x7fELF", "it is a program", "name a data file"),
+    ] {
+        if bytes.starts_with(first) {
+            return Some((what, advice));
+        }
+    }
+    let text = without_bom(bytes).trim_ascii_start();
+    let start = text[..text.len().min(16)].to_ascii_lowercase();
+    if [&b"<!doctype"[..], b"<html", b"<head", b"<body"].iter().any(|tag| start.starts_with(tag)) {
+        return Some(("it is an HTML page", VENDOR));
+    }
+    if start.starts_with(b"<?xml") {
+        return Some(("it is XML", VENDOR));
+    }
+    if is_json(text) {
+        return Some((
+            "it is JSON",
+            "no layout reads JSON; a vendor may have sent an error message: open it, \
+             or convert it to CSV",
+        ));
+    }
+    None
+}
+
+/// `{`, or a `[` that opens a list of values. A header may begin with `[QUOTE_DATE]`.
+fn is_json(text: &[u8]) -> bool {
+    match text.split_first() {
+        Some((b'{', _)) => true,
+        Some((b'[', rest)) => rest
+            .trim_ascii_start()
+            .first()
+            .is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"' | b'-' | b']' | b'0'..=b'9')),
+        _ => false,
+    }
+}
+
+/// Latin text in UTF-16 has a NUL in every second byte.
+fn utf16_without_mark(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let head = &bytes[..bytes.len().min(64) & !1];
+    let nuls = |first: usize| head.iter().skip(first).step_by(2).filter(|b| **b == 0).count();
+    let pairs = head.len() / 2;
+    if pairs < 4 {
+        return None;
+    }
+    if nuls(1) == pairs && nuls(0) == 0 {
+        return Some((
+            "it is UTF-16",
+            "convert it first: iconv -f UTF-16LE -t UTF-8 FILE | tidegate backfill - ...",
+        ));
+    }
+    (nuls(0) == pairs && nuls(1) == 0).then_some((
+        "it is UTF-16",
+        "convert it first: iconv -f UTF-16BE -t UTF-8 FILE | tidegate backfill - ...",
+    ))
+}
+
+/// The name as one word of a shell command.
+fn shell_word(name: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/+=:@".contains(c);
+    if !name.is_empty() && name.chars().all(plain) && !name.starts_with('-') {
+        return name.to_owned();
+    }
+    format!("'{}'", name.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(name: &str, bytes: &[u8]) -> String {
+        refuse_foreign(name, bytes).map_or_else(|error| error.to_string(), |()| "text".to_owned())
+    }
+
+    #[test]
+    fn compressed_files_name_their_tool() {
+        assert_eq!(
+            message("a.csv.gz", b"\x1f\x8b\x08\0"),
+            "a.csv.gz is compressed (gzip): decompress it first: \
+             gunzip -c a.csv.gz | tidegate backfill - ..."
+        );
+        assert_eq!(
+            message("it's (1).zip", b"PK\x03\x04"),
+            "it's (1).zip is compressed (zip): decompress it first: \
+             unzip -p 'it'\\''s (1).zip' | tidegate backfill - ..."
+        );
+        for first in ["\u{28}", "BZh91AY"] {
+            assert_eq!(message("x", first.as_bytes()) == "text", !first.starts_with("BZh"));
+        }
+        assert!(message("x", b"\x28\xb5\x2f\xfd").contains("zstd -dc x"));
+        assert!(message("x", b"\xfd7zXZ\x00").contains("xz -dc x"));
+    }
+
+    #[test]
+    fn utf16_names_iconv() {
+        let wide: Vec<u8> = "Date,Open".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(message("x", &wide).contains("iconv -f UTF-16LE -t UTF-8 x"));
+        assert_eq!(
+            message("x", &[b"\xff\xfe", wide.as_slice()].concat()),
+            "x is no delimited text: it is UTF-16; convert it first: \
+             iconv -f UTF-16 -t UTF-8 x | tidegate backfill - ..."
+        );
+        assert_eq!(message("x", b"a,b\0c,d\ne,f,g,h"), "text");
+    }
+
+    #[test]
+    fn pages_and_documents_are_refused() {
+        assert!(message("x", b"\xef\xbb\xbf \n<!DOCTYPE html>").contains("an HTML page"));
+        assert!(message("x", b"{\"Information\": \"limit\"}").contains("it is JSON"));
+        assert!(message("x", b"[{\"a\":1}]").contains("it is JSON"));
+        assert!(message("x", b"%PDF-1.7").contains("a PDF"));
+        assert_eq!(message("x", b"<DATE>\t<OPEN>"), "text");
+        assert_eq!(message("x", b"[QUOTE_DATE], [STRIKE]"), "text");
+    }
+
+    #[test]
+    fn nothing_is_its_own_kind() {
+        for nothing in [&b""[..], b"\xef\xbb\xbf", b"\r\n\n"] {
+            assert_eq!(
+                refuse_foreign("x", nothing),
+                Err(RecogniseError::Empty { name: "x".to_owned() })
+            );
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Whether a sample value could be a time or a number of some form. Looks at spelling and ranges
+//! only; the decoder is what turns values into times.
+
+use crate::mapping::{TimeFormat, TimeItem};
+
+/// Whether `text` is a time of this form.
+pub(super) fn is_time(format: &TimeFormat, text: &str) -> bool {
+    match format {
+        TimeFormat::Epoch => is_epoch(text),
+        TimeFormat::Auto => is_epoch(text) || is_iso(text),
+        TimeFormat::Pattern(items) => matches_pattern(items, text.as_bytes()),
+    }
+}
+
+/// Whether the zone of a file's times comes from outside its bytes.
+pub(super) fn needs_zone(format: &TimeFormat) -> bool {
+    match format {
+        TimeFormat::Epoch => false,
+        TimeFormat::Auto => true,
+        TimeFormat::Pattern(items) => !items.contains(&TimeItem::Offset),
+    }
+}
+
+/// Seconds, milliseconds, microseconds or nanoseconds, told by magnitude.
+fn is_epoch(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    digits(fraction)
+        && digits(whole)
+        && matches!(whole.len(), 10 | 13 | 16 | 19)
+        && (b'1'..=b'4').contains(&whole.as_bytes()[0])
+}
+
+fn is_iso(text: &str) -> bool {
+    use TimeItem::{Day, Literal, Month, Year};
+    const DATE: [TimeItem; 5] = [Year, Literal(b'-'), Month, Literal(b'-'), Day];
+    let Some((date, time)) = text.split_at_checked(10) else { return false };
+    if !matches_pattern(&DATE, date.as_bytes()) {
+        return false;
+    }
+    time.is_empty() || time.strip_prefix(['T', ' ', 't']).is_some_and(is_clock)
+}
+
+/// `hh:mm[:ss[.f]]` and perhaps an offset.
+fn is_clock(text: &str) -> bool {
+    use TimeItem::{Fraction, Hour, Literal, Minute, Offset, Second};
+    const C: TimeItem = Literal(b':');
+    const FORMS: [&[TimeItem]; 3] = [
+        &[Hour, C, Minute],
+        &[Hour, C, Minute, C, Second],
+        &[Hour, C, Minute, C, Second, Literal(b'.'), Fraction],
+    ];
+    FORMS.iter().any(|form| {
+        let with_offset = [form, &[Offset][..]].concat();
+        matches_pattern(form, text.as_bytes()) || matches_pattern(&with_offset, text.as_bytes())
+    })
+}
+
+fn matches_pattern(items: &[TimeItem], mut rest: &[u8]) -> bool {
+    for item in items {
+        let taken = match *item {
+            TimeItem::Year => number(rest, 4, 4, 0, 9999),
+            TimeItem::Month => number(rest, 1, 2, 1, 12),
+            TimeItem::Day => number(rest, 1, 2, 1, 31),
+            TimeItem::Hour => number(rest, 1, 2, 0, 23),
+            TimeItem::Hour12 => number(rest, 1, 2, 1, 12),
+            TimeItem::Minute => number(rest, 2, 2, 0, 59),
+            TimeItem::Second => number(rest, 2, 2, 0, 60),
+            TimeItem::Fraction => number(rest, 1, 9, 0, 999_999_999),
+            TimeItem::AmPm => rest
+                .get(..2)
+                .filter(|word| word.eq_ignore_ascii_case(b"am") || word.eq_ignore_ascii_case(b"pm"))
+                .map(<[u8]>::len),
+            TimeItem::Offset => offset(rest),
+            TimeItem::Literal(byte) => (rest.first() == Some(&byte)).then_some(1),
+        };
+        let Some(taken) = taken else { return false };
+        rest = &rest[taken..];
+    }
+    rest.is_empty()
+}
+
+/// How many digits from `least` to `most` stand here, if their value is in the range.
+fn number(rest: &[u8], least: usize, most: usize, from: u32, to: u32) -> Option<usize> {
+    let digits = rest.iter().take(most).take_while(|byte| byte.is_ascii_digit()).count();
+    let value = rest[..digits].iter().fold(0, |n, byte| n * 10 + u32::from(byte - b'0'));
+    (digits >= least && (from..=to).contains(&value)).then_some(digits)
+}
+
+fn offset(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [b'Z' | b'z', ..] => Some(1),
+        [b'+' | b'-', after @ ..] => {
+            number(after, 2, 2, 0, 23)?;
+            let colon = usize::from(after.get(2) == Some(&b':'));
+            number(after.get(2 + colon..)?, 2, 2, 0, 59)?;
+            Some(5 + colon)
+        }
+        _ => None,
+    }
+}
+
+/// Whether `text` is a decimal number.
+pub(super) fn is_number(text: &str) -> bool {
+    let first = text.bytes().find(|byte| !matches!(byte, b'+' | b'-' | b'.'));
+    first.is_some_and(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reads(pattern: &str, text: &str) -> bool {
+        TimeFormat::parse(pattern).is_ok_and(|format| is_time(&format, text))
+    }
+
+    #[test]
+    fn epochs_are_told_by_magnitude() {
+        for good in ["1381017600", "1586995200.0", "1730419200000", "1735689600000000"] {
+            assert!(reads("epoch", good) && reads("auto", good), "{good}");
+        }
+        for bad in ["", "0", "93576.0", "173041920000", "9730419200", "1e9", "1381017600."] {
+            assert!(!reads("epoch", bad), "{bad}");
+        }
+        assert!(reads("epoch", "4102444800000000000"));
+    }
+
+    #[test]
+    fn iso_times_are_read() {
+        for good in [
+            "2024-01-31",
+            "2024-01-31 09:05",
+            "2024-01-31T09:05:00Z",
+            "2024-01-31 09:05:00.123",
+            "2024-01-31 00:00:00-05:00",
+            "2024-01-31T00:00:00.000000001+0530",
+        ] {
+            assert!(reads("auto", good), "{good}");
+        }
+        for bad in [
+            "2024/01/31",
+            "31.01.2024",
+            "2024-13-01",
+            "2024-01-31 25:00",
+            "2024-1-31",
+            "2024-01-31 01-AM",
+            "2024-01-31é",
+            "aé",
+        ] {
+            assert!(!reads("auto", bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_values() {
+        assert!(reads("%Y-%m-%d %I-%p", "2019-06-04 01-AM"));
+        assert!(reads("%Y-%m-%d %I-%p", "2019-06-04 12-pm"));
+        assert!(!reads("%Y-%m-%d %I-%p", "2019-06-04 13-PM"));
+        assert!(!reads("%Y-%m-%d", "2019-06-04 01-AM"));
+        assert!(!reads("%Y-%m-%d %I-%p", "2019-06-04"));
+        assert!(reads("%Y%m%d %H%M%S", "20150201 170000"));
+        assert!(!reads("%Y%m%d %H%M%S", "20151301 170000"));
+    }
+
+    #[test]
+    fn numbers_are_finite_decimals() {
+        for good in ["1", "-1.5", "1e+05", ".5", "+3.", "3.811e-05"] {
+            assert!(is_number(good), "{good}");
+        }
+        for bad in ["", "inf", "NaN", "1,5", "0x10", "abc", "-", "1e999", "-inf"] {
+            assert!(!is_number(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A TOML table whose mistakes are told with the key, the line and the nearest known key. Knows
+//! nothing of layouts; `parse` is its only user.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::error::LayoutError;
+use super::nearest::nearest;
+
+/// The text that is being read, for lines in messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Doc<'a> {
+    pub(super) origin: &'a str,
+    pub(super) text: &'a str,
+}
+
+impl Doc<'_> {
+    /// The line of a byte offset, from 1.
+    pub(super) fn line(self, at: usize) -> usize {
+        let before = &self.text.as_bytes()[..at.min(self.text.len())];
+        before.iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    pub(super) fn bad(self, span: &Range<usize>, key: &str, reason: String) -> LayoutError {
+        let line = self.line(span.start);
+        LayoutError::BadValue { origin: self.origin.to_owned(), line, key: key.to_owned(), reason }
+    }
+}
+
+/// One table of the text, all keys of which are known.
+#[derive(Debug, Clone)]
+pub(super) struct Table<'a> {
+    pub(super) doc: Doc<'a>,
+    path: String,
+    span: Range<usize>,
+    table: &'a DeTable<'a>,
+}
+
+/// A value with the full name of its key.
+#[derive(Debug, Clone)]
+pub(super) struct Value<'a> {
+    pub(super) doc: Doc<'a>,
+    pub(super) path: String,
+    pub(super) span: Range<usize>,
+    pub(super) value: &'a DeValue<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// The whole text's table.
+    pub(super) fn root(
+        doc: Doc<'a>,
+        table: &'a Spanned<DeTable<'a>>,
+        known: &[&str],
+    ) -> Result<Self, LayoutError> {
+        let root = Self { doc, path: String::new(), span: 0..0, table: table.get_ref() };
+        root.only(known)?;
+        Ok(root)
+    }
+
+    fn only(&self, known: &[&str]) -> Result<(), LayoutError> {
+        let Some(key) = self.table.keys().find(|key| !known.contains(&key.get_ref().as_ref()))
+        else {
+            return Ok(());
+        };
+        let name = key.get_ref().as_ref();
+        Err(LayoutError::UnknownKey {
+            origin: self.doc.origin.to_owned(),
+            line: self.doc.line(key.span().start),
+            key: self.path_of(name),
+            nearest: nearest(name, known.iter().copied()).map(str::to_owned),
+            known: known.join(", "),
+        })
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+
+    /// The value of `key`, if it is there.
+    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
+        let value = self.table.get(key)?;
+        Some(Value {
+            doc: self.doc,
+            path: self.path_of(key),
+            span: value.span(),
+            value: value.get_ref(),
+        })
+    }
+
+    /// The value of `key`, which must be there.
+    pub(super) fn need(&self, key: &str) -> Result<Value<'a>, LayoutError> {
+        self.get(key).ok_or_else(|| LayoutError::MissingKey {
+            origin: self.doc.origin.to_owned(),
+            line: self.doc.line(self.span.start),
+            key: self.path_of(key),
+        })
+    }
+
+    /// Every key with its value.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + '_ {
+        self.table.iter().map(|(key, value)| {
+            let key = key.get_ref().as_ref();
+            let path = self.path_of(key);
+            (key, Value { doc: self.doc, path, span: value.span(), value: value.get_ref() })
+        })
+    }
+
+    /// The table under `key`, if it is there, with only these keys.
+    pub(super) fn table(
+        &self,
+        key: &str,
+        known: &[&str],
+    ) -> Result<Option<Table<'a>>, LayoutError> {
+        self.get(key).map(|value| value.table(known)).transpose()
+    }
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn bad(&self, reason: impl Into<String>) -> LayoutError {
+        self.doc.bad(&self.span, &self.path, reason.into())
+    }
+
+    fn wrong_type(&self, wanted: &str) -> LayoutError {
+        self.bad(format!("expected {wanted}, found {}", self.value.type_str()))
+    }
+
+    /// A table with only these keys.
+    pub(super) fn table(&self, known: &[&str]) -> Result<Table<'a>, LayoutError> {
+        let table = self.any_table()?;
+        table.only(known)?;
+        Ok(table)
+    }
+
+    /// A table with any keys.
+    pub(super) fn any_table(&self) -> Result<Table<'a>, LayoutError> {
+        let table = self.value.as_table().ok_or_else(|| self.wrong_type("a table"))?;
+        Ok(Table { doc: self.doc, path: self.path.clone(), span: self.span.clone(), table })
+    }
+
+    pub(super) fn string(&self) -> Result<&'a str, LayoutError> {
+        self.value.as_str().ok_or_else(|| self.wrong_type("a string"))
+    }
+
+    pub(super) fn bool(&self) -> Result<bool, LayoutError> {
+        self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
+    }
+
+    /// A whole number from 0.
+    pub(super) fn number(&self) -> Result<usize, LayoutError> {
+        let number = self.value.as_integer().ok_or_else(|| self.wrong_type("a whole number"))?;
+        usize::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| self.bad("expected a whole number from 0"))
+    }
+
+    /// A list, or one value as a list of one.
+    pub(super) fn list(&self) -> Vec<Value<'a>> {
+        let Some(array) = self.value.as_array() else { return vec![self.clone()] };
+        array
+            .iter()
+            .map(|item| Value {
+                doc: self.doc,
+                path: self.path.clone(),
+                span: item.span(),
+                value: item.get_ref(),
+            })
+            .collect()
+    }
+
+    /// A string or a list of strings.
+    pub(super) fn strings(&self) -> Result<Vec<String>, LayoutError> {
+        self.list().iter().map(|item| item.string().map(str::to_owned)).collect()
+    }
+}
