@@ -215,10 +215,12 @@ pub(super) trait Sink {
         check: impl Fn(&'v [u8]) -> Result<(), Wrong>,
     ) -> Result<(), (usize, Wrong)>;
 
-    /// Values that have to be built, without their length.
+    /// Values that have to be built, without their length. `check` says whether `build` will do,
+    /// and may leave anything in the scratch that it gets.
     fn built(
         &mut self,
         build: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
+        check: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
     ) -> Result<(), (usize, Wrong)>;
 }
 
@@ -307,9 +309,18 @@ fn floats(values: &[f64], target: PgType, sink: &mut impl Sink) -> Fed {
             sink.fixed(|row| Ok(field4(value::float_to_float4(values[row])?.to_be_bytes())))
         }
         PgType::Numeric(limits) => {
-            sink.built(|row, out| numeric::encode_float(values[row], limits, out))
+            let build =
+                |row: usize, out: &mut Vec<u8>| numeric::encode_float(values[row], limits, out);
+            if limits.is_some() {
+                return sink.built(build, build);
+            }
+            let finite = |row: usize| values[row].is_finite();
+            sink.built(build, |row, _| finite(row).then_some(()).ok_or(Wrong::NotFinite))
         }
-        PgType::Text(max) => sink.built(|row, out| put_display(values[row], max, out)),
+        PgType::Text(max) => {
+            let build = |row: usize, out: &mut Vec<u8>| put_display(values[row], max, out);
+            sink.built(build, build)
+        }
         PgType::Int8 => {
             sink.fixed(|row| Ok(field8(value::float_to_integer(values[row])?.to_be_bytes())))
         }
@@ -330,12 +341,18 @@ fn integers(value: impl Fn(usize) -> i64, target: PgType, sink: &mut impl Sink) 
         PgType::Float4 => {
             sink.fixed(|row| Ok(field4(value::integer_to_float4(value(row))?.to_be_bytes())))
         }
-        PgType::Numeric(limits) => sink.built(|row, out| {
-            numeric::integer_fits(value(row), limits)?;
-            numeric::encode_integer(value(row), out);
-            Ok(())
-        }),
-        PgType::Text(max) => sink.built(|row, out| put_display(value(row), max, out)),
+        PgType::Numeric(limits) => sink.built(
+            |row, out| {
+                numeric::integer_fits(value(row), limits)?;
+                numeric::encode_integer(value(row), out);
+                Ok(())
+            },
+            |row, _| numeric::integer_fits(value(row), limits),
+        ),
+        PgType::Text(max) => {
+            let build = |row: usize, out: &mut Vec<u8>| put_display(value(row), max, out);
+            sink.built(build, build)
+        }
         _ => Ok(()),
     }
 }
@@ -345,9 +362,13 @@ fn texts(values: &StringArray, target: PgType, sink: &mut impl Sink) -> Fed {
         PgType::Text(max) => {
             sink.plain(|row| values.value(row).as_bytes(), |text| value::text_fits(text, max))
         }
-        PgType::Numeric(limits) => {
-            sink.built(|row, out| literal(values.value(row).as_bytes(), limits, out))
-        }
+        PgType::Numeric(limits) => sink.built(
+            |row, out| {
+                literal(values.value(row), limits)?.encode(out);
+                Ok(())
+            },
+            |row, _| literal(values.value(row), limits).map(drop),
+        ),
         PgType::Float8 => {
             sink.fixed(|row| Ok(field8(value::literal_to_float8(values.value(row))?.to_be_bytes())))
         }
@@ -385,16 +406,17 @@ fn days(values: &[i32], target: PgType, sink: &mut impl Sink) -> Fed {
 fn bools(values: &BooleanArray, target: PgType, sink: &mut impl Sink) -> Fed {
     match target {
         PgType::Bool => sink.fixed(|row| Ok([0, 0, 0, 1, u8::from(values.value(row))])),
-        PgType::Text(max) => sink.built(|row, out| put_display(values.value(row), max, out)),
+        PgType::Text(max) => {
+            let build = |row: usize, out: &mut Vec<u8>| put_display(values.value(row), max, out);
+            sink.built(build, build)
+        }
         _ => Ok(()),
     }
 }
 
-fn literal(text: &[u8], limits: Limits, out: &mut Vec<u8>) -> Result<(), Wrong> {
-    let decimal = Decimal::parse(text).ok_or(Wrong::NotANumber)?;
-    decimal.fits(limits)?;
-    decimal.encode(out);
-    Ok(())
+fn literal(text: &str, limits: Limits) -> Result<Decimal<'_>, Wrong> {
+    let decimal = Decimal::parse(text.as_bytes()).ok_or(Wrong::NotANumber)?;
+    decimal.fits(limits).map(|()| decimal)
 }
 
 fn put_display(

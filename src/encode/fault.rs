@@ -139,12 +139,13 @@ impl Sink for Finder<'_> {
 
     fn built(
         &mut self,
-        build: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
+        _build: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
+        check: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
     ) -> Result<(), (usize, Wrong)> {
         let mut scratch = Vec::new();
         self.each(|row| {
             scratch.clear();
-            build(row, &mut scratch)
+            check(row, &mut scratch)
         });
         Ok(())
     }

@@ -440,7 +440,10 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn short_literals_keep_their_digits(units in 0..10_000_000_000_u64, decimals in 0..12_usize) {
+        fn short_literals_keep_their_digits(
+            units in 0..10_000_000_000_u64,
+            decimals in 0..12_usize,
+        ) {
             let text = format!("{units:013}");
             let (whole, fraction) = text.split_at(13 - decimals);
             let literal = format!("{whole}.{fraction}");
@@ -461,7 +464,10 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn prices_as_doubles_read_as_they_were_written(units in 0..10_000_000_000_i64, d in 0..9_i32) {
+        fn prices_as_doubles_read_as_they_were_written(
+            units in 0..10_000_000_000_i64,
+            d in 0..9_i32,
+        ) {
             let text = format!("{units}e-{d}");
             let value: f64 = text.parse().unwrap();
             prop_assert_eq!(float(value), format!("{value}"));

@@ -213,6 +213,7 @@ impl Sink for Measure<'_> {
     fn built(
         &mut self,
         build: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
+        _check: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
     ) -> Result<(), (usize, Wrong)> {
         let Built { bytes, ends } = &mut *self.built;
         bytes.clear();
@@ -321,6 +322,7 @@ impl Sink for Writer<'_> {
     fn built(
         &mut self,
         _build: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
+        _check: impl Fn(usize, &mut Vec<u8>) -> Result<(), Wrong>,
     ) -> Result<(), (usize, Wrong)> {
         let Some(Built { bytes, ends }) = self.built else { return Ok(()) };
         let mut start = 0;

@@ -1,6 +1,8 @@
 //! The encoder against the server itself: values of every pair of types that can be sent, COPYed
 //! in binary form and read back as text.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::sync::Arc;
 
 use arrow::array::{
