@@ -1,0 +1,23 @@
+//! What every test here needs: a server, a database, the program, bars to load, comparisons.
+//!
+//! The server is made of system programs; if there are none the tests fail and say what to
+//! install. Variables: `TIDEGATE_TEST_PG_BIN` names the folder of `initdb` and `postgres`;
+//! `TIDEGATE_TEST_KEEP=1` keeps the data of a failed test and prints how to open them.
+
+mod bars;
+mod db;
+mod find;
+mod program;
+mod server;
+
+use std::path::PathBuf;
+
+pub use bars::Bars;
+pub use db::{Client, TestDb, except_all, same_rows};
+pub use program::{Outcome, Program};
+pub use server::{Server, StopMode};
+
+/// A file or folder under `fixtures/`.
+pub fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name)
+}
