@@ -4,6 +4,9 @@
 //! The rooms are stacked in floors: each imports only from floors below its own. `tests/tidy.rs`
 //! holds the list and keeps it true; `docs/architecture.md` draws it.
 
+// Floor 5: where threads, tasks and channels of a load live.
+pub mod pipeline;
+
 // Floor 4: how rows enter a table.
 pub mod write;
 
@@ -12,7 +15,9 @@ pub mod db;
 
 // Floor 2: side by side, strangers to each other.
 pub mod check;
+pub mod decode;
 pub mod encode;
+pub mod layout;
 pub mod report;
 pub mod source;
 
