@@ -1,0 +1,295 @@
+//! From a recognised layout and a target table to the resolved mapping: which field feeds which
+//! column, as which type, by which rules.
+
+use std::sync::atomic::AtomicBool;
+
+use crate::check::Checker;
+use crate::column::{PgType, TargetColumn, TargetTable};
+use crate::dataset::{Column, ConflictPolicy, Dataset};
+use crate::db::ledger::TimeWindow;
+use crate::layout::Recognised;
+use crate::mapping::{
+    FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone,
+};
+use crate::pipeline::Tickers;
+use crate::write::{Strategy, TableTarget, Target};
+
+use super::CommandError;
+
+/// A source's way into a table.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub mapping: Mapping,
+    pub target: Target,
+    pub tickers: Option<Tickers>,
+    pub checker: Checker,
+    pub makes_partitions: bool,
+    /// Columns of the source that the table has no place for.
+    pub unused: Vec<String>,
+}
+
+/// What the user decided about the route.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wishes {
+    pub policy: ConflictPolicy,
+    pub strategy: Option<Strategy>,
+    pub window: TimeWindow,
+    /// The table is the dataset's own, not a user's.
+    pub own_table: bool,
+}
+
+/// Resolves it all.
+pub(super) fn route(
+    recognised: &Recognised,
+    dataset: &Dataset,
+    table: &TargetTable,
+    wishes: Wishes,
+) -> Result<Route, CommandError> {
+    if table.unlogged {
+        return Err(refuse(table, "is unlogged: after a crash the ledger would outlive its rows"));
+    }
+    let mut building = Building { table, columns: Vec::new(), targets: Vec::new(), tickers: None };
+    let mut unused = Vec::new();
+    for field in &recognised.fields {
+        let Some(column) = dataset.column(&field.column) else { continue };
+        if !building.add(dataset, column, &field.source, field.time.clone(), recognised)? {
+            unused.push(field.column.clone());
+        }
+    }
+    for (name, position) in &recognised.other_fields {
+        if wishes.own_table || !building.add_other(name, *position, recognised)? {
+            unused.push(name.clone());
+        }
+    }
+    building.check_complete()?;
+    building.finish(dataset, wishes, unused)
+}
+
+fn refuse(table: &TargetTable, why: impl std::fmt::Display) -> CommandError {
+    CommandError::Refused(format!("{} {why}", table.display_name()))
+}
+
+struct Building<'a> {
+    table: &'a TargetTable,
+    columns: Vec<MappedColumn>,
+    targets: Vec<TargetColumn>,
+    tickers: Option<Tickers>,
+}
+
+impl Building<'_> {
+    /// The target's column for a dataset's column: by its name, else by an alias.
+    fn target_of(&self, column: &Column) -> Option<&TargetColumn> {
+        let by_name = |name: &str| {
+            let same = |target: &&TargetColumn| target.name.to_lowercase() == name;
+            self.table.columns.iter().find(same)
+        };
+        std::iter::once(column.name)
+            .chain(column.aliases.iter().copied())
+            .find_map(by_name)
+            .filter(|target| !target.generated)
+    }
+
+    /// Adds a dataset's column. `false`: the table has no place for it.
+    fn add(
+        &mut self,
+        dataset: &Dataset,
+        column: &'static Column,
+        source: &FieldSource,
+        time: Option<TimeRule>,
+        recognised: &Recognised,
+    ) -> Result<bool, CommandError> {
+        let id_name = "ticker_id";
+        let id = self.table.column(id_name).filter(|_| dataset.ticker == Some(column.name));
+        let (target, kind) = match (self.target_of(column), id) {
+            (Some(target), None) => (target.clone(), kind_for(column.kind, target, self.table)?),
+            (_, Some(id)) => {
+                self.tickers = Some(Tickers {
+                    column: self.columns.len(),
+                    id_name: id_name.to_owned(),
+                    venue: recognised.facts.venue.clone().unwrap_or_default(),
+                });
+                (id.clone(), ValueKind::Word)
+            }
+            (None, None) => return Ok(false),
+        };
+        self.columns.push(MappedColumn {
+            name: column.name.to_owned(),
+            source: source.clone(),
+            kind,
+            time,
+            required: column.required || (target.not_null && !target.has_default),
+        });
+        self.targets.push(target);
+        Ok(true)
+    }
+
+    /// Adds a field that no dataset knows to a user's column of the same name.
+    fn add_other(
+        &mut self,
+        name: &str,
+        position: usize,
+        recognised: &Recognised,
+    ) -> Result<bool, CommandError> {
+        let lower = name.trim().to_lowercase();
+        let same = |target: &&TargetColumn| target.name.to_lowercase() == lower;
+        let Some(target) = self.table.columns.iter().find(same).filter(|t| !t.generated) else {
+            return Ok(false);
+        };
+        if self.targets.iter().any(|taken| taken.name == target.name) {
+            return Ok(false);
+        }
+        let Some(pg_type) = target.pg_type else {
+            return Err(refuse(
+                self.table,
+                format!(
+                    "has a column {} of type {}, which cannot be filled",
+                    target.name, target.type_name
+                ),
+            ));
+        };
+        let kind = natural_kind(pg_type);
+        let zone = Zone::parse(&recognised.facts.zone).unwrap_or(Zone::UTC);
+        let time = matches!(kind, ValueKind::Time | ValueKind::Date)
+            .then_some(TimeRule { format: TimeFormat::Auto, zone });
+        self.columns.push(MappedColumn {
+            name: target.name.clone(),
+            source: FieldSource::Field(position),
+            kind,
+            time,
+            required: target.not_null && !target.has_default,
+        });
+        self.targets.push(target.clone());
+        Ok(true)
+    }
+
+    /// Every column that the table insists on must have a source.
+    fn check_complete(&self) -> Result<(), CommandError> {
+        let missing: Vec<&str> = (self.table.columns.iter())
+            .filter(|column| column.not_null && !column.has_default && !column.generated)
+            .filter(|column| !self.targets.iter().any(|taken| taken.name == column.name))
+            .map(|column| column.name.as_str())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(refuse(
+            self.table,
+            format!(
+                "needs {}, which neither the file nor a flag gives: use --symbol or --interval, \
+                 rename the column, or give it a default",
+                missing.join(", ")
+            ),
+        ))
+    }
+
+    fn finish(
+        self,
+        dataset: &Dataset,
+        wishes: Wishes,
+        unused: Vec<String>,
+    ) -> Result<Route, CommandError> {
+        let position = |name: &str| self.targets.iter().position(|target| target.name == *name);
+        let key: Option<Vec<usize>> =
+            self.table.key.iter().map(|name| position(name)).collect();
+        let time = (self.columns.iter())
+            .position(|column| column.name == dataset.time && column.kind == ValueKind::Time);
+        if time.is_none() && wishes.window != TimeWindow::default() {
+            return Err(refuse(self.table, "has no time column for --from and --to"));
+        }
+        let partitioning = self.table.partitioning.as_ref();
+        let partition_time =
+            partitioning.and_then(|p| p.time_column.as_ref()).and_then(|name| position(name));
+        let makes_partitions = wishes.own_table && partition_time.is_some();
+        let accepted = match (partition_time, partitioning) {
+            (Some(at), Some(p)) if !makes_partitions && !p.has_default => {
+                Some((at, p.accepted.clone()))
+            }
+            _ => None,
+        };
+        let of_group = |group: &&[&str]| {
+            let at = |name: &&str| self.columns.iter().position(|column| column.name == *name);
+            group.iter().map(at).collect::<Option<Vec<usize>>>()
+        };
+        let checker =
+            Checker { together: dataset.together.iter().filter_map(of_group).collect(), accepted };
+        let needs_stage = self.table.before_triggers || self.table.row_security;
+        let strategy = wishes.strategy.unwrap_or(match needs_stage {
+            true => Strategy::Stage,
+            false => Strategy::Direct,
+        });
+        let mapping = Mapping {
+            dataset: dataset.name.to_owned(),
+            columns: self.columns,
+            time_column: time,
+            from_us: wishes.window.from_us,
+            to_us: wishes.window.to_us,
+        };
+        let root = TableTarget {
+            table: self.table.clone(),
+            columns: self.targets,
+            root_key: Vec::new(),
+        };
+        let target = Target {
+            tables: vec![root],
+            key: key.unwrap_or_default(),
+            policy: wishes.policy,
+            strategy,
+            time,
+            meets_stored: AtomicBool::new(false),
+            mostly_bad: AtomicBool::new(false),
+        };
+        let tickers = self.tickers;
+        Ok(Route { mapping, target, tickers, checker, makes_partitions, unused })
+    }
+}
+
+/// How values are read when nothing but the target's type is known.
+fn natural_kind(pg_type: PgType) -> ValueKind {
+    match pg_type {
+        PgType::Bool => ValueKind::Bool,
+        PgType::Int2 | PgType::Int4 | PgType::Int8 => ValueKind::Integer,
+        PgType::Float4 | PgType::Float8 => ValueKind::Float,
+        PgType::Numeric(_) => ValueKind::Decimal,
+        PgType::Text(_) => ValueKind::Text,
+        PgType::Timestamptz | PgType::Timestamp => ValueKind::Time,
+        PgType::Date => ValueKind::Date,
+    }
+}
+
+/// How a dataset's values are read for a target's type: numbers keep every digit on their way to
+/// `numeric`.
+fn kind_for(
+    kind: ValueKind,
+    target: &TargetColumn,
+    table: &TargetTable,
+) -> Result<ValueKind, CommandError> {
+    let fits = match (kind, target.pg_type) {
+        (ValueKind::Word, Some(PgType::Text(_))) => Some(ValueKind::Word),
+        (ValueKind::Text, Some(PgType::Text(_))) => Some(ValueKind::Text),
+        (
+            ValueKind::Float | ValueKind::Integer | ValueKind::Decimal,
+            Some(pg_type @ (PgType::Int2 | PgType::Int4 | PgType::Int8)),
+        ) => Some(natural_kind(pg_type)),
+        (
+            ValueKind::Float | ValueKind::Integer | ValueKind::Decimal,
+            Some(pg_type @ (PgType::Float4 | PgType::Float8 | PgType::Numeric(_))),
+        ) => Some(natural_kind(pg_type)),
+        (
+            ValueKind::Time,
+            Some(pg_type @ (PgType::Timestamptz | PgType::Timestamp | PgType::Date)),
+        ) => Some(natural_kind(pg_type)),
+        (ValueKind::Bool, Some(PgType::Bool)) => Some(ValueKind::Bool),
+        (ValueKind::Date, Some(PgType::Date)) => Some(ValueKind::Date),
+        _ => None,
+    };
+    fits.ok_or_else(|| {
+        refuse(
+            table,
+            format!(
+                "has a column {} of type {}, which does not take such values; change its type or \
+                 rename it",
+                target.name, target.type_name
+            ),
+        )
+    })
+}
