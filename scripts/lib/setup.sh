@@ -53,21 +53,26 @@ install_hint() {
     esac
 }
 
-# install MANAGER PACKAGE...: fails if the manager does, or may not be used.
-install() {
+# install_packages MANAGER PACKAGE...: fails if the manager does, or may not be used.
+install_packages() {
     local manager=$1
     shift
+    if [ "$manager" = brew ]; then
+        # Homebrew refuses root, and needs no rights.
+        [ "$(id -u)" -ne 0 ] || return 1
+    else
+        may_install || return 1
+    fi
     say "installing $* with $manager"
     case "$manager" in
-        brew) [ "$(id -u)" -ne 0 ] && brew install "$@" ;;
+        brew) brew install "$@" ;;
         apt-get)
-            may_install || return 1
             as_root env DEBIAN_FRONTEND=noninteractive apt-get update -q &&
                 as_root env DEBIAN_FRONTEND=noninteractive \
                     apt-get install -y -q --no-install-recommends "$@"
             ;;
-        dnf) may_install && as_root dnf install -y "$@" ;;
-        apk) may_install && as_root apk add --no-progress "$@" ;;
+        dnf) as_root dnf install -y "$@" ;;
+        apk) as_root apk add --no-progress "$@" ;;
         *) return 1 ;;
     esac >&2
 }
@@ -94,7 +99,7 @@ need_c_compiler() {
     esac
     # Word splitting makes the list of packages.
     # shellcheck disable=SC2086
-    install "$manager" $packages ||
+    install_packages "$manager" $packages ||
         die "no C compiler was found: run $(install_hint "$manager" "$packages")"
 }
 
@@ -154,7 +159,7 @@ need_postgres() {
         *) die "install the server programs of PostgreSQL $POSTGRES_VERSION_MIN or later" \
             "(initdb and postgres) and put their folder on PATH" ;;
     esac
-    without_main_cluster install "$manager" "$package" ||
+    without_main_cluster install_packages "$manager" "$package" ||
         die "the server programs of PostgreSQL are missing:" \
             "run $(install_hint "$manager" "$package")"
     have_postgres ||
