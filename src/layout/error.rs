@@ -127,18 +127,33 @@ pub enum RecogniseError {
         known: Vec<String>,
     },
     /// Neither the file nor its name nor a flag says something that every record needs.
-    #[error("{name} ({layout}): neither the file nor its name says the {fact}: {advice}")]
+    #[error(
+        "{name} ({layout}): neither the file nor its name says the {}: {advice}",
+        facts.join(" and the ")
+    )]
     MissingFact {
         /// The file's name.
         name: String,
         /// The layout that fits.
         layout: String,
-        /// The fact: `symbol`, `interval`.
-        fact: String,
-        /// The flag that gives it.
-        flag: &'static str,
+        /// The facts: `symbol`, `interval`.
+        facts: Vec<&'static str>,
+        /// The flags that give them, in the same order.
+        flags: Vec<&'static str>,
         /// What to do.
         advice: String,
+    },
+    /// The file and its name say different things.
+    #[error("{name} ({layout}): {says}: say which with {flag}")]
+    Contradiction {
+        /// The file's name.
+        name: String,
+        /// The layout that fits.
+        layout: String,
+        /// Who says what.
+        says: String,
+        /// The flag that decides.
+        flag: &'static str,
     },
     /// A flag's value cannot be used.
     #[error("{flag} {value:?}: {reason}")]

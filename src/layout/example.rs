@@ -2,9 +2,11 @@
 //! from, made of what the file has.
 
 use super::recognise::SampleHead;
+use super::resolve::fold;
 use super::sample::{Text, split_line};
 use super::sniff::without_bom;
 use super::times;
+use crate::dataset;
 
 /// Characters of a first line that are shown.
 const SHOWN_CHARS_MAX: usize = 160;
@@ -36,43 +38,69 @@ fn first(bytes: &[u8]) -> &[u8] {
     text.lines().map(|line| line.bytes).find(|line| !line.is_empty()).unwrap_or_default()
 }
 
+/// What such a layout gives a place to, if the file has it.
+const COLUMNS: [&str; 6] = ["ts", "open", "high", "low", "close", "volume"];
+
 /// A layout file to start from. It parses, so that a user changes one thing at a time.
 pub(super) fn layout_file(head: SampleHead<'_>) -> String {
-    let SampleHead::Text { bytes, .. } = head else {
-        let columns = "ts = \"ts\"\nopen = \"open\"\nhigh = \"high\"\nlow = \"low\"\n\
-                       close = \"close\"\nvolume = \"volume\"\n";
-        return format!(
-            "name = \"mine\"\ndataset = \"bars\"\nformat = \"parquet\"\n[columns]\n{columns}"
-        );
-    };
-    let line = first(bytes);
-    let delimiter = [b',', b';', b'\t', b'|']
-        .into_iter()
-        .max_by_key(|delimiter| {
-            (line.iter().filter(|byte| **byte == *delimiter).count(), *delimiter == b',')
-        })
-        .unwrap_or(b',');
-    let fields = split_line(line, delimiter, b'"');
-    let header = fields.iter().all(|field| !times::is_number(field) && !field.is_empty());
-    let text = format!("[text]\ndelimiter = {:?}\n", char::from(delimiter).to_string());
-    let head = "name = \"mine\"\ndataset = \"bars\"\n";
-    if header {
-        let named = |at: usize, column: &str| {
-            format!("{:?}", fields.get(at).map_or(column, String::as_str))
-        };
-        return format!("{head}{text}header = \"required\"\n[columns]\n{}", columns(named));
+    let mut text = String::from("name = \"mine\"\ndataset = \"bars\"\n");
+    match head {
+        SampleHead::Parquet { columns } => {
+            let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
+            text.push_str("format = \"parquet\"\n[columns]\n");
+            text.push_str(&by_name(&names));
+        }
+        SampleHead::Text { bytes, .. } => {
+            let line = first(bytes);
+            let delimiter = likely_delimiter(line);
+            let fields = split_line(line, delimiter, b'"');
+            let shown = char::from(delimiter).to_string();
+            text.push_str(&format!("[text]\ndelimiter = {shown:?}\n"));
+            if fields.iter().any(|field| times::is_number(field)) {
+                text.push_str("header = \"none\"\n[recognise]\n");
+                text.push_str(&format!("fields = {}\n", fields.len().max(COLUMNS.len())));
+                text.push_str("[columns] # positions, from 0\n");
+                text.push_str(&by_position());
+            } else {
+                text.push_str("header = \"required\"\n[columns] # names in the header\n");
+                text.push_str(&by_name(&fields));
+            }
+        }
     }
-    let count = fields.len().max(6);
-    let positions = columns(|at, _| at.to_string());
-    format!("{head}{text}header = \"none\"\n[recognise]\nfields = {count}\n[columns]\n{positions}")
+    text
 }
 
-fn columns(field: impl Fn(usize, &str) -> String) -> String {
-    let mut text = format!("ts = {{ {} = {}, time = \"auto\" }}\n", "KEY", field(0, "ts"));
-    let key = if field(0, "ts").starts_with('"') { "name" } else { "at" };
-    text = text.replacen("KEY", key, 1);
-    for (at, column) in ["open", "high", "low", "close", "volume"].iter().enumerate() {
-        text.push_str(&format!("{column} = {}\n", field(at + 1, column)));
+/// The delimiter that is there most often; the comma if none is.
+fn likely_delimiter(line: &[u8]) -> u8 {
+    let often = |delimiter: u8| line.iter().filter(|byte| **byte == delimiter).count();
+    [b'|', b'\t', b';', b','].into_iter().max_by_key(|delimiter| often(*delimiter)).unwrap_or(b',')
+}
+
+/// Each column with the field that is likely to be it, else with a name to be replaced.
+fn by_name(names: &[String]) -> String {
+    let likely = |column: &str| {
+        let own = dataset::by_name("bars")
+            .into_iter()
+            .flat_map(|bars| bars.columns)
+            .find(|known| known.name == column);
+        let is = |name: &&String| {
+            let folded = fold(name);
+            own.is_some_and(|own| own.aliases.contains(&folded.as_str()))
+                || folded.split(['_', '.', '<', '>', '[', ']']).any(|part| part == column)
+        };
+        names.iter().find(is).cloned().unwrap_or_else(|| format!("the header's {column}"))
+    };
+    let mut text = format!("ts = {{ name = {:?}, time = \"auto\" }}\n", likely("ts"));
+    for column in &COLUMNS[1..] {
+        text.push_str(&format!("{column} = {:?}\n", likely(column)));
+    }
+    text
+}
+
+fn by_position() -> String {
+    let mut text = String::from("ts = { at = 0, time = \"auto\" }\n");
+    for (at, column) in COLUMNS.iter().enumerate().skip(1) {
+        text.push_str(&format!("{column} = {at}\n"));
     }
     text
 }

@@ -17,6 +17,8 @@ pub(super) struct Fit {
     pub(super) shape: Option<TextShape>,
     pub(super) fields: Vec<FitField>,
     pub(super) others: Vec<(String, usize)>,
+    /// The interval that the form of the times tells.
+    pub(super) interval: Option<String>,
     pub(super) why: Vec<String>,
 }
 
@@ -26,7 +28,8 @@ pub(super) struct FitField {
     pub(super) column: &'static Column,
     pub(super) source: FieldSource,
     pub(super) time: Option<TimeFormat>,
-    pub(super) interval: Option<String>,
+    /// Whether the values' type tells their zone (Parquet).
+    pub(super) zoned: bool,
 }
 
 /// Why a layout does not fit, and how far it got: the reason that got farthest is told.
@@ -53,10 +56,25 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Str
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let types: Vec<String> = columns.iter().map(|(_, kind)| kind.clone()).collect();
     let choices = resolve::by_name(layout, &names, Some(&types)).map_err(|miss| miss.reason)?;
-    let fields: Vec<FitField> = choices.iter().filter_map(|choice| first(choice)).collect();
+    let mut fields = Vec::new();
+    for choice in &choices {
+        let Some((source, way)) = choice.ways.first() else { continue };
+        let zoned = match source {
+            FieldSource::Field(at) => tells_zone(&types[*at]),
+            FieldSource::Joined(..) | FieldSource::Constant(_) => false,
+        };
+        fields.push(FitField { zoned, ..field(choice.column, source, way) });
+    }
     let others = unused(&names, &fields);
     let why = vec![format!("columns {}", names.join(", "))];
-    Ok(Fit { shape: None, fields, others, why })
+    Ok(Fit { shape: None, fields, others, interval: None, why })
+}
+
+/// Whether times of this Arrow type are points in time: epochs, and timestamps with a zone.
+fn tells_zone(kind: &str) -> bool {
+    let kind = kind.to_lowercase();
+    let epoch = ["int", "uint", "float"].iter().any(|start| kind.starts_with(start));
+    epoch || (kind.starts_with("timestamp") && kind.contains('"'))
 }
 
 fn fit_text(layout: &Layout, text: Text<'_>) -> Result<Fit, String> {
@@ -127,7 +145,8 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         fields_max: count,
         nulls: layout.text.nulls.iter().map(|null| null.clone().into_bytes()).collect(),
     };
-    Ok(Fit { shape: Some(shape), fields, others, why })
+    let interval = told_interval(&head.choices, &records, layout);
+    Ok(Fit { shape: Some(shape), fields, others, interval, why })
 }
 
 /// Finds the header among the first lines, by the columns that it names.
@@ -204,18 +223,8 @@ fn usual_count(layout: &Layout, records: &[Record]) -> Result<usize, Miss> {
     Err(Miss { reason, progress: usize::from(usual > 1) })
 }
 
-/// The first way of a choice.
-fn first(choice: &Choice) -> Option<FitField> {
-    choice.ways.first().map(|(source, way)| field(choice.column, source, way))
-}
-
 fn field(column: &'static Column, source: &FieldSource, way: &Way) -> FitField {
-    FitField {
-        column,
-        source: source.clone(),
-        time: way.time.clone(),
-        interval: way.interval.clone(),
-    }
+    FitField { column, source: source.clone(), time: way.time.clone(), zoned: false }
 }
 
 /// Of several ways the one that reads the most records; the first of equals.
@@ -229,6 +238,18 @@ fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField
         }
     }
     best.map(|(_, field)| field)
+}
+
+/// The interval that the times tell in some form that reads most records, whether or not this
+/// form is the one they are taken from.
+fn told_interval(choices: &[Choice], records: &[Record], layout: &Layout) -> Option<String> {
+    choices.iter().find_map(|choice| {
+        choice.ways.iter().find_map(|(source, way)| {
+            let field = field(choice.column, source, way);
+            let read = records.iter().filter(|r| bad_value(r, &field, layout).is_none()).count();
+            way.interval.clone().filter(|_| read * 2 > records.len())
+        })
+    })
 }
 
 /// Most records must read; files may be dirty in their first rows.
@@ -258,6 +279,13 @@ fn fault(record: &Record, fields: &[FitField], count: usize, layout: &Layout) ->
     if record.fields.len() != count {
         let found = record.fields.len();
         return Some(format!("line {} has {found} fields, not {count}", record.line));
+    }
+    for (at, pattern) in &layout.recognise.values {
+        let value = record.fields.get(*at).map_or("", String::as_str);
+        if !pattern.is_match(value) {
+            let value = shorten(value);
+            return Some(format!("line {}: field {} is {value:?}", record.line, at + 1));
+        }
     }
     let (column, value, wanted) =
         fields.iter().find_map(|field| bad_value(record, field, layout))?;

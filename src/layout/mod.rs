@@ -9,6 +9,7 @@
 mod error;
 mod example;
 mod facts;
+mod finish;
 mod fit;
 mod interval;
 mod model;

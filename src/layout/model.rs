@@ -81,6 +81,8 @@ pub struct RecogniseRules {
     /// Whether the name must match one of [`FactRules::names`], because the shape alone says too
     /// little. Not asked when the user names the layout.
     pub by_name: bool,
+    /// Patterns for values at positions that no column may use (a close time among prices).
+    pub values: Vec<(usize, Regex)>,
     /// Names for which the layout would be wrong, each with the reason.
     pub not_names: Vec<(Regex, String)>,
 }
@@ -131,7 +133,9 @@ pub enum WaySource {
 #[derive(Debug, Clone)]
 pub struct FactRules {
     /// Patterns over the file's name with the groups `symbol`, `interval` or `venue`. The first
-    /// that matches and has the group supplies the value.
+    /// that matches and has the group supplies the value. In the text `{start}` stands for the
+    /// start of the name or a word that renaming put there (`copy of `, `old_`), and `{end}` for
+    /// the end of a word.
     pub names: Vec<Regex>,
     /// A name that matches, for messages.
     pub example: Option<String>,

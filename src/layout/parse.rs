@@ -18,11 +18,19 @@ const ROOT_KEYS: &[&str] =
     &["name", "version", "title", "dataset", "format", "text", "recognise", "columns", "facts"];
 const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "nulls"];
 const RECOGNISE_KEYS: &[&str] =
-    &["rank", "headers", "fields", "require", "aliases", "by_name", "not_names"];
+    &["rank", "headers", "fields", "require", "aliases", "by_name", "not_names", "values"];
 const WAY_KEYS: &[&str] =
     &["name", "aliases", "pattern", "nth", "at", "join", "time", "interval", "types"];
 const FACTS_KEYS: &[&str] = &["names", "example", "symbol", "interval", "venue", "zone"];
 const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except"];
+
+/// Where a symbol may start in a file's name. Words that renaming or a download put before it are
+/// known one by one: any other word before an underscore may be half of the symbol (`BTC_USD`).
+const WORD_START: &str = "(?:^|[^A-Za-z0-9._^-]|(?:^|[^A-Za-z0-9])\
+    (?i:old|new|copy|of|my|bak|backup|tmp|temp|binance|bitfinex|bitstamp|bybit|coinbase|gemini|\
+    histdata|kraken|kucoin|okx|stooq)[_-])";
+/// Where an interval may end.
+const WORD_END: &str = "(?:[^A-Za-z0-9]|$)";
 
 impl Layout {
     /// Reads a layout. `origin` is where the text is from, for messages.
@@ -201,6 +209,7 @@ fn read_recognise(
         fields: Vec::new(),
         require: Vec::new(),
         by_name: false,
+        values: Vec::new(),
         not_names: Vec::new(),
     };
     let Some(table) = root.table("recognise", RECOGNISE_KEYS)? else { return Ok(rules) };
@@ -224,6 +233,12 @@ fn read_recognise(
     if let Some(value) = table.get("not_names") {
         for (pattern, reason) in value.any_table()?.entries() {
             rules.not_names.push((regex(pattern, &reason)?, reason.string()?.to_owned()));
+        }
+    }
+    if let Some(value) = table.get("values") {
+        for (at, pattern) in value.any_table()?.entries() {
+            let position = at.parse().map_err(|_| pattern.bad("expected a position from 0"))?;
+            rules.values.push((position, regex(pattern.string()?, &pattern)?));
         }
     }
     Ok(rules)
@@ -385,7 +400,8 @@ fn read_facts(root: &Table<'_>) -> Result<FactRules, LayoutError> {
     let Some(table) = root.table("facts", FACTS_KEYS)? else { return Ok(rules) };
     if let Some(names) = table.get("names") {
         for item in names.list() {
-            rules.names.push(regex(item.string()?, &item)?);
+            let text = item.string()?.replace("{start}", WORD_START).replace("{end}", WORD_END);
+            rules.names.push(regex(&text, &item)?);
         }
     }
     if let Some(example) = table.get("example") {

@@ -2,13 +2,14 @@
 //! and what the file does not say itself is taken from flags, then from its name.
 
 use super::error::{RecogniseError, Unknown};
-use super::facts::{self, Found};
-use super::fit::{Fit, FitField, fit};
+use super::example;
+use super::facts;
+use super::finish::finish;
+use super::fit::{Fit, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
 use super::sniff::refuse_foreign;
-use super::{example, times};
-use crate::mapping::{FieldSource, TextShape, TimeFormat, TimeRule, Zone};
+use crate::mapping::{FieldSource, TextShape, TimeRule};
 
 /// A file as recognition sees it.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +44,7 @@ pub struct GivenFacts {
     pub symbol: Option<String>,
     /// `--interval`, in any spelling that [`super::normalise_interval`] reads.
     pub interval: Option<String>,
-    /// `--tz`, as [`Zone::parse`] reads it.
+    /// `--tz`, as [`crate::mapping::Zone::parse`] reads it.
     pub zone: Option<String>,
     /// The venue.
     pub venue: Option<String>,
@@ -94,7 +95,7 @@ pub struct Facts {
     pub interval: Option<String>,
     /// The venue, if the layout or the caller knows it.
     pub venue: Option<String>,
-    /// The zone of times without an offset, as [`Zone::name`] writes it; `UTC` where every time
+    /// The zone of times without an offset, as [`crate::mapping::Zone::name`] writes it; `UTC` where every time
     /// carries its own or is an epoch.
     pub zone: String,
 }
@@ -122,7 +123,7 @@ pub fn recognise(
             why,
             first_line: example::first_line(sample.head),
         })?;
-        return finish(sample, given, layout, fit);
+        return finish(sample.name, given, layout, fit);
     }
     let (mut fits, mut tried) = (Vec::new(), Vec::new());
     for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
@@ -148,7 +149,7 @@ pub fn recognise(
             example: example::layout_file(sample.head),
         })));
     };
-    finish(sample, given, layout, fit)
+    finish(sample.name, given, layout, fit)
 }
 
 fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, RecogniseError> {
@@ -190,131 +191,4 @@ fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, String> {
         ));
     }
     Ok(fit)
-}
-
-/// Adds what the bytes do not say.
-fn finish(
-    sample: &Sample<'_>,
-    given: &GivenFacts,
-    layout: &Layout,
-    fit: Fit,
-) -> Result<Recognised, RecogniseError> {
-    let title = if layout.title.is_empty() { &layout.name } else { &layout.title };
-    let mut why = vec![format!("layout {}: {title}", layout.name)];
-    why.extend(fit.why.iter().cloned());
-    let zone = zone(given, layout, &fit.fields, &mut why)?;
-    let mut facts = Facts { symbol: None, interval: None, venue: None, zone: zone.name() };
-    let mut fields = Vec::new();
-    for column in layout.dataset.columns {
-        let own = fit.fields.iter().find(|field| field.column.name == column.name);
-        if let Some(field) = own {
-            if column.fact {
-                why_column(given, column.name, &mut why)?;
-            }
-            let format = field.time.clone();
-            let time = format.map(|format| TimeRule { format, zone: zone.clone() });
-            let source = field.source.clone();
-            fields.push(RecognisedField { column: column.name.to_owned(), source, time });
-        } else if column.fact
-            && let Some(found) = find(sample, given, layout, &fit.fields, column.name)?
-        {
-            why.push(format!("{} {} {}", column.name, found.value, found.from));
-            match column.name {
-                "symbol" => facts.symbol = Some(found.value.clone()),
-                "interval" => facts.interval = Some(found.value.clone()),
-                _ => {}
-            }
-            let source = FieldSource::Constant(found.value);
-            fields.push(RecognisedField { column: column.name.to_owned(), source, time: None });
-        } else if column.fact && column.required {
-            return Err(missing(sample, layout, column.name));
-        }
-    }
-    let venue = find(sample, given, layout, &fit.fields, "venue")?;
-    facts.venue = venue.map(|found| {
-        why.push(format!("venue {} {}", found.value, found.from));
-        found.value
-    });
-    Ok(Recognised {
-        layout: layout.name.clone(),
-        version: layout.version,
-        dataset: layout.dataset.name.to_owned(),
-        shape: fit.shape,
-        fields,
-        other_fields: fit.others,
-        facts,
-        why,
-    })
-}
-
-/// A fact, from the first that says it: flags, the form of the file's times, the name, the layout.
-fn find(
-    sample: &Sample<'_>,
-    given: &GivenFacts,
-    layout: &Layout,
-    fields: &[FitField],
-    fact: &str,
-) -> Result<Option<Found>, RecogniseError> {
-    if let Some(found) = facts::given(given, fact)? {
-        return Ok(Some(found));
-    }
-    let told = fields.iter().find_map(|field| field.interval.clone());
-    if let Some(value) = told.filter(|_| fact == "interval") {
-        let from = "from how its times are written".to_owned();
-        return Ok(Some(Found { value, from }));
-    }
-    Ok(facts::from_name(layout, fact, sample.name).or_else(|| facts::constant(layout, fact)))
-}
-
-/// A flag for a fact that the file has as a column is checked, but has no effect.
-fn why_column(given: &GivenFacts, fact: &str, why: &mut Vec<String>) -> Result<(), RecogniseError> {
-    if let Some(found) = facts::given(given, fact)? {
-        let flag = facts::flag(fact);
-        why.push(format!("{flag} {} is not used: the file has a column for it", found.value));
-    }
-    Ok(())
-}
-
-/// The zone of times without an offset: `--tz`, else the layout's.
-fn zone(
-    given: &GivenFacts,
-    layout: &Layout,
-    fields: &[FitField],
-    why: &mut Vec<String>,
-) -> Result<Zone, RecogniseError> {
-    let asked = given.zone.as_deref().map(|text| {
-        Zone::parse(text).map_err(|reason| RecogniseError::BadFact {
-            flag: "--tz",
-            value: text.to_owned(),
-            reason,
-        })
-    });
-    let asked = asked.transpose()?;
-    let formats: Vec<&TimeFormat> = fields.iter().filter_map(|f| f.time.as_ref()).collect();
-    if !formats.iter().any(|format| times::needs_zone(format)) {
-        if asked.is_some() {
-            why.push("--tz is not used: every time in the file tells its own zone".to_owned());
-        }
-        return Ok(Zone::UTC);
-    }
-    let from = if asked.is_some() { "from --tz" } else { "of the layout" };
-    let zone = asked.unwrap_or_else(|| layout.facts.zone.clone());
-    why.push(format!("times without an offset are in {}, {from}", zone.name()));
-    Ok(zone)
-}
-
-fn missing(sample: &Sample<'_>, layout: &Layout, fact: &str) -> RecogniseError {
-    let flag = facts::flag(fact);
-    let value = if fact == "interval" { "1h" } else { "BTCUSDT" };
-    let mut advice = format!("say it with {flag} (such as {flag} {value})");
-    if let Some(like) = &layout.facts.example {
-        advice.push_str(&format!(" or give the file a name like {like}"));
-    }
-    RecogniseError::MissingFact {
-        name: sample.name.to_owned(),
-        layout: layout.name.clone(),
-        fact: fact.to_owned(),
-        flag,
-        advice,
-    }
 }

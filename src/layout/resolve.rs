@@ -124,7 +124,9 @@ impl Header<'_> {
         };
         let Some(at) = at else { return Ok(None) };
         match self.types.map(|types| types[at].as_str()) {
-            Some(kind) if !type_wanted(kind, way) => Ok(None),
+            Some(kind) if !type_wanted(kind, way) => {
+                Err(format!("its column {} is {kind}, which is no {}", self.names[at], column.name))
+            }
             Some(kind) if type_opaque(kind) => {
                 Err(format!("its column {} is {kind}, which holds no plain values", self.names[at]))
             }

@@ -1,23 +1,599 @@
 //! Recognition of whole files: fixtures, real files, renamed files, and files that nobody knows.
 
-use super::*;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-fn text<'a>(name: &'a str, text: &'a str) -> Sample<'a> {
-    Sample { name, head: SampleHead::Text { bytes: text.as_bytes(), whole: true } }
+use super::*;
+use crate::limit::SAMPLE_BYTES;
+use crate::mapping::{FieldSource, TimeFormat, Zone};
+
+fn built_in() -> &'static [Layout] {
+    registry().unwrap()
 }
 
-fn layouts() -> &'static [Layout] {
-    registry().expect("the built-in layouts parse")
+fn text<'a>(name: &'a str, bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> Sample<'a> {
+    Sample { name, head: SampleHead::Text { bytes: bytes.as_ref(), whole: true } }
+}
+
+fn given(symbol: &str, interval: &str) -> GivenFacts {
+    let some = |word: &str| (!word.is_empty()).then(|| word.to_owned());
+    GivenFacts { symbol: some(symbol), interval: some(interval), ..GivenFacts::default() }
+}
+
+fn auto(sample: &Sample<'_>) -> Result<Recognised, RecogniseError> {
+    recognise(sample, &GivenFacts::default(), built_in(), None)
+}
+
+fn refusal(sample: &Sample<'_>) -> String {
+    auto(sample).unwrap_err().to_string()
+}
+
+fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path)
+}
+
+/// Reads a file's head as the loader does, and recognises it under `name`.
+fn file(path: &Path, name: &str) -> Result<Recognised, RecogniseError> {
+    if path.extension().is_some_and(|extension| extension == "parquet") {
+        let columns = parquet_columns(path);
+        return auto(&Sample { name, head: SampleHead::Parquet { columns: &columns } });
+    }
+    let mut bytes = fs::read(path).unwrap();
+    let whole = bytes.len() <= SAMPLE_BYTES;
+    bytes.truncate(SAMPLE_BYTES);
+    auto(&Sample { name, head: SampleHead::Text { bytes: &bytes, whole } })
+}
+
+fn parquet_columns(path: &Path) -> Vec<(String, String)> {
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(path).unwrap()).unwrap();
+    let fields = reader.schema().fields().iter();
+    fields.map(|field| (field.name().clone(), field.data_type().to_string())).collect()
+}
+
+/// `column=position` for each field, `column=word` for each constant.
+fn sources(recognised: &Recognised) -> String {
+    let parts = recognised.fields.iter().map(|field| match &field.source {
+        FieldSource::Field(at) => format!("{}={at}", field.column),
+        FieldSource::Joined(date, time) => format!("{}={date}+{time}", field.column),
+        FieldSource::Constant(word) => format!("{}={word}", field.column),
+    });
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+/// Layout, sources, zone, venue, and for texts head lines and fields.
+fn summary(recognised: &Recognised) -> String {
+    let shape = recognised.shape.as_ref().map_or(String::new(), |shape| {
+        format!(" | {} lines, {} fields", shape.head_lines, shape.fields_max)
+    });
+    let venue = recognised.facts.venue.as_deref().unwrap_or("-");
+    format!(
+        "{} | {} | {} {venue}{shape}",
+        recognised.layout,
+        sources(recognised),
+        recognised.facts.zone
+    )
+}
+
+const KLINES: &str = "ts=0 open=1 high=2 low=3 close=4 volume=5 quote_volume=7 trade_count=8 \
+                      | UTC binance";
+const OHLCVT: &str = "ts=0 open=1 high=2 low=3 close=4 volume=5 trade_count=6 | UTC kraken \
+                      | 0 lines, 7 fields";
+
+#[test]
+fn every_fixture_has_its_layout() {
+    let cases = [
+        (
+            "canonical.csv",
+            "canonical | symbol=0 interval=1 ts=2 open=3 high=4 low=5 close=6 volume=7 \
+             quote_volume=8 trade_count=9 | UTC - | 1 lines, 10 fields"
+                .to_owned(),
+        ),
+        (
+            "DOGEEUR_1h.csv",
+            "canonical | symbol=DOGEEUR interval=1h ts=0 open=2 high=3 low=4 close=1 volume=5 \
+             | UTC - | 1 lines, 6 fields"
+                .to_owned(),
+        ),
+        (
+            "ETHUSDT-1h-2024-12.csv",
+            format!("binance_klines | symbol=ETHUSDT interval=1h {KLINES} | 0 lines, 12 fields"),
+        ),
+        (
+            "ETHUSDT-1h-2025-01.csv",
+            format!("binance_klines | symbol=ETHUSDT interval=1h {KLINES} | 0 lines, 12 fields"),
+        ),
+        (
+            "SOLUSDT-1d-2024-05.csv",
+            format!("binance_klines | symbol=SOLUSDT interval=1d {KLINES} | 1 lines, 12 fields"),
+        ),
+        ("XBTEUR_1440.csv", format!("kraken_ohlcvt | symbol=XBTEUR interval=1d {OHLCVT}")),
+        ("ADAUSD_60.csv", format!("kraken_ohlcvt | symbol=ADAUSD interval=1h {OHLCVT}")),
+        (
+            "acme_us_d.csv",
+            "stooq | symbol=ACME.US interval=1d ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC - | 1 lines, 6 fields"
+                .to_owned(),
+        ),
+        (
+            "eurusd_w.csv",
+            "stooq | symbol=EURUSD interval=1w ts=0 open=1 high=2 low=3 close=4 \
+             | UTC - | 1 lines, 5 fields"
+                .to_owned(),
+        ),
+        (
+            "Coinbase_LTCUSD_1h.csv",
+            "cryptodatadownload | symbol=1 interval=1h ts=0 open=2 high=3 low=4 close=5 volume=6 \
+             quote_volume=7 | UTC - | 2 lines, 8 fields"
+                .to_owned(),
+        ),
+        (
+            "Coinbase_LTCUSD_d.csv",
+            "cryptodatadownload | symbol=1 interval=1d ts=0 open=2 high=3 low=4 close=5 volume=6 \
+             quote_volume=7 | UTC - | 2 lines, 8 fields"
+                .to_owned(),
+        ),
+        (
+            "Binance_XRPUSDT_1h.csv",
+            "cryptodatadownload | symbol=2 interval=1h ts=0 open=3 high=4 low=5 close=6 volume=7 \
+             quote_volume=8 trade_count=9 | UTC - | 2 lines, 10 fields"
+                .to_owned(),
+        ),
+        (
+            "DAT_ASCII_GBPUSD_M1_2018.csv",
+            "histdata | symbol=GBPUSD interval=1m ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC-05:00 - | 0 lines, 6 fields"
+                .to_owned(),
+        ),
+        (
+            "DAT_NT_USDCHF_M1_201803.csv",
+            "histdata | symbol=USDCHF interval=1m ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC-05:00 - | 0 lines, 6 fields"
+                .to_owned(),
+        ),
+        (
+            "LINKUSDT_1h.parquet",
+            "parquet_bars | symbol=LINKUSDT interval=1h ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC -"
+                .to_owned(),
+        ),
+    ];
+    for (name, expected) in &cases {
+        let path = fixture("bars").join(name);
+        let found = file(&path, name).map(|recognised| summary(&recognised));
+        assert_eq!(found.as_ref(), Ok(expected), "{name}");
+    }
+    let all = fs::read_dir(fixture("bars")).unwrap().count();
+    assert_eq!(all, cases.len(), "a fixture is not listed here");
 }
 
 #[test]
-fn first_look() {
-    let s = "1730419200000,70292.01,70470.0,70146.8,70173.7,840.4,1730422799999,59096143.3,128807,448.8,31559502.4,0\n";
-    for name in ["BTCUSDT-1h-2024-11.csv", "BTCUSDT-1h-2024-11 (1).csv", "copy BTCUSDT-1h.csv", "x.csv"] {
-        println!("{:#?}", recognise(&text(name, s), &GivenFacts::default(), layouts(), None));
+fn broken_fixtures_are_recognised_all_the_same() {
+    for entry in fs::read_dir(fixture("broken")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let found = file(&path, &name);
+        match name.as_str() {
+            "README.md" => continue,
+            "empty.csv" => assert!(found.unwrap_err().is_empty_file()),
+            "html_error_page.csv" => assert!(found.unwrap_err().no_market_data()),
+            _ => assert_eq!(
+                found.map(|recognised| summary(&recognised)).as_deref(),
+                Ok("canonical | symbol=0 interval=1 ts=2 open=3 high=4 low=5 close=6 volume=7 \
+                    | UTC - | 1 lines, 8 fields"),
+                "{name}"
+            ),
+        }
     }
-    let s = "Timestamp;SYMBOL;open;high;low;close;vol;interval;adj\n2024-01-01;A;1;1;1;1;1;1d;\n";
-    println!("{:#?}", recognise(&text("x.csv", s), &GivenFacts::default(), layouts(), None));
-    let s = "Timestamp;SYMBOL;open;hig;low;clo;vol;interval;adj\n2024-01-01;A;1;1;1;1;1;1d;\n";
-    println!("{}", recognise(&text("x.csv", s), &GivenFacts::default(), layouts(), None).unwrap_err());
+}
+
+#[test]
+fn real_files_have_their_layouts() {
+    let Some(root) = std::env::var_os("TIDEGATE_REAL_DATA").map(PathBuf::from) else {
+        println!("TIDEGATE_REAL_DATA is not set: real files are not tried");
+        return;
+    };
+    let klines =
+        format!("binance_klines | symbol=BTCUSDT interval=1h {KLINES} | 0 lines, 12 fields");
+    let cdd = |interval: &str| {
+        format!(
+            "cryptodatadownload | symbol=1 interval={interval} ts=0 open=2 high=3 low=4 close=5 \
+             volume=6 quote_volume=7 | UTC - | 2 lines, 8 fields"
+        )
+    };
+    let cases = [
+        ("binance/BTCUSDT-1h-2024-11.csv", klines.clone()),
+        ("binance/BTCUSDT-1h-2024-12.csv", klines.clone()),
+        ("binance/BTCUSDT-1h-2025-01.csv", klines.clone()),
+        ("binance/BTCUSDT-1h-2025-02.csv", klines),
+        ("kraken/ETHUSD_1440.csv", format!("kraken_ohlcvt | symbol=ETHUSD interval=1d {OHLCVT}")),
+        ("kraken/XBTUSD_1440.csv", format!("kraken_ohlcvt | symbol=XBTUSD interval=1d {OHLCVT}")),
+        (
+            "stooq/aapl_us_d.csv",
+            "stooq | symbol=AAPL.US interval=1d ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC - | 1 lines, 6 fields"
+                .to_owned(),
+        ),
+        (
+            "stooq/btcusd_d.csv",
+            "stooq | symbol=BTCUSD interval=1d ts=0 open=1 high=2 low=3 close=4 \
+             | UTC - | 1 lines, 5 fields"
+                .to_owned(),
+        ),
+        ("cryptodatadownload/Coinbase_BTCUSD_1h.csv", cdd("1h")),
+        ("cryptodatadownload/Coinbase_BTCUSD_d.csv", cdd("1d")),
+        (
+            "histdata/DAT_NT_EURUSD_M1_201502.csv",
+            "histdata | symbol=EURUSD interval=1m ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC-05:00 - | 0 lines, 6 fields"
+                .to_owned(),
+        ),
+        (
+            "parquet/BTCUSDT_1h.parquet",
+            "parquet_bars | symbol=BTCUSDT interval=1h ts=0 open=1 high=2 low=3 close=4 volume=5 \
+             | UTC -"
+                .to_owned(),
+        ),
+    ];
+    for (path, expected) in &cases {
+        let path = root.join(path);
+        let name = path.to_string_lossy().into_owned();
+        let found = file(&path, &name).map(|recognised| summary(&recognised));
+        assert_eq!(found.as_ref(), Ok(expected), "{name}");
+    }
+}
+
+/// Files that look like bars but hold other units, other times or no bars must not be guessed.
+#[test]
+fn real_files_of_other_kinds_are_not_taken_for_bars() {
+    let Some(root) = std::env::var_os("TIDEGATE_REAL_DATA").map(PathBuf::from) else {
+        println!("TIDEGATE_REAL_DATA is not set: real files are not tried");
+        return;
+    };
+    for path in [
+        "databento/test_data.ohlcv-1s.csv",
+        "metatrader4/EURUSD60.csv",
+        "tardis/bitmex_trades_XBTUSD.csv",
+        "kalshi/kalshi_markets.csv",
+        "nse/equity/04092025.csv",
+        "nse/fo_legacy/fo_old_2008-10-24.csv",
+        "parquet/btcusdt-trades.parquet",
+        "parquet/bars-fixed-size-binary.parquet",
+    ] {
+        let found = file(&root.join(path), path);
+        assert!(matches!(found, Err(RecogniseError::Unknown(_))), "{path}: {found:?}");
+    }
+    let joined = file(&root.join("backtrader/2006-min-005.txt"), "min_5m.txt").unwrap();
+    assert!(sources(&joined).starts_with("symbol=MIN interval=5m ts=0+1 "));
+}
+
+#[test]
+fn renaming_keeps_symbol_and_interval() {
+    let cases = [
+        ("XBTEUR_1440.csv", "old_XBTEUR_1440.csv", "XBTEUR", "1d"),
+        ("XBTEUR_1440.csv", "/data/2024/XBTEUR_1440 (2).txt", "XBTEUR", "1d"),
+        ("XBTEUR_1440.csv", "copy of xbteur_1440", "XBTEUR", "1d"),
+        ("XBTEUR_1440.csv", "my_old_ETH2.SEUR_60_2.csv", "ETH2.SEUR", "1h"),
+        ("ETHUSDT-1h-2024-12.csv", "ETHUSDT-1h-2024-12 (1).csv", "ETHUSDT", "1h"),
+        ("ETHUSDT-1h-2024-12.csv", "copy ETHUSDT-1h.csv", "ETHUSDT", "1h"),
+        ("ETHUSDT-1h-2024-12.csv", "ethusdt_1h.csv", "ETHUSDT", "1h"),
+        ("ETHUSDT-1h-2024-12.csv", "1000SHIBUSDT-1mo-2024-12.csv", "1000SHIBUSDT", "1mo"),
+        ("ETHUSDT-1h-2024-12.csv", "ETHUSDT_240628-15m-2024-05.csv", "ETHUSDT_240628", "15m"),
+        ("acme_us_d.csv", "acme_us_d (copy).csv", "ACME.US", "1d"),
+        ("acme_us_d.csv", "old_ACME_US_d.csv", "ACME.US", "1d"),
+        ("acme_us_d.csv", "brk-b_us_m.csv", "BRK-B.US", "1mo"),
+        ("eurusd_w.csv", "^spx_d.csv", "^SPX", "1d"),
+        ("DAT_ASCII_GBPUSD_M1_2018.csv", "DAT_ASCII_GBPUSD_M1_2018 (1).csv", "GBPUSD", "1m"),
+        ("DAT_ASCII_GBPUSD_M1_2018.csv", "x-dat_nt_gbpusd_m1.csv", "GBPUSD", "1m"),
+        ("LINKUSDT_1h.parquet", "LINKUSDT_1h_backup.parquet", "LINKUSDT", "1h"),
+        ("LINKUSDT_1h.parquet", "binance_LINKUSDT-60m.parquet", "LINKUSDT", "1h"),
+        ("DOGEEUR_1h.csv", "copy-DOGEEUR-1h-v2.csv", "DOGEEUR", "1h"),
+        ("DOGEEUR_1h.csv", "DOGE-EUR_1h.csv", "DOGE-EUR", "1h"),
+        ("DOGEEUR_1h.csv", "0700.HK_daily.csv", "0700.HK", "1d"),
+        ("DOGEEUR_1h.csv", "dogeeur-1D.csv", "", ""),
+    ];
+    for (path, name, symbol, interval) in cases {
+        let found = file(&fixture("bars").join(path), name);
+        if symbol.is_empty() {
+            assert!(matches!(found, Err(RecogniseError::MissingFact { .. })), "{name}");
+            continue;
+        }
+        let facts = found.unwrap().facts;
+        assert_eq!(
+            (facts.symbol.as_deref(), facts.interval.as_deref()),
+            (Some(symbol), Some(interval)),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_name_that_can_be_cut_in_two_ways_says_nothing() {
+    for name in ["DOGE_EUR_1h.csv", "copy_1h.csv", "bars_1d.csv", "2024-01-02.csv", "DOGE_1M.csv"] {
+        let found = file(&fixture("bars/DOGEEUR_1h.csv"), name);
+        assert!(matches!(found, Err(RecogniseError::MissingFact { .. })), "{name}: {found:?}");
+    }
+    for name in ["eur_usd_d.csv", "XBT_EUR_1440.csv"] {
+        let found = file(&fixture("bars/XBTEUR_1440.csv"), name);
+        assert!(matches!(found, Err(RecogniseError::Unknown(_))), "{name}: {found:?}");
+    }
+}
+
+const ROWS: &str = "ts,open,high,low,close\n2024-01-02 10:00,1,2,0.5,1.5\n";
+
+#[test]
+fn flags_win_over_the_name() {
+    let sample = text("ACME_1h.csv", ROWS);
+    let mut flags = given("GLOBEX", "60min");
+    flags.zone = Some("America/New_York".to_owned());
+    let found = recognise(&sample, &flags, built_in(), None).unwrap();
+    assert_eq!(found.facts.symbol.as_deref(), Some("GLOBEX"));
+    assert_eq!(found.facts.interval.as_deref(), Some("1h"));
+    assert_eq!(found.facts.zone, "America/New_York");
+    assert_eq!(
+        found.why,
+        [
+            "layout canonical: CSV with a header",
+            "header ts,open,high,low,close",
+            "times without an offset are in America/New_York, from --tz",
+            "symbol GLOBEX from --symbol",
+            "symbol ACME from the name ACME_1h.csv is not used",
+            "interval 1h from --interval",
+        ]
+    );
+}
+
+#[test]
+fn a_column_wins_over_its_flag() {
+    let rows = "ticker,timeframe,ts,open,high,low,close\nACME,1h,1704067200,1,2,0.5,1.5\n";
+    let found = recognise(&text("x.csv", rows), &given("GLOBEX", "1d"), built_in(), None).unwrap();
+    assert_eq!(sources(&found), "symbol=0 interval=1 ts=2 open=3 high=4 low=5 close=6");
+    assert_eq!((found.facts.symbol, found.facts.interval), (None, None));
+    assert!(
+        found.why.contains(&"--symbol GLOBEX is not used: the file has a column for it".to_owned())
+    );
+}
+
+#[test]
+fn a_zone_that_changes_nothing_is_not_part_of_the_facts() {
+    let mut flags = GivenFacts { zone: Some("UTC+3".to_owned()), ..GivenFacts::default() };
+    let bytes = fs::read(fixture("bars/XBTEUR_1440.csv")).unwrap();
+    let sample = text("XBTEUR_1440.csv", &bytes);
+    let found = recognise(&sample, &flags, built_in(), None).unwrap();
+    assert_eq!(found.facts.zone, "UTC");
+    let columns = parquet_columns(&fixture("bars/LINKUSDT_1h.parquet"));
+    let head = SampleHead::Parquet { columns: &columns };
+    let sample = Sample { name: "LINKUSDT_1h.parquet", head };
+    assert_eq!(recognise(&sample, &flags, built_in(), None).unwrap().facts.zone, "UTC");
+
+    let bytes = fs::read(fixture("bars/DAT_ASCII_GBPUSD_M1_2018.csv")).unwrap();
+    let sample = text("DAT_ASCII_GBPUSD_M1_2018.csv", &bytes);
+    let found = recognise(&sample, &flags, built_in(), None).unwrap();
+    let time = found.fields.iter().find_map(|field| field.time.clone()).unwrap();
+    assert_eq!((found.facts.zone.as_str(), time.zone), ("UTC+03:00", Zone::Fixed(10_800)));
+
+    flags.zone = Some("Mars".to_owned());
+    assert_eq!(
+        recognise(&sample, &flags, built_in(), None).unwrap_err().to_string(),
+        "--tz \"Mars\": unknown time zone \"Mars\": use UTC, UTC-5, +05:30 or a name like \
+         Europe/Paris"
+    );
+}
+
+#[test]
+fn what_nothing_says_is_asked_for_at_once() {
+    let sample = text("prices.csv", ROWS);
+    assert_eq!(
+        refusal(&sample),
+        "prices.csv (canonical): neither the file nor its name says the symbol and the interval: \
+         say it with --symbol BTCUSDT --interval 1h, or give the file a name like BTCUSDT_1h.csv"
+    );
+    let found = recognise(&sample, &given("ACME", ""), built_in(), None).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "prices.csv (canonical): neither the file nor its name says the interval: \
+         say it with --interval 1h, or give the file a name like BTCUSDT_1h.csv"
+    );
+    let found = recognise(&sample, &given("ACME", "fast"), built_in(), None).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "--interval \"fast\": no interval: use 1s, 1m, 5m, 1h, 4h, 1d, 1w, 1mo or the like"
+    );
+}
+
+#[test]
+fn times_and_name_must_not_contradict_each_other() {
+    let path = fixture("bars/Coinbase_LTCUSD_1h.csv");
+    assert_eq!(
+        file(&path, "LTC_d.csv").unwrap_err().to_string(),
+        "LTC_d.csv (cryptodatadownload): the interval is 1h by how its times are written, and 1d \
+         by its name: say which with --interval"
+    );
+    assert_eq!(file(&path, "renamed.csv").unwrap().facts.interval.as_deref(), Some("1h"));
+}
+
+#[test]
+fn an_unknown_file_is_explained() {
+    assert_eq!(
+        refusal(&text("mystery.csv", "When;First;High;Low;Last\n02.01.2024;1;2;0.5;1.5\n")),
+        "no layout recognises mystery.csv
+  first line: When;First;High;Low;Last
+  tried:
+    binance_klines: its records have 1 field, not 12
+    canonical: its header has no field for ts (ts, timestamp, time, date, datetime, open_time, \
+bucket), open (open, o, open_price), close (close, c, close_price)
+    cryptodatadownload: its header has no field for symbol, ts (unix, date), open, high, low, \
+close, volume (^(?i:volume )), quote_volume (^(?i:volume ))
+    histdata: its records have 5 fields, not 6
+    kraken_ohlcvt: its records have 1 field, not 7
+    stooq: its header is not Date,Open,High,Low,Close,Volume
+  if one of them is right, say --layout NAME, and what the file does not
+  say with --symbol, --interval and --tz; else describe the file in a
+  layout file and say --layout FILE.toml:
+    name = \"mine\"
+    dataset = \"bars\"
+    [text]
+    delimiter = \";\"
+    header = \"required\"
+    [columns] # names in the header
+    ts = { name = \"the header's ts\", time = \"auto\" }
+    open = \"the header's open\"
+    high = \"High\"
+    low = \"Low\"
+    close = \"the header's close\"
+    volume = \"the header's volume\""
+    );
+}
+
+#[test]
+fn the_layout_file_that_is_shown_parses() {
+    for rows in ["a,b\n1,2\n", "1,2\n", "x", "a;\"b\"\"\\;c\n", "Datum|Close|\u{7}\n", "\n\n5\t6\n"]
+    {
+        let RecogniseError::Unknown(unknown) = auto(&text("x", rows)).unwrap_err() else {
+            panic!("{rows:?} is recognised")
+        };
+        Layout::parse(&unknown.example, "example").unwrap();
+    }
+    let columns = [("a".to_owned(), "Int64".to_owned())];
+    let head = SampleHead::Parquet { columns: &columns };
+    let RecogniseError::Unknown(unknown) = auto(&Sample { name: "x", head }).unwrap_err() else {
+        panic!("recognised")
+    };
+    assert_eq!(unknown.first_line, "a Int64");
+    Layout::parse(&unknown.example, "example").unwrap();
+}
+
+#[test]
+fn near_misses_say_what_is_wrong() {
+    let why = |name: &str, rows: &str, layout: &str| {
+        let RecogniseError::Unknown(unknown) = auto(&text(name, rows)).unwrap_err() else {
+            panic!("{rows:?} is recognised")
+        };
+        unknown.tried.into_iter().find(|(name, _)| name == layout).unwrap().1
+    };
+    let slashes = "Time,Open,High,Low,Close\n1971/01/03 00:00:00,1,2,0.5,1.5\n";
+    assert_eq!(
+        why("x.csv", slashes, "canonical"),
+        "1 of the first 1 record do not read: line 2: ts \"1971/01/03 00:00:00\" is no \
+         ISO or epoch time"
+    );
+    let twice = "timestamp,date,open,high,low,close\n1704067200,2024-01-01,1,2,0.5,1.5\n";
+    assert_eq!(why("x.csv", twice, "canonical"), "its fields timestamp and date may each be ts");
+    let seven = "1381017600,1,2,0.5,1.5,7,3\n";
+    assert_eq!(
+        why("x.csv", seven, "kraken_ohlcvt"),
+        "its records fit, but their shape alone says too little and its name is not like \
+         XBTUSD_1440.csv; if it is one, say --layout kraken_ohlcvt"
+    );
+    let kline = "1730419200000,70,71,69,70,8,1730422799999,59,12,44,31,0\n";
+    assert_eq!(
+        why("BTCUSD_PERP-1h-2024-11.csv", kline, "binance_klines"),
+        "its records fit, but its name does not: COIN-margined futures count volume in \
+         contracts, and their quote volume in coins"
+    );
+    let others = "1730419200000,70,71,69,70,8,9,59,12,44,31,0\n";
+    assert_eq!(
+        why("x.csv", others, "binance_klines"),
+        "1 of the first 1 record do not read: line 1: field 7 is \"9\""
+    );
+}
+
+#[test]
+fn a_layout_that_is_asked_for_needs_no_name() {
+    let rows = "1381017600,1,2,0.5,1.5,7,3\n";
+    let sample = text("x.csv", rows);
+    let flags = given("XBTUSD", "1d");
+    let found = recognise(&sample, &flags, built_in(), Some("kraken_ohlcvt")).unwrap();
+    assert_eq!(summary(&found), format!("kraken_ohlcvt | symbol=XBTUSD interval=1d {OHLCVT}"));
+    assert_eq!(
+        recognise(&sample, &flags, built_in(), Some("histdata")).unwrap_err().to_string(),
+        "x.csv does not have the layout histdata: its records have 1 field, not 6\
+         \n  first line: 1381017600,1,2,0.5,1.5,7,3"
+    );
+    assert_eq!(
+        recognise(&sample, &flags, built_in(), Some("kraken")).unwrap_err().to_string(),
+        "no layout is called \"kraken\"; known: binance_klines, canonical, cryptodatadownload, \
+         histdata, kraken_ohlcvt, parquet_bars, stooq"
+    );
+    assert_eq!(
+        recognise(&sample, &flags, built_in(), Some("stoq")).unwrap_err().to_string(),
+        "no layout is called \"stoq\", did you mean stooq?; known: binance_klines, canonical, \
+         cryptodatadownload, histdata, kraken_ohlcvt, parquet_bars, stooq"
+    );
+    let found = recognise(&sample, &flags, built_in(), Some("parquet_bars")).unwrap_err();
+    assert!(found.to_string().contains("it is for Parquet files, and this is text"));
+}
+
+#[test]
+fn equal_ranks_are_asked_about() {
+    let twin = |name: &str| {
+        let text = format!("name = {name:?}\ndataset = \"bars\"\n[recognise]\naliases = true");
+        Layout::parse(&text, name).unwrap()
+    };
+    let layouts = [twin("one"), twin("two")];
+    let flags = given("ACME", "1h");
+    let found = recognise(&text("x.csv", ROWS), &flags, &layouts, None).unwrap_err();
+    assert_eq!(
+        found.to_string(),
+        "x.csv fits several layouts: one, two; say which with --layout one or --layout two"
+    );
+    assert!(recognise(&text("x.csv", ROWS), &flags, &layouts, Some("two")).is_ok());
+}
+
+#[test]
+fn marks_line_ends_and_dirt_do_not_matter() {
+    let rows = "\u{feff}\r\nDATE;Open;HIGH;\"low\";close;Extra, field\r\n\
+                2024-01-02;oops;2;0.5;1.5;a\r\n2024-01-03;1;2;0.5;1.5;b\r\n\
+                2024-01-04;1;2;0.5;1.5;c\r\n";
+    let found = auto(&text("ACME_1d.csv", rows)).unwrap();
+    let shape = found.shape.unwrap();
+    assert_eq!((shape.delimiter, shape.head_lines, shape.fields_min), (b';', 2, 6));
+    assert_eq!(shape.header_bytes, b"DATE;Open;HIGH;\"low\";close;Extra, field");
+    assert_eq!(found.other_fields, [("Extra, field".to_owned(), 5)]);
+    let bad_half = "ts,open,high,low,close\nx,1,2,0.5,1.5\n2024-01-02,1,2,0.5,1.5\n";
+    assert!(auto(&text("ACME_1d.csv", bad_half)).is_err(), "half is no majority");
+}
+
+#[test]
+fn a_header_alone_is_recognised() {
+    let found = auto(&text("ACME_1d.csv", "ts,open,high,low,close")).unwrap();
+    assert_eq!(found.shape.unwrap().head_lines, 1);
+}
+
+#[test]
+fn optional_headers_name_the_other_fields_either_way() {
+    for name in ["ETHUSDT-1h-2024-12.csv", "SOLUSDT-1d-2024-05.csv"] {
+        let found = file(&fixture("bars").join(name), name).unwrap();
+        let others: Vec<&str> = found.other_fields.iter().map(|(name, _)| name.as_str()).collect();
+        let expected = ["close_time", "taker_buy_volume", "taker_buy_quote_volume", "ignore"];
+        assert_eq!(others, expected, "{name}");
+        let time = found.fields.iter().find_map(|field| field.time.as_ref()).unwrap();
+        assert_eq!(time.format, TimeFormat::Epoch);
+    }
+}
+
+#[test]
+fn parquet_columns_are_found_by_name_and_type() {
+    let try_columns = |columns: &[(&str, &str)]| {
+        let columns: Vec<(String, String)> =
+            columns.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let head = SampleHead::Parquet { columns: &columns };
+        auto(&Sample { name: "ACME_1d.parquet", head }).map(|found| sources(&found))
+    };
+    let prices =
+        [("Open", "Float64"), ("High", "Float64"), ("Low", "Float64"), ("Close", "Float64")];
+    let with = |more: &[(&'static str, &'static str)]| [&prices[..], more].concat();
+    let expected = "symbol=ACME interval=1d ts=4 open=0 high=1 low=2 close=3";
+    for index in ["Date", "Datetime", "__index_level_0__", "index"] {
+        let found = try_columns(&with(&[(index, "Timestamp(ns, \"UTC\")")]));
+        assert_eq!(found.as_deref(), Ok(expected), "{index}");
+    }
+    let reason = |columns: &[(&str, &str)]| try_columns(columns).unwrap_err().to_string();
+    let range = with(&[("__index_level_0__", "Int64")]);
+    assert!(reason(&range).contains("its column __index_level_0__ is Int64, which is no ts"));
+    let opaque = [("open", "FixedSizeBinary(8)")];
+    let opaque = [&opaque[..], &prices[1..], &[("ts", "UInt64")]].concat();
+    assert!(
+        reason(&opaque).contains("its column open is FixedSizeBinary(8), which holds no plain")
+    );
 }

@@ -1,0 +1,163 @@
+//! Completes a layout that fits with what the file's bytes do not say: its facts and its zone.
+
+use super::error::RecogniseError;
+use super::facts::{self, Found};
+use super::fit::{Fit, FitField};
+use super::model::Layout;
+use super::recognise::{Facts, GivenFacts, Recognised, RecognisedField};
+use super::times;
+use crate::mapping::{FieldSource, TimeRule, Zone};
+
+/// Adds what the bytes do not say. `name` is the file's.
+pub(super) fn finish(
+    name: &str,
+    given: &GivenFacts,
+    layout: &Layout,
+    fit: Fit,
+) -> Result<Recognised, RecogniseError> {
+    let title = if layout.title.is_empty() { &layout.name } else { &layout.title };
+    let mut outside = Outside { name, given, layout, fit: &fit, why: Vec::new() };
+    outside.why.push(format!("layout {}: {title}", layout.name));
+    outside.why.extend(fit.why.iter().cloned());
+    let zone = outside.zone()?;
+    let mut facts = Facts { symbol: None, interval: None, venue: None, zone: zone.name() };
+    let (mut fields, mut missing) = (Vec::new(), Vec::new());
+    for column in layout.dataset.columns {
+        let own = fit.fields.iter().find(|field| field.column.name == column.name);
+        if let Some(field) = own {
+            if column.fact {
+                outside.not_used(column.name)?;
+            }
+            let format = field.time.clone();
+            let time = format.map(|format| TimeRule { format, zone: zone.clone() });
+            let source = field.source.clone();
+            fields.push(RecognisedField { column: column.name.to_owned(), source, time });
+        } else if !column.fact {
+            continue;
+        } else if let Some(value) = outside.find(column.name)? {
+            match column.name {
+                "symbol" => facts.symbol = Some(value.clone()),
+                "interval" => facts.interval = Some(value.clone()),
+                _ => {}
+            }
+            let source = FieldSource::Constant(value);
+            fields.push(RecognisedField { column: column.name.to_owned(), source, time: None });
+        } else if column.required {
+            missing.push(column.name);
+        }
+    }
+    if !missing.is_empty() {
+        return Err(nothing_says(name, layout, missing));
+    }
+    facts.venue = outside.find("venue")?;
+    Ok(Recognised {
+        layout: layout.name.clone(),
+        version: layout.version,
+        dataset: layout.dataset.name.to_owned(),
+        fields,
+        facts,
+        why: outside.why,
+        shape: fit.shape,
+        other_fields: fit.others,
+    })
+}
+
+/// Everything that can say a fact, and what was found so far.
+struct Outside<'a> {
+    name: &'a str,
+    given: &'a GivenFacts,
+    layout: &'a Layout,
+    fit: &'a Fit,
+    why: Vec<String>,
+}
+
+impl Outside<'_> {
+    /// A fact, from the first that says it: flags, the form of the file's times, the name, the
+    /// layout. Without a flag, times and name must not contradict each other.
+    fn find(&mut self, fact: &'static str) -> Result<Option<String>, RecogniseError> {
+        let told = self.fit.interval.clone().filter(|_| fact == "interval");
+        let told =
+            told.map(|value| Found { value, from: "from how its times are written".to_owned() });
+        let named = facts::from_name(self.layout, fact, self.name);
+        let given = facts::given(self.given, fact)?;
+        if given.is_none()
+            && let (Some(told), Some(named)) = (&told, &named)
+            && told.value != named.value
+        {
+            return Err(RecogniseError::Contradiction {
+                name: self.name.to_owned(),
+                layout: self.layout.name.clone(),
+                says: format!(
+                    "the {fact} is {} by how its times are written, and {} by its name",
+                    told.value, named.value
+                ),
+                flag: facts::flag(fact),
+            });
+        }
+        let constant = facts::constant(self.layout, fact);
+        let says: Vec<Found> = [given, told, named, constant].into_iter().flatten().collect();
+        let Some(first) = says.first() else { return Ok(None) };
+        self.why.push(format!("{fact} {} {}", first.value, first.from));
+        if let Some(other) = says.iter().find(|other| other.value != first.value) {
+            self.why.push(format!("{fact} {} {} is not used", other.value, other.from));
+        }
+        Ok(Some(first.value.clone()))
+    }
+
+    /// A flag for a fact that the file has as a column is checked, but has no effect.
+    fn not_used(&mut self, fact: &str) -> Result<(), RecogniseError> {
+        if let Some(found) = facts::given(self.given, fact)? {
+            let flag = facts::flag(fact);
+            let value = found.value;
+            self.why.push(format!("{flag} {value} is not used: the file has a column for it"));
+        }
+        Ok(())
+    }
+
+    /// The zone of times without an offset: `--tz`, else the layout's.
+    fn zone(&mut self) -> Result<Zone, RecogniseError> {
+        let asked = self.given.zone.as_deref().map(|text| {
+            Zone::parse(text).map_err(|reason| RecogniseError::BadFact {
+                flag: "--tz",
+                value: text.to_owned(),
+                reason,
+            })
+        });
+        let asked = asked.transpose()?;
+        if !self.fit.fields.iter().any(needs_zone) {
+            if asked.is_some() {
+                let why = "--tz is not used: every time in the file tells its own zone";
+                self.why.push(why.to_owned());
+            }
+            return Ok(Zone::UTC);
+        }
+        let from = if asked.is_some() { "from --tz" } else { "of the layout" };
+        let zone = asked.unwrap_or_else(|| self.layout.facts.zone.clone());
+        self.why.push(format!("times without an offset are in {}, {from}", zone.name()));
+        Ok(zone)
+    }
+}
+
+fn needs_zone(field: &FitField) -> bool {
+    !field.zoned && field.time.as_ref().is_some_and(times::needs_zone)
+}
+
+fn nothing_says(name: &str, layout: &Layout, missing: Vec<&'static str>) -> RecogniseError {
+    let flags: Vec<&'static str> = missing.iter().map(|fact| facts::flag(fact)).collect();
+    let example = |fact: &&str| match *fact {
+        "interval" => "--interval 1h".to_owned(),
+        fact => format!("{} BTCUSDT", facts::flag(fact)),
+    };
+    let said: Vec<String> = missing.iter().map(example).collect();
+    let mut advice = format!("say it with {}", said.join(" "));
+    if let Some(like) = &layout.facts.example {
+        advice.push_str(&format!(", or give the file a name like {like}"));
+    }
+    RecogniseError::MissingFact {
+        name: name.to_owned(),
+        layout: layout.name.clone(),
+        facts: missing,
+        flags,
+        advice,
+    }
+}
