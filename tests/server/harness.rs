@@ -134,6 +134,9 @@ fn tables_that_differ_are_found_out() {
     let fails =
         |test: &dyn Fn()| std::panic::catch_unwind(std::panic::AssertUnwindSafe(test)).is_err();
     assert!(fails(&|| except_all(&b, "x", "y")));
+    let more = "SELECT n FROM y UNION ALL SELECT 2";
+    assert!(fails(&|| except_all(&b, "y", more)), "one row too many on the right");
+    assert!(fails(&|| except_all(&b, more, "y")), "one row too many on the left");
     assert!(fails(&|| same_rows(&a, &b, "SELECT * FROM x")));
 }
 

@@ -128,7 +128,8 @@ impl Client {
     }
 }
 
-/// Fails unless the two queries (or tables) of one database have the same rows, each as often.
+/// Fails unless two tables (or queries that start with SELECT) of one database have the same rows,
+/// each as often.
 pub fn except_all(db: &TestDb<'_>, a: &str, b: &str) {
     let select = |of: &str| match of.trim_start().get(..6) {
         Some(word) if word.eq_ignore_ascii_case("select") => format!("({of})"),
