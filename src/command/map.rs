@@ -1,6 +1,7 @@
 //! From a recognised layout and a target table to the resolved mapping: which field feeds which
 //! column, as which type, by which rules.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::check::Checker;
@@ -20,7 +21,7 @@ use super::CommandError;
 #[derive(Debug)]
 pub(super) struct Route {
     pub mapping: Mapping,
-    pub target: Target,
+    pub target: Arc<Target>,
     pub tickers: Option<Tickers>,
     pub checker: Checker,
     pub makes_partitions: bool,
@@ -229,7 +230,7 @@ impl Building<'_> {
             columns: self.targets,
             root_key: Vec::new(),
         };
-        let target = Target {
+        let target = Arc::new(Target {
             tables: vec![root],
             key: key.unwrap_or_default(),
             policy: wishes.policy,
@@ -237,7 +238,7 @@ impl Building<'_> {
             time,
             meets_stored: AtomicBool::new(false),
             mostly_bad: AtomicBool::new(false),
-        };
+        });
         let tickers = self.tickers;
         Ok(Route { mapping, target, tickers, checker, makes_partitions, unused })
     }

@@ -91,7 +91,7 @@ impl Decoder<'_> {
             }
         };
         let mut decoded = decoder
-            .decode(Arc::clone(&piece.chunk), piece.start == 0)
+            .decode(&piece.chunk, piece.start == 0)
             .map_err(|cause| self.named(load, cause))?;
         decoded.add_dropped(piece.dropped);
         *kept = Some((load, decoder));
