@@ -265,10 +265,9 @@ fn check(
         return Ok(());
     }
     let reason = format!(
-        "{} of the first {} record{} do not read: {}",
+        "{} of {} sample records cannot be read: {}",
         faults.len(),
         records.len(),
-        if records.len() == 1 { "" } else { "s" },
         faults[0]
     );
     Err(Miss { reason, progress: count + 1 })

@@ -314,14 +314,21 @@ fn renaming_keeps_symbol_and_interval() {
 
 #[test]
 fn a_name_that_can_be_cut_in_two_ways_says_nothing() {
-    for name in ["DOGE_EUR_1h.csv", "copy_1h.csv", "bars_1d.csv", "2024-01-02.csv", "DOGE_1M.csv"] {
+    for name in [
+        "DOGE_EUR_1h.csv",
+        "Gold_USD_1h.csv",
+        "copy_1h.csv",
+        "bars_1d.csv",
+        "2024-01-02.csv",
+        "DOGE_1M.csv",
+    ] {
         let found = file(&fixture("bars/DOGEEUR_1h.csv"), name);
         assert!(matches!(found, Err(RecogniseError::MissingFact { .. })), "{name}: {found:?}");
     }
-    for name in ["eur_usd_d.csv", "XBT_EUR_1440.csv"] {
-        let found = file(&fixture("bars/XBTEUR_1440.csv"), name);
-        assert!(matches!(found, Err(RecogniseError::Unknown(_))), "{name}: {found:?}");
-    }
+    let found = file(&fixture("bars/XBTEUR_1440.csv"), "xbt_eur_1440.csv");
+    assert!(matches!(found, Err(RecogniseError::Unknown(_))), "{found:?}");
+    let found = file(&fixture("bars/eurusd_w.csv"), "eur_usd_d.csv");
+    assert!(matches!(found, Err(RecogniseError::MissingFact { .. })), "{found:?}");
 }
 
 const ROWS: &str = "ts,open,high,low,close\n2024-01-02 10:00,1,2,0.5,1.5\n";
@@ -479,7 +486,7 @@ fn near_misses_say_what_is_wrong() {
     let slashes = "Time,Open,High,Low,Close\n1971/01/03 00:00:00,1,2,0.5,1.5\n";
     assert_eq!(
         why("x.csv", slashes, "canonical"),
-        "1 of the first 1 record do not read: line 2: ts \"1971/01/03 00:00:00\" is no \
+        "1 of 1 sample records cannot be read: line 2: ts \"1971/01/03 00:00:00\" is no \
          ISO or epoch time"
     );
     let twice = "timestamp,date,open,high,low,close\n1704067200,2024-01-01,1,2,0.5,1.5\n";
@@ -499,7 +506,7 @@ fn near_misses_say_what_is_wrong() {
     let others = "1730419200000,70,71,69,70,8,9,59,12,44,31,0\n";
     assert_eq!(
         why("x.csv", others, "binance_klines"),
-        "1 of the first 1 record do not read: line 1: field 7 is \"9\""
+        "1 of 1 sample records cannot be read: line 1: field 7 is \"9\""
     );
 }
 
