@@ -7,9 +7,12 @@ pub mod connect;
 mod conninfo;
 pub mod embedded;
 mod error;
+// Here: pub mod ledger;
 pub mod migration;
 pub mod partition;
 pub mod sqlstate;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 
 pub use connect::{Connection, Database};
