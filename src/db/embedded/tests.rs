@@ -199,3 +199,142 @@ fn a_socket_folder_of_somebody_else_is_refused() {
     let error = runtime().block_on(embedded.start()).unwrap_err().to_string();
     assert!(error.contains("not a private folder"), "{error}");
 }
+
+/// A server that listens on loopback with TLS; killed when dropped.
+struct TlsServer(std::process::Child);
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        interrupt(&self.0);
+        let _ = self.0.wait();
+    }
+}
+
+fn interrupt(child: &std::process::Child) {
+    process::interrupt(child.id()).unwrap();
+}
+
+/// Certificates by the `openssl` program: two authorities, a good certificate for `localhost`,
+/// and one that is expired.
+fn make_certificates(folder: &Path) -> bool {
+    let openssl = |args: &str| {
+        let run = Command::new("openssl").args(args.split(' ')).current_dir(folder).output();
+        run.is_ok_and(|output| output.status.success())
+    };
+    let names = "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n";
+    fs::write(folder.join("names"), names).unwrap();
+    let curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
+    ["ca", "other"].iter().all(|name| {
+        openssl(&format!("req -x509 {curve} -keyout {name}.key -out {name}.crt -subj /CN={name}"))
+    }) && [("good", "-days 2"), ("old", "-not_before 20200101000000Z -not_after 20200102000000Z")]
+        .iter()
+        .all(|(name, age)| {
+            let request = format!("req {curve} -keyout {name}.key -out {name}.csr -subj /CN=x");
+            let sign = format!(
+                "x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial \
+                 -extfile names -out {name}.crt"
+            );
+            // Older versions of openssl only take days, which may be negative for `ca` alone.
+            openssl(&request)
+                && (openssl(&format!("{sign} {age}"))
+                    || *name == "old" && openssl(&format!("{sign} -days -1")))
+        })
+}
+
+fn start_with_tls(embedded: &Embedded, certificate: &str, port: u16) -> TlsServer {
+    let programs = embedded.prepare().unwrap();
+    let files = embedded.home.join("tls");
+    let setting = |name: &str, ending: &str| {
+        format!("{name}={}", files.join(format!("{certificate}.{ending}")).display())
+    };
+    let mut command = embedded.owner.command(&programs.program("postgres"), &embedded.root());
+    command.arg("-D").arg(embedded.data_dir());
+    let tls = if certificate.is_empty() { "ssl=off" } else { "ssl=on" };
+    command.args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}"), "-c", tls]);
+    if !certificate.is_empty() {
+        command.args(["-c", &setting("ssl_cert_file", "crt")]);
+        command.args(["-c", &setting("ssl_key_file", "key")]);
+    }
+    command.args(["-c", "unix_socket_directories="]);
+    TlsServer(command.stderr(std::process::Stdio::null()).spawn().unwrap())
+}
+
+/// Connects to the TLS server; waits until it is there.
+async fn connect_by_tls(embedded: &Embedded, port: u16, rest: &str) -> Result<bool, DbError> {
+    let password = embedded.password().unwrap();
+    let url = format!("user={USER} password={password} dbname=postgres port={port} {rest}");
+    let database = Database::from_url(&url)?;
+    let begun = Instant::now();
+    loop {
+        match database.connect().await {
+            Ok(connection) => {
+                let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+                return Ok(connection.query_typed_one(sql, &[]).await?.get(0));
+            }
+            Err(error) if error.class() == Class::Reconnect && begun.elapsed() < READY_DEADLINE => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[test]
+fn sslmode_means_what_it_means_in_libpq() {
+    let home = short_home();
+    let embedded = server_in(home.path());
+    let files = home.path().join("tls");
+    fs::create_dir(&files).unwrap();
+    if !make_certificates(&files) {
+        eprintln!("not run: no openssl program that makes certificates");
+        return;
+    }
+    for entry in fs::read_dir(&files).unwrap() {
+        let path = entry.unwrap().path();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        embedded.owner.own(&path).unwrap();
+    }
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let root = |name: &str| format!("sslrootcert={}", files.join(name).display());
+    let (ca, other) = (root("ca.crt"), root("other.crt"));
+    // Server's certificate, rest of the URL, whether TLS is used; None: refused.
+    let cases = [
+        ("good", "host=localhost".to_owned(), Some(true)),
+        ("good", "host=127.0.0.1 sslmode=disable".to_owned(), Some(false)),
+        ("good", "host=127.0.0.1 sslmode=require".to_owned(), Some(true)),
+        ("good", format!("host=127.0.0.1 sslmode=require {other}"), None),
+        ("good", format!("host=127.0.0.1 sslmode=verify-ca {ca}"), Some(true)),
+        ("good", format!("host=127.0.0.1 sslmode=verify-ca {other}"), None),
+        ("good", format!("host=localhost sslmode=verify-full {ca}"), Some(true)),
+        ("good", format!("host=127.0.0.1 sslmode=verify-full {ca}"), None),
+        ("good", format!("host=localhost sslmode=verify-full {other}"), None),
+        ("good", "host=localhost sslmode=verify-full sslrootcert=system".to_owned(), None),
+        ("old", "host=localhost sslmode=require".to_owned(), Some(true)),
+        ("old", format!("host=localhost sslmode=verify-ca {ca}"), None),
+        ("old", format!("host=localhost sslmode=verify-full {ca}"), None),
+        ("", "host=localhost".to_owned(), Some(false)),
+        ("", "host=localhost sslmode=require".to_owned(), None),
+        ("", format!("host=localhost sslmode=verify-full {ca}"), None),
+    ];
+    runtime().block_on(async {
+        embedded.start().await.unwrap();
+        embedded.stop().await.unwrap();
+        for certificate in ["good", "old", ""] {
+            let _server = start_with_tls(&embedded, certificate, port);
+            // Waits until it listens.
+            let _ = connect_by_tls(&embedded, port, "host=127.0.0.1 sslmode=disable").await;
+            for (_, rest, expected) in cases.iter().filter(|case| case.0 == certificate) {
+                let outcome = connect_by_tls(&embedded, port, rest).await;
+                match (&outcome, expected) {
+                    (Ok(encrypted), Some(expected)) => assert_eq!(encrypted, expected, "{rest}"),
+                    (Err(error), None) => assert_eq!(error.class(), Class::Stop, "{rest}: {error}"),
+                    _ => panic!("{certificate:?} {rest}: {outcome:?}"),
+                }
+            }
+        }
+        embedded.destroy(true).await.unwrap();
+    });
+}
