@@ -540,6 +540,25 @@ mod tests {
     }
 
     #[test]
+    fn every_domain_goes_up_and_down() {
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            let all = domains();
+            up(&mut connection, &all, true).await.unwrap();
+            for migration in MIGRATIONS {
+                let twice = connection.batch_execute(migration.up).await;
+                twice.doing(migration.title()).unwrap();
+            }
+            for domain in all.iter().rev() {
+                assert!(!pending(&connection, domain).await.unwrap(), "{domain}");
+                assert!(!down(&mut connection, domain, false).await.unwrap().is_empty());
+                assert!(pending(&connection, domain).await.unwrap(), "{domain}");
+            }
+            assert!(!crate::db::catalog::has_user_tables(&connection).await.unwrap());
+        });
+    }
+
+    #[test]
     fn a_changed_file_is_named() {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();

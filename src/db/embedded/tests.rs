@@ -27,6 +27,12 @@ fn a_server_lives_from_start_to_destroy() {
         embedded.start().await.unwrap();
         assert_eq!(pid(&embedded).await, first, "a second start finds the first server");
 
+        let session = |pid| rustix::process::getsid(pid).unwrap();
+        let server = i32::try_from(first).unwrap();
+        let server = rustix::process::Pid::from_raw(server);
+        assert_eq!(Some(session(server)), server, "the server leads a session of its own");
+        assert_ne!(session(server), session(None));
+
         let connection = database.connect().await.unwrap();
         let row = connection
             .query_typed_one(
