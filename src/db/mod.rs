@@ -7,10 +7,16 @@ pub mod connect;
 mod conninfo;
 pub mod embedded;
 mod error;
+<<<<<<< HEAD
 pub mod ledger;
+=======
+// Here: pub mod ledger;
+>>>>>>> db
 pub mod migration;
 pub mod partition;
 pub mod sqlstate;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 
 pub use connect::{Connection, Database};
