@@ -71,7 +71,7 @@ impl Nulls {
 
 #[derive(Debug)]
 enum Values {
-    Word(Words),
+    Word(Box<Words>),
     Text(Texts),
     Float(Vec<f64>),
     Decimal(Texts),
@@ -93,7 +93,7 @@ pub(super) struct ColumnBuilder {
 impl ColumnBuilder {
     pub fn new(kind: ValueKind, rule: Option<&TimeRule>) -> Self {
         let values = match kind {
-            ValueKind::Word => Values::Word(Words::default()),
+            ValueKind::Word => Values::Word(Box::default()),
             ValueKind::Text => Values::Text(Texts::new(0, 0)),
             ValueKind::Float => Values::Float(Vec::new()),
             ValueKind::Decimal => Values::Decimal(Texts::new(0, 0)),

@@ -14,6 +14,7 @@ mod error;
 mod fault;
 mod number;
 mod record;
+mod rows;
 mod text;
 mod time;
 mod zone;

