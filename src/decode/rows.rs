@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 
 use super::DecodeError;
-use super::column::{ColumnBuilder, Nulls, data_type};
+use super::column::{ColumnBuilder, Nulls};
+use super::common::{Constant, Window, batch_schema};
 use super::fault::Fault;
 use super::number::trim;
 use super::record::Fields;
@@ -18,8 +19,7 @@ pub(super) struct Rows {
     columns: Vec<Column>,
     schema: SchemaRef,
     nulls: Nulls,
-    /// Position of the time column, and the times `[from, to)` that are kept.
-    window: Option<(usize, i64, i64)>,
+    window: Option<Window>,
     /// Two fields joined.
     joined: Vec<u8>,
     /// Rows of the last batch: the best guess for the next.
@@ -33,8 +33,7 @@ struct Column {
     kind: ValueKind,
     required: bool,
     builder: ColumnBuilder,
-    /// For a constant the array of the longest batch so far.
-    constant: Option<ArrayRef>,
+    constant: Option<Constant>,
 }
 
 /// Column at fault, and its fault.
@@ -61,25 +60,25 @@ impl Rows {
             if column.kind == ValueKind::Time && column.time.is_none() {
                 return Err(DecodeError::NoTimeRule { column: name });
             }
-            let mut column = Column {
+            let constant = match &column.source {
+                FieldSource::Constant(text) => Some(Constant::new(column, text)?),
+                _ => None,
+            };
+            let column = Column {
                 name,
                 source: column.source.clone(),
                 kind: column.kind,
                 required: column.required,
                 builder: ColumnBuilder::new(column.kind, column.time.as_ref()),
-                constant: None,
+                constant,
             };
-            column.check_constant()?;
             columns.push(column);
         }
-        let from = mapping.from_us.unwrap_or(i64::MIN);
-        let to = mapping.to_us.unwrap_or(i64::MAX);
-        let bounded = mapping.from_us.is_some() || mapping.to_us.is_some();
         Ok(Self {
             schema: batch_schema(mapping),
             columns,
             nulls: Nulls::new(nulls),
-            window: mapping.time_column.filter(|_| bounded).map(|at| (at, from, to)),
+            window: Window::of(mapping),
             joined: Vec::new(),
             expected: 0,
         })
@@ -119,8 +118,8 @@ impl Rows {
     }
 
     fn is_outside(&mut self, fields: &Fields, view: &[u8]) -> bool {
-        let Some((at, from, to)) = self.window else { return false };
-        let Some(column) = self.columns.get_mut(at) else { return false };
+        let Some(window) = self.window else { return false };
+        let Some(column) = self.columns.get_mut(window.column) else { return false };
         let value = match &column.source {
             FieldSource::Field(field) => fields.get(view, *field).unwrap_or_default(),
             FieldSource::Joined(one, two) => {
@@ -129,7 +128,7 @@ impl Rows {
             }
             FieldSource::Constant(text) => text.as_bytes(),
         };
-        column.builder.peek_time(value).is_some_and(|ts| ts < from || ts >= to)
+        column.builder.peek_time(value).is_some_and(|ts| window.excludes(ts))
     }
 
     /// The name of the column at fault, and what is wrong with its value.
@@ -168,13 +167,6 @@ impl Rows {
     }
 }
 
-/// The schema of a mapping's batches.
-pub(super) fn batch_schema(mapping: &Mapping) -> SchemaRef {
-    let fields = mapping.columns.iter();
-    let fields = fields.map(|column| Field::new(&column.name, data_type(column.kind), true));
-    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
 /// The two fields with a space between them; one that means "nothing" is left out.
 fn join(
     fields: &Fields,
@@ -196,40 +188,10 @@ fn join(
 }
 
 impl Column {
-    /// Refuses a constant that is not of the column's kind.
-    fn check_constant(&mut self) -> Result<(), DecodeError> {
-        let FieldSource::Constant(text) = &self.source else { return Ok(()) };
-        let fault = if !trim(text.as_bytes()).is_empty() {
-            let result = self.builder.push(text.as_bytes());
-            self.builder.truncate(0);
-            result.err()
-        } else {
-            self.required.then_some(Fault::Null)
-        };
-        match fault {
-            None => Ok(()),
-            Some(fault) => Err(DecodeError::Constant {
-                column: self.name.clone(),
-                reason: fault.reason(&self.name, text.as_bytes()),
-            }),
-        }
-    }
-
     fn finish(&mut self, rows: usize) -> Result<ArrayRef, DecodeError> {
-        let FieldSource::Constant(text) = &self.source else {
-            return Ok(self.builder.finish()?);
-        };
-        if let Some(array) = self.constant.as_ref().filter(|array| array.len() >= rows) {
-            return Ok(array.slice(0, rows));
+        match &mut self.constant {
+            Some(constant) => constant.array(rows),
+            None => Ok(self.builder.finish()?),
         }
-        for _ in 0..rows {
-            // Checked when the decoder was made: a constant that is no value is null.
-            if trim(text.as_bytes()).is_empty() || self.builder.push(text.as_bytes()).is_err() {
-                self.builder.push_null();
-            }
-        }
-        let array = self.builder.finish()?;
-        self.constant = Some(Arc::clone(&array));
-        Ok(array)
     }
 }
