@@ -3,14 +3,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-<<<<<<< HEAD
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::error::ArrowError;
-=======
-use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::DataType;
->>>>>>> decode
+use arrow::error::ArrowError;
 
 use crate::limit::REJECT_RAW_BYTES_MAX;
 use crate::span::{RowPlace, Span};
@@ -133,7 +129,6 @@ pub fn row_as_json(batch: &RecordBatch, row: usize) -> String {
     serde_json::Value::Object(object).to_string()
 }
 
-<<<<<<< HEAD
 /// A rule that a root row breaks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -198,7 +193,8 @@ impl Batch {
         }
         Ok(())
     }
-=======
+}
+
 /// One value as a person reads it; `None` for null. Instants are shown in UTC.
 pub fn value_as_text(column: &ArrayRef, row: usize) -> Option<String> {
     use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -214,14 +210,12 @@ pub fn value_as_text(column: &ArrayRef, row: usize) -> Option<String> {
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(value.as_ref(), &options).ok()?;
     Some(formatter.value(0).to_string())
->>>>>>> decode
 }
 
 #[cfg(test)]
 mod tests {
-<<<<<<< HEAD
     use super::*;
-    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::array::{Float64Array, Int64Array, TimestampMicrosecondArray};
 
     fn numbers(values: &[i64]) -> RecordBatch {
         let column: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
@@ -263,10 +257,7 @@ mod tests {
             (&b"b"[..], "first")
         );
         assert_eq!(batch.read(), 3);
-=======
-    use arrow::array::{Float64Array, TimestampMicrosecondArray};
-
-    use super::*;
+    }
 
     #[test]
     fn a_row_is_shown_with_its_instants_in_utc() {
@@ -276,6 +267,5 @@ mod tests {
         let batch = RecordBatch::try_from_iter(columns).unwrap();
         assert_eq!(row_as_json(&batch, 0), r#"{"close":"1.5","ts":"1970-01-01T00:00:00Z"}"#);
         assert_eq!(row_as_json(&batch, 1), r#"{"close":null,"ts":"1970-01-01T00:00:01.500Z"}"#);
->>>>>>> decode
     }
 }

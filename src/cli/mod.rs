@@ -23,7 +23,8 @@ pub fn main() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {
         Ok(runtime) => {
             let exit = runtime.block_on(run(cli.verb));
@@ -92,7 +93,9 @@ async fn db(action: flags::DbVerb) -> Result<Exit, CommandError> {
         flags::DbVerb::Psql { arguments } => {
             let mut command = embedded::psql(&arguments).await?;
             let status = command.status().map_err(|error| {
-                CommandError::Refused(format!("cannot run psql: {error}; install PostgreSQL's client"))
+                CommandError::Refused(format!(
+                    "cannot run psql: {error}; install PostgreSQL's client"
+                ))
             })?;
             return Ok(if status.success() { Exit::Done } else { Exit::Failed });
         }

@@ -9,7 +9,10 @@ use crate::report::table::Look;
 /// How standard error may look.
 pub fn look() -> Look {
     let terminal = std::io::stderr().is_terminal();
-    Look { width: if terminal { terminal_width() } else { 0 }, colour: terminal && colour_allowed() }
+    Look {
+        width: if terminal { terminal_width() } else { 0 },
+        colour: terminal && colour_allowed(),
+    }
 }
 
 /// Whether nobody forbids colour.

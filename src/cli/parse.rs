@@ -20,8 +20,9 @@ pub fn size(text: &str) -> Result<usize, String> {
         "GiB" => 1024 * MIB,
         _ => return Err(format!("{text:?} is no size: use a number with KiB, MiB or GiB")),
     };
-    let number: usize =
-        number.parse().map_err(|_| format!("{text:?} is no size: use a number with KiB, MiB or GiB"))?;
+    let number: usize = number
+        .parse()
+        .map_err(|_| format!("{text:?} is no size: use a number with KiB, MiB or GiB"))?;
     number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too much"))
 }
 
@@ -37,7 +38,8 @@ pub fn memory(text: &str) -> Result<usize, String> {
 /// `90s`, `15m`, `2h`.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no duration: use 90s, 15m or 2h");
-    let (number, unit) = text.trim().split_at_checked(text.trim().len().saturating_sub(1)).ok_or_else(wrong)?;
+    let (number, unit) =
+        text.trim().split_at_checked(text.trim().len().saturating_sub(1)).ok_or_else(wrong)?;
     let number: u64 = number.parse().map_err(|_| wrong())?;
     let factor = match unit {
         "s" => 1,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::dataset;
 use crate::db::ledger;
 use crate::db::{Connection, Database};
-use crate::dataset;
 use crate::error::Exit;
 use crate::limit::WRITERS_MAX;
 use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan};
@@ -84,7 +84,7 @@ async fn begin(
     for (at, planned) in planning.loads.iter().enumerate() {
         match planned.standing {
             Standing::New | Standing::Resumable { .. } => {
-                let new = planned.new_load(request, Recipe::of(planned).to_json());
+                let new = planned.new_load(request, recipe(planned).to_json());
                 begun.insert(at, ledger::begin_load(connection, run_id, &new).await?);
             }
             Standing::Done | Standing::Blocked(_) => {}
@@ -233,6 +233,20 @@ impl Progressing<'_> {
     }
 }
 
+/// How a mended reject of this source is read again.
+fn recipe(planned: &Planned) -> Recipe {
+    let root = planned.route.target.root();
+    Recipe {
+        shape: planned.source.recognised.shape.clone(),
+        mapping: planned.route.mapping.clone(),
+        targets: root.columns.iter().map(|column| column.name.clone()).collect(),
+        tickers: planned.route.tickers.clone(),
+        schema: root.table.schema.clone(),
+        table: root.table.name.clone(),
+        makes_partitions: planned.route.makes_partitions,
+    }
+}
+
 fn load_plan(
     planned: &Planned,
     load: &ledger::Load,
@@ -240,10 +254,9 @@ fn load_plan(
 ) -> LoadPlan {
     let source = &planned.source;
     let form = match &source.recognised.shape {
-        Some(shape) => Form::Text {
-            fingerprint: source.fingerprint.clone(),
-            shape: Arc::new(shape.clone()),
-        },
+        Some(shape) => {
+            Form::Text { fingerprint: source.fingerprint.clone(), shape: Arc::new(shape.clone()) }
+        }
         None => Form::Parquet,
     };
     LoadPlan {
@@ -263,11 +276,7 @@ fn load_plan(
 }
 
 /// The pipeline's failures, by position in the planning instead of in its own list.
-fn failures_by_load(
-    planning: &Planning,
-    begun: &Begun,
-    ended: &Ended,
-) -> BTreeMap<usize, String> {
+fn failures_by_load(planning: &Planning, begun: &Begun, ended: &Ended) -> BTreeMap<usize, String> {
     let running = begun.iter().filter(|(_, load)| !load.sealed).map(|(&at, _)| at);
     let mut failures = BTreeMap::new();
     for (position, at) in running.enumerate() {

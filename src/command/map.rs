@@ -9,9 +9,7 @@ use crate::column::{PgType, TargetColumn, TargetTable};
 use crate::dataset::{Column, ConflictPolicy, Dataset};
 use crate::db::ledger::TimeWindow;
 use crate::layout::Recognised;
-use crate::mapping::{
-    FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone,
-};
+use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
 use crate::pipeline::Tickers;
 use crate::write::{Strategy, TableTarget, Target};
 
@@ -190,8 +188,7 @@ impl Building<'_> {
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
         let position = |name: &str| self.targets.iter().position(|target| target.name == *name);
-        let key: Option<Vec<usize>> =
-            self.table.key.iter().map(|name| position(name)).collect();
+        let key: Option<Vec<usize>> = self.table.key.iter().map(|name| position(name)).collect();
         let time = (self.columns.iter())
             .position(|column| column.name == dataset.time && column.kind == ValueKind::Time);
         if time.is_none() && wishes.window != TimeWindow::default() {
@@ -225,11 +222,8 @@ impl Building<'_> {
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
         };
-        let root = TableTarget {
-            table: self.table.clone(),
-            columns: self.targets,
-            root_key: Vec::new(),
-        };
+        let root =
+            TableTarget { table: self.table.clone(), columns: self.targets, root_key: Vec::new() };
         let target = Arc::new(Target {
             tables: vec![root],
             key: key.unwrap_or_default(),

@@ -323,8 +323,9 @@ fn other_rules(planned: &Planned, found: &Load) -> Option<String> {
             found.on_conflict
         ));
     }
-    (found.cut_rule != cut_rule(&planned.source))
-        .then(|| "it was begun by another version of tidegate: begin again with --reload".to_owned())
+    (found.cut_rule != cut_rule(&planned.source)).then(|| {
+        "it was begun by another version of tidegate: begin again with --reload".to_owned()
+    })
 }
 
 impl Planned {
@@ -376,14 +377,11 @@ impl Planned {
     }
 }
 
-fn answer(
-    request: &LoadRequest,
-    database: &Database,
-    planning: &Planning,
-    units: bool,
-) -> Answer {
-    let headers =
-        ["unit", "source", "layout", "symbol", "interval", "zone", "target", "size", "strategy", "state"];
+fn answer(request: &LoadRequest, database: &Database, planning: &Planning, units: bool) -> Answer {
+    let headers = [
+        "unit", "source", "layout", "symbol", "interval", "zone", "target", "size", "strategy",
+        "state",
+    ];
     let mut grid = Grid::new(headers).right(&[0, 7]).paths(&[1]);
     let mut bytes_to_load = 0;
     let mut exit = Exit::Done;

@@ -48,9 +48,9 @@ pub(super) fn ladder(watch: &Watch, report: &mut Report) {
     for stage in Stage::ALL {
         report.stages.insert(stage.name().to_owned(), watch.live.busy_s(stage));
     }
-    let busiest = Stage::ALL.into_iter().max_by(|a, b| {
-        watch.live.share_busy(*a).total_cmp(&watch.live.share_busy(*b))
-    });
+    let busiest = Stage::ALL
+        .into_iter()
+        .max_by(|a, b| watch.live.share_busy(*a).total_cmp(&watch.live.share_busy(*b)));
     let anything = watch.live.records_read.load(Relaxed) > 0;
     report.bottleneck = busiest.filter(|_| anything).map(|stage| stage.name().to_owned());
     report.peak_memory_bytes = peak_memory_bytes();

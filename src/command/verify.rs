@@ -28,7 +28,7 @@ pub(super) async fn count_again(
             }
             None => ParquetSource::open(&source.path)
                 .map_err(|error| CommandError::Refused(error.to_string()))?
-                .total_rows(),
+                .rows(),
         };
         if counted != read {
             wrong.push(format!(

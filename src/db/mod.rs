@@ -7,11 +7,7 @@ pub mod connect;
 mod conninfo;
 pub mod embedded;
 mod error;
-<<<<<<< HEAD
 pub mod ledger;
-=======
-// Here: pub mod ledger;
->>>>>>> db
 pub mod migration;
 pub mod partition;
 pub mod sqlstate;

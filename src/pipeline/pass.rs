@@ -133,11 +133,8 @@ async fn one_pass(
     live.has_workers(Stage::Decode, plan.decoders);
     live.has_workers(Stage::Write, plan.writers);
     let plan = Arc::new(plan);
-    let desk = TickerDesk::new(
-        tokio::runtime::Handle::current(),
-        plan.database.clone(),
-        plan.retry,
-    );
+    let desk =
+        TickerDesk::new(tokio::runtime::Handle::current(), plan.database.clone(), plan.retry);
     let (entry, items) = crossing::queue(1);
     let threads = {
         let (plan, cancel, live) = (Arc::clone(&plan), cancel.clone(), Arc::clone(live));
