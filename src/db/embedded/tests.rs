@@ -286,6 +286,7 @@ async fn connect_by_tls(embedded: &Embedded, port: u16, rest: &str) -> Result<bo
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 fn sslmode_means_what_it_means_in_libpq() {
     let home = short_home();
     let embedded = server_in(home.path());
