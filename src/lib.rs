@@ -4,6 +4,12 @@
 //! The rooms are stacked in floors: each imports only from floors below its own. `tests/tidy.rs`
 //! holds the list and keeps it true; `docs/architecture.md` draws it.
 
+// Floor 7: flags as typed, and what people see.
+pub mod cli;
+
+// Floor 6: one verb a file.
+pub mod command;
+
 // Floor 5: where threads, tasks and channels of a load live.
 pub mod pipeline;
 

@@ -1,3 +1,10 @@
 //! The `tidegate` program: parse, run a command, print its report, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    ExitCode::from(tidegate::cli::main().code())
+}

@@ -1,6 +1,7 @@
 //! From a recognised layout and a target table to the resolved mapping: which field feeds which
 //! column, as which type, by which rules.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use crate::check::Checker;
@@ -8,9 +9,7 @@ use crate::column::{PgType, TargetColumn, TargetTable};
 use crate::dataset::{Column, ConflictPolicy, Dataset};
 use crate::db::ledger::TimeWindow;
 use crate::layout::Recognised;
-use crate::mapping::{
-    FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone,
-};
+use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
 use crate::pipeline::Tickers;
 use crate::write::{Strategy, TableTarget, Target};
 
@@ -20,7 +19,7 @@ use super::CommandError;
 #[derive(Debug)]
 pub(super) struct Route {
     pub mapping: Mapping,
-    pub target: Target,
+    pub target: Arc<Target>,
     pub tickers: Option<Tickers>,
     pub checker: Checker,
     pub makes_partitions: bool,
@@ -189,8 +188,7 @@ impl Building<'_> {
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
         let position = |name: &str| self.targets.iter().position(|target| target.name == *name);
-        let key: Option<Vec<usize>> =
-            self.table.key.iter().map(|name| position(name)).collect();
+        let key: Option<Vec<usize>> = self.table.key.iter().map(|name| position(name)).collect();
         let time = (self.columns.iter())
             .position(|column| column.name == dataset.time && column.kind == ValueKind::Time);
         if time.is_none() && wishes.window != TimeWindow::default() {
@@ -224,12 +222,9 @@ impl Building<'_> {
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
         };
-        let root = TableTarget {
-            table: self.table.clone(),
-            columns: self.targets,
-            root_key: Vec::new(),
-        };
-        let target = Target {
+        let root =
+            TableTarget { table: self.table.clone(), columns: self.targets, root_key: Vec::new() };
+        let target = Arc::new(Target {
             tables: vec![root],
             key: key.unwrap_or_default(),
             policy: wishes.policy,
@@ -237,7 +232,7 @@ impl Building<'_> {
             time,
             meets_stored: AtomicBool::new(false),
             mostly_bad: AtomicBool::new(false),
-        };
+        });
         let tickers = self.tickers;
         Ok(Route { mapping, target, tickers, checker, makes_partitions, unused })
     }

@@ -11,6 +11,7 @@ pub mod status;
 
 mod access;
 mod map;
+mod recipe;
 mod summary;
 mod survey;
 mod verify;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::decode::ParquetSource;
 use crate::layout::{
-    GivenFacts, Layout, Recognised, RecogniseError, Sample, SampleHead, recognise, registry,
+    GivenFacts, Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry,
 };
 use crate::limit::SAMPLE_BYTES;
 use crate::source::{self, Fingerprint};
@@ -82,9 +82,7 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
 }
 
 /// A user's layout, and the name that `--layout` asks for.
-fn layouts(
-    choice: Option<&LayoutChoice>,
-) -> Result<(Vec<Layout>, Option<String>), CommandError> {
+fn layouts(choice: Option<&LayoutChoice>) -> Result<(Vec<Layout>, Option<String>), CommandError> {
     match choice {
         None => Ok((Vec::new(), None)),
         Some(LayoutChoice::Named(name)) => Ok((Vec::new(), Some(name.clone()))),
@@ -115,7 +113,7 @@ fn look(
     file.take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(CommandError::file(path))?;
     let is_parquet = head.starts_with(b"PAR1");
     let (columns, rows) = match is_parquet.then(|| ParquetSource::open(path)) {
-        Some(Ok(parquet)) => (parquet.columns(), Some(parquet.total_rows())),
+        Some(Ok(parquet)) => (parquet.columns(), Some(parquet.rows())),
         Some(Err(error)) => return Ok(Looked::Not(error.to_string())),
         None => (Vec::new(), None),
     };

@@ -360,6 +360,7 @@ SELECT EXISTS (
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::testing;
 
     #[test]
     fn table_names_are_read_as_the_server_reads_them() {
@@ -387,5 +388,184 @@ mod tests {
         assert_eq!(pg_type("varchar", true, -1), Some(PgType::Text(None)));
         assert_eq!(pg_type("jsonb", true, -1), None);
         assert_eq!(pg_type("text", false, -1), None, "somebody's own type called text");
+    }
+
+    async fn load(connection: &Connection, name: &str) -> TargetTable {
+        load_table(connection, None, name).await.unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_table_is_read_whole() {
+        testing::run(async |database| {
+            let connection = database.connect().await.unwrap();
+            connection
+                .batch_execute(
+                    "CREATE DOMAIN price AS numeric(12, 4) NOT NULL; \
+                     CREATE DOMAIN fine_price AS price DEFAULT 0; \
+                     CREATE SCHEMA \"My S\"; \
+                     CREATE TABLE \"My S\".\"T\" ( \
+                         id bigint GENERATED ALWAYS AS IDENTITY, \
+                         gone int, \
+                         p fine_price, \
+                         name varchar(7) NOT NULL, \
+                         fixed char(3) DEFAULT 'x', \
+                         twice float8 GENERATED ALWAYS AS (1.0 * 2) STORED, \
+                         at timestamptz(3), raw jsonb, n numeric); \
+                     ALTER TABLE \"My S\".\"T\" DROP COLUMN gone",
+                )
+                .await
+                .unwrap();
+            let missing = load_table(&connection, None, "T").await.unwrap();
+            assert_eq!(missing, None, "not on the search path");
+            let table = load_table(&connection, Some("My S"), "T").await.unwrap().unwrap();
+            assert_eq!(table.display_name(), "My S.T");
+            let shown: Vec<_> = table
+                .columns
+                .iter()
+                .map(|c| (c.name.as_str(), c.pg_type, c.not_null, c.has_default, c.generated))
+                .collect();
+            let numeric = Some(PgType::Numeric(Some((12, 4))));
+            assert_eq!(
+                shown,
+                [
+                    ("id", Some(PgType::Int8), true, true, true),
+                    ("p", numeric, true, true, false),
+                    ("name", Some(PgType::Text(Some(7))), true, false, false),
+                    ("fixed", Some(PgType::Text(Some(3))), false, true, false),
+                    ("twice", Some(PgType::Float8), false, true, true),
+                    ("at", Some(PgType::Timestamptz), false, false, false),
+                    ("raw", None, false, false, false),
+                    ("n", Some(PgType::Numeric(None)), false, false, false),
+                ]
+            );
+            assert_eq!(table.columns[2].type_name, "character varying(7)");
+            assert_eq!((table.key.len(), table.partitioning), (0, None));
+            assert!(!table.row_security && !table.before_triggers && !table.unlogged);
+        });
+    }
+
+    #[test]
+    fn the_key_is_one_that_no_row_escapes() {
+        testing::run(async |database| {
+            let connection = database.connect().await.unwrap();
+            connection
+                .batch_execute(
+                    "CREATE TABLE t (a int NOT NULL, b int NOT NULL, c int, d int NOT NULL, \
+                                     UNIQUE (d) DEFERRABLE); \
+                     CREATE UNIQUE INDEX t1 ON t (c); \
+                     CREATE UNIQUE INDEX t2 ON t (a) WHERE b > 0; \
+                     CREATE UNIQUE INDEX t3 ON t ((a + 1)); \
+                     CREATE UNIQUE INDEX t4 ON t (b, a) INCLUDE (c)",
+                )
+                .await
+                .unwrap();
+            assert_eq!(load(&connection, "t").await.key, ["b", "a"]);
+            connection.batch_execute("DROP INDEX t4").await.unwrap();
+            assert_eq!(load(&connection, "t").await.key, ["c"]);
+            connection.batch_execute("ALTER TABLE t ADD PRIMARY KEY (d, b, a)").await.unwrap();
+            assert_eq!(load(&connection, "t").await.key, ["d", "b", "a"]);
+        });
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_seen() {
+        testing::run(async |database| {
+            let connection = database.connect().await.unwrap();
+            assert!(!has_user_tables(&connection).await.unwrap());
+            connection
+                .batch_execute(
+                    "CREATE UNLOGGED TABLE u (a int); CREATE VIEW v AS SELECT 1; \
+                     CREATE TABLE r (a int, d date); ALTER TABLE r ENABLE ROW LEVEL SECURITY; \
+                     ALTER TABLE r FORCE ROW LEVEL SECURITY; \
+                     CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql \
+                         AS 'BEGIN RETURN NULL; END'; \
+                     CREATE TRIGGER g BEFORE INSERT ON r FOR EACH ROW EXECUTE FUNCTION f(); \
+                     CREATE ROLE plain_reader_of_a_test; \
+                     GRANT SELECT ON r TO plain_reader_of_a_test",
+                )
+                .await
+                .unwrap();
+            assert!(has_user_tables(&connection).await.unwrap());
+            assert!(load(&connection, "u").await.unlogged);
+            let error = load_table(&connection, None, "v").await.unwrap_err().to_string();
+            assert!(error.contains("is a view"), "{error}");
+            connection.batch_execute("SET ROLE plain_reader_of_a_test").await.unwrap();
+            let table = load(&connection, "r").await;
+            assert!(table.row_security && table.before_triggers);
+            connection.batch_execute("RESET ROLE").await.unwrap();
+            connection.batch_execute("ALTER TABLE r DISABLE TRIGGER g").await.unwrap();
+            let table = load(&connection, "r").await;
+            assert!(!table.row_security, "a superuser passes");
+            assert!(!table.before_triggers);
+            connection
+                .batch_execute(
+                    "DROP OWNED BY plain_reader_of_a_test; DROP ROLE plain_reader_of_a_test",
+                )
+                .await
+                .unwrap();
+        });
+    }
+
+    #[test]
+    fn partitions_are_read_in_utc_whatever_the_session_says() {
+        testing::run(async |database| {
+            let connection = database.connect().await.unwrap();
+            connection
+                .batch_execute(
+                    "SET timezone = 'America/New_York'; SET datestyle = 'German'; \
+                     CREATE TABLE p (ts timestamptz) PARTITION BY RANGE (ts); \
+                     CREATE TABLE p1 PARTITION OF p \
+                         FOR VALUES FROM ('1970-01-01Z') TO ('1970-01-02Z'); \
+                     CREATE TABLE p2 PARTITION OF p DEFAULT; \
+                     CREATE TABLE l (ts date) PARTITION BY LIST (ts); \
+                     CREATE TABLE s (ts date) PARTITION BY RANGE (ts); \
+                     CREATE TABLE s1 PARTITION OF s FOR VALUES FROM ('1970-01-01') TO (MAXVALUE) \
+                         PARTITION BY LIST (ts)",
+                )
+                .await
+                .unwrap();
+            let p = load(&connection, "p").await.partitioning.unwrap();
+            assert_eq!(p.time_column.as_deref(), Some("ts"));
+            assert_eq!(p.accepted.ranges, [(0, 86_400_000_000)]);
+            assert!(p.has_default);
+            for name in ["l", "s"] {
+                let other = load(&connection, name).await.partitioning.unwrap();
+                assert_eq!((other.time_column, other.has_default), (None, false), "{name}");
+            }
+            let row = connection.query_typed_one("SHOW timezone", &[]).await.unwrap();
+            assert_eq!(row.get::<_, &str>(0), "America/New_York", "the session is as it was");
+        });
+    }
+
+    #[test]
+    fn rows_in_a_range_are_found() {
+        testing::run(async |database| {
+            let connection = database.connect().await.unwrap();
+            connection
+                .batch_execute("CREATE TABLE t (ts timestamptz, d date, n timestamp, x int)")
+                .await
+                .unwrap();
+            let table = load(&connection, "t").await;
+            assert!(table_is_empty(&connection, &table).await.unwrap());
+            connection
+                .batch_execute(
+                    "SET timezone = 'Asia/Tokyo'; INSERT INTO t VALUES \
+                     ('1970-01-01 00:00:01Z', '1970-01-02', '1970-01-01 00:00:01')",
+                )
+                .await
+                .unwrap();
+            assert!(!table_is_empty(&connection, &table).await.unwrap());
+            let has = async |column, from, to| {
+                has_rows_between(&connection, &table, column, from, to).await.unwrap()
+            };
+            for column in ["ts", "n"] {
+                assert!(has(column, 1_000_000, 1_000_001).await, "{column}");
+                assert!(!has(column, 0, 1_000_000).await, "{column}");
+                assert!(has(column, i64::MIN, i64::MAX).await, "{column}");
+            }
+            assert!(has("d", 86_400_000_000, 86_400_000_001).await);
+            assert!(!has("d", 86_400_000_001, i64::MAX).await);
+            assert!(has_rows_between(&connection, &table, "x", 0, 1).await.is_err());
+        });
     }
 }

@@ -185,3 +185,70 @@ fn server_advice(error: &tokio_postgres::Error) -> &'static str {
         _ => "",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::{Database, testing};
+
+    #[test]
+    fn a_server_error_says_all_that_the_server_said() {
+        testing::run(async |database| {
+            let connection = database.connect().await.unwrap();
+            connection.batch_execute("CREATE TABLE t (a int PRIMARY KEY)").await.unwrap();
+            let twice = connection.batch_execute("INSERT INTO t VALUES (1), (1)").await;
+            let error = twice.doing("filling t").unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "filling t: duplicate key value violates unique constraint \"t_pkey\" \
+                 (SQLSTATE 23505, table public.t, constraint t_pkey); \
+                 detail: Key (a)=(1) already exists."
+            );
+            assert_eq!((error.class(), error.sqlstate()), (Class::StepDown, Some("23505")));
+            let error =
+                DbError::from(connection.batch_execute("SELECT * FROM u").await.unwrap_err());
+            assert_eq!(error.class(), Class::Stop);
+            let missing = database.with_database("no_such_database").connect().await.unwrap_err();
+            assert!(missing.to_string().contains("create the database"), "{missing}");
+            assert_eq!(missing.class(), Class::Stop);
+        });
+    }
+
+    #[test]
+    fn a_lost_connection_reconnects() {
+        testing::run(async |database| {
+            let victim = database.connect().await.unwrap();
+            let killer = database.connect().await.unwrap();
+            let pid = victim.query_typed_one("SELECT pg_backend_pid()", &[]).await.unwrap();
+            let pid: i32 = pid.get(0);
+            let kill = format!("SELECT pg_terminate_backend({pid}, 10000)");
+            let (sleep, _) = tokio::join!(
+                victim.batch_execute("SELECT pg_sleep(100)"),
+                killer.batch_execute(&kill)
+            );
+            let error = DbError::from(sleep.unwrap_err());
+            assert_eq!(error.class(), Class::Reconnect, "{error}");
+            let error = DbError::from(victim.batch_execute("SELECT 1").await.unwrap_err());
+            assert_eq!(error.class(), Class::Reconnect, "{error}");
+        });
+    }
+
+    #[test]
+    fn nobody_there_is_told_apart_from_a_wrong_password() {
+        testing::run(async |database| {
+            let url = database.display().replacen("postgres@", "postgres:canary@", 1);
+            let wrong = Database::from_url(&url).unwrap().connect().await.unwrap_err();
+            assert_eq!((wrong.class(), wrong.sqlstate()), (Class::Stop, Some("28P01")));
+            assert!(wrong.to_string().contains("check the password"), "{wrong}");
+            assert!(!format!("{wrong} {wrong:?}").contains("canary"));
+        });
+        testing::runtime().block_on(async {
+            // Port 1 is nobody's.
+            let nobody = Database::from_url("postgres://u:canary@127.0.0.1:1/d").unwrap();
+            let error = nobody.connect().await.unwrap_err();
+            assert_eq!(error.class(), Class::Reconnect);
+            assert!(error.to_string().contains("is the server running"), "{error}");
+            assert!(!format!("{error} {error:?}").contains("canary"));
+        });
+    }
+}

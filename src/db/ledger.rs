@@ -65,7 +65,8 @@ impl TimeWindow {
 }
 
 fn instant(us: i64) -> String {
-    jiff::Timestamp::from_microsecond(us).map_or_else(|_| "infinity".to_owned(), |ts| ts.to_string())
+    jiff::Timestamp::from_microsecond(us)
+        .map_or_else(|_| "infinity".to_owned(), |ts| ts.to_string())
 }
 
 /// A load that is to be begun.
@@ -507,7 +508,9 @@ pub async fn seal(db: &Connection, load_id: i64) -> Result<Seal, DbError> {
         return Ok(Seal::Incomplete);
     }
     if row.get("rows_torn") {
-        return Ok(Seal::Broken(format!("load {load_id}: row numbers of its portions do not join")));
+        return Ok(Seal::Broken(format!(
+            "load {load_id}: row numbers of its portions do not join"
+        )));
     }
     if !totals.add_up() || row.get("unbalanced") {
         return Ok(Seal::Broken(format!(

@@ -486,3 +486,174 @@ DELETE FROM tidegate.portion WHERE set_id IN (SELECT id FROM sets)";
         .doing("deleting the ledger's rows of the dropped tables")?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::testing;
+
+    const fn inline(
+        domain: &'static str,
+        version: i32,
+        up: &'static str,
+        down: &'static str,
+    ) -> Migration {
+        Migration { domain, version, name: "inline", up, down }
+    }
+
+    const ALL: &[Migration] = &[
+        inline("a", 1, "CREATE TABLE public.a1 (x int)", "DROP TABLE public.a1"),
+        inline("a", 2, "CREATE TABLE public.a2 (x int)", "DROP TABLE public.a2"),
+        inline("b", 1, "CREATE TABLE public.b1 (x int)", "DROP TABLE public.b1"),
+    ];
+
+    #[test]
+    fn built_in_migrations_are_listed() {
+        assert!(domains().contains(&"market"));
+        let checksum = MIGRATIONS[0].checksum();
+        assert_eq!(checksum.len(), 64);
+        let windows = Migration { up: "a\r\nb", ..MIGRATIONS[0] };
+        let unix = Migration { up: "a\nb", ..MIGRATIONS[0] };
+        assert_eq!(windows.checksum(), unix.checksum());
+    }
+
+    #[test]
+    fn market_data_goes_up_and_down_and_runs_twice() {
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            assert!(pending(&connection, "market").await.unwrap());
+            let applied = up(&mut connection, &["market"], true).await.unwrap();
+            assert_eq!(applied[0].name, "market_data");
+            assert!(!pending(&connection, "market").await.unwrap());
+            assert!(up(&mut connection, &["market"], true).await.unwrap().is_empty());
+            let migration = MIGRATIONS.iter().find(|m| m.domain == "market").unwrap();
+            connection.batch_execute(migration.up).await.unwrap();
+            let table = crate::db::catalog::load_table(&connection, Some("public"), "market_data");
+            let table = table.await.unwrap().unwrap();
+            assert_eq!(table.key, ["ticker_id", "interval", "ts"]);
+            assert_eq!(table.partitioning.unwrap().time_column.as_deref(), Some("ts"));
+            let removed = down(&mut connection, "market", false).await.unwrap();
+            assert_eq!(removed, applied);
+            assert!(pending(&connection, "market").await.unwrap());
+            assert!(down(&mut connection, "market", false).await.unwrap().is_empty());
+        });
+    }
+
+    #[test]
+    fn every_domain_goes_up_and_down() {
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            let all = domains();
+            up(&mut connection, &all, true).await.unwrap();
+            for migration in MIGRATIONS {
+                let twice = connection.batch_execute(migration.up).await;
+                twice.doing(migration.title()).unwrap();
+            }
+            for domain in all.iter().rev() {
+                assert!(!pending(&connection, domain).await.unwrap(), "{domain}");
+                assert!(!down(&mut connection, domain, false).await.unwrap().is_empty());
+                assert!(pending(&connection, domain).await.unwrap(), "{domain}");
+            }
+            assert!(!crate::db::catalog::has_user_tables(&connection).await.unwrap());
+        });
+    }
+
+    #[test]
+    fn a_changed_file_is_named() {
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            up_with(&mut connection, ALL, &["a", "b"], true).await.unwrap();
+            let mut changed = ALL.to_vec();
+            changed[1].up = "SELECT 1";
+            let error = up_with(&mut connection, &changed, &["a"], true).await.unwrap_err();
+            assert!(error.to_string().starts_with("migration a/0002_inline was applied on "));
+            let status = status_with(&connection, &changed).await.unwrap();
+            assert!(matches!(status[0].state, State::Applied(_)));
+            assert!(matches!(status[1].state, State::Changed(_)));
+            let older = [ALL[0], ALL[2]];
+            let error = up_with(&mut connection, &older, &["a"], true).await.unwrap_err();
+            assert!(error.to_string().contains("update the program"), "{error}");
+            let status = status_with(&connection, &older).await.unwrap();
+            assert!(matches!(status[1].state, State::Unknown(_)));
+            assert!(up_with(&mut connection, ALL, &["c"], true).await.is_err());
+        });
+    }
+
+    #[test]
+    fn a_failed_migration_leaves_nothing() {
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            let broken = [inline("a", 1, "CREATE TABLE public.a1 (x int); SELECT 1/0", "")];
+            let error = up_with(&mut connection, &broken, &["a"], true).await.unwrap_err();
+            assert_eq!(error.sqlstate(), Some("22012"));
+            assert!(error.to_string().contains("applying migration a/0001_inline"), "{error}");
+            let left = "SELECT to_regclass('public.a1') IS NULL";
+            assert!(connection.query_typed_one(left, &[]).await.unwrap().get::<_, bool>(0));
+            assert_eq!(status_with(&connection, ALL).await.unwrap()[0].state, State::Pending);
+        });
+    }
+
+    #[test]
+    fn one_process_migrates_at_a_time() {
+        testing::run(async |database| {
+            let mut first = database.connect().await.unwrap();
+            let mut second = database.connect().await.unwrap();
+            let lock = begin(&mut first, false).await.unwrap();
+            let error = up_with(&mut second, ALL, &["a"], false).await.unwrap_err();
+            assert!(matches!(error, DbError::Locked));
+            assert!(matches!(down_with(&mut second, ALL, "a", true).await, Err(DbError::Locked)));
+            lock.rollback().await.unwrap();
+            let (one, two) = tokio::join!(
+                up_with(&mut first, ALL, &["a", "b"], true),
+                up_with(&mut second, ALL, &["a", "b"], true)
+            );
+            assert_eq!(one.unwrap().len() + two.unwrap().len(), 3);
+        });
+    }
+
+    #[test]
+    fn down_spares_rows_and_forgets_loads() {
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            up_with(&mut connection, ALL, &["a", "b"], true).await.unwrap();
+            connection
+                .batch_execute(
+                    "CREATE TABLE tidegate.content (id bigint, target_oid oid, target text); \
+                     CREATE TABLE tidegate.load (id bigint, content_id bigint, set_id bigint); \
+                     CREATE TABLE tidegate.load_set (id bigint); \
+                     CREATE TABLE tidegate.portion (set_id bigint); \
+                     CREATE TABLE tidegate.reject (load_id bigint); \
+                     INSERT INTO tidegate.content VALUES (1, 'public.a1'::regclass, 'x'), \
+                         (2, 'public.b1'::regclass, 'public.b1'), (3, 0, 'public.a2'); \
+                     INSERT INTO tidegate.load VALUES (11, 1, 101), (12, 2, 102), (13, 3, 102); \
+                     INSERT INTO tidegate.load_set VALUES (101), (102); \
+                     INSERT INTO tidegate.portion VALUES (101), (102); \
+                     INSERT INTO tidegate.reject VALUES (11), (12), (13); \
+                     INSERT INTO public.a2 VALUES (1)",
+                )
+                .await
+                .unwrap();
+            let error = down_with(&mut connection, ALL, "a", false).await.unwrap_err();
+            assert!(error.to_string().contains("rows in public.a2: give --yes"), "{error}");
+            let removed = down_with(&mut connection, ALL, "a", true).await.unwrap();
+            let versions: Vec<i32> = removed.iter().map(|applied| applied.version).collect();
+            assert_eq!(versions, [2, 1]);
+            let row = connection
+                .query_typed_one(
+                    "SELECT to_regclass('public.a1') IS NULL AND to_regclass('public.b1') > 0, \
+                     (SELECT array_agg(id ORDER BY id) FROM tidegate.content), \
+                     (SELECT array_agg(id ORDER BY id) FROM tidegate.load), \
+                     (SELECT array_agg(id ORDER BY id) FROM tidegate.load_set), \
+                     (SELECT array_agg(set_id ORDER BY 1) FROM tidegate.portion), \
+                     (SELECT array_agg(load_id ORDER BY 1) FROM tidegate.reject)",
+                    &[],
+                )
+                .await
+                .unwrap();
+            assert!(row.get::<_, bool>(0));
+            for (at, expected) in [(1, 2), (2, 12), (3, 102), (4, 102), (5, 12)] {
+                assert_eq!(row.get::<_, Vec<i64>>(at), [expected], "column {at}");
+            }
+        });
+    }
+}

@@ -11,6 +11,8 @@ pub mod ledger;
 pub mod migration;
 pub mod partition;
 pub mod sqlstate;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tls;
 
 pub use connect::{Connection, Database};

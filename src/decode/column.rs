@@ -13,8 +13,9 @@ use arrow::datatypes::{DataType, Int32Type, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::fault::Fault;
-use super::number::{parse_float, parse_integer, push_decimal, trim};
-use super::time::TimeParser;
+use super::number::{NumberFault, parse_float, parse_integer, push_decimal, trim};
+use super::time::{TimeFault, TimeParser, checked_day, checked_instant};
+use super::zone::DAY_S;
 use crate::mapping::{TimeFormat, TimeRule, ValueKind, Zone};
 
 /// The Arrow type that a kind becomes.
@@ -71,7 +72,7 @@ impl Nulls {
 
 #[derive(Debug)]
 enum Values {
-    Word(Words),
+    Word(Box<Words>),
     Text(Texts),
     Float(Vec<f64>),
     Decimal(Texts),
@@ -93,7 +94,7 @@ pub(super) struct ColumnBuilder {
 impl ColumnBuilder {
     pub fn new(kind: ValueKind, rule: Option<&TimeRule>) -> Self {
         let values = match kind {
-            ValueKind::Word => Values::Word(Words::default()),
+            ValueKind::Word => Values::Word(Box::default()),
             ValueKind::Text => Values::Text(Texts::new(0, 0)),
             ValueKind::Float => Values::Float(Vec::new()),
             ValueKind::Decimal => Values::Decimal(Texts::new(0, 0)),
@@ -120,6 +121,39 @@ impl ColumnBuilder {
             Values::Time(values, parser) => values.push(parser.parse(bytes)?),
             Values::Date(values, parser) => values.push(parser.parse_date(bytes)?),
             Values::Bool(values) => values.append(parse_bool(trim(bytes))?),
+        }
+        self.nulls.append_non_null();
+        Ok(())
+    }
+
+    /// Adds a value that has a type already; on a fault nothing is added.
+    pub fn push_value(&mut self, value: Value) -> Result<(), Fault> {
+        match (&mut self.values, value) {
+            (Values::Float(values), Value::Float(value)) => values.push(finite(value)?),
+            (Values::Float(values), Value::Single(value)) => {
+                values.push(finite(f64::from(value))?);
+            }
+            (Values::Float(values), Value::Integer(value)) => values.push(value as f64),
+            (Values::Float(values), Value::Unsigned(value)) => values.push(value as f64),
+            (Values::Integer(values), Value::Integer(value)) => values.push(value),
+            (Values::Time(values, parser), Value::Integer(value)) => {
+                values.push(parser.parse_integer(value)?);
+            }
+            (Values::Time(values, _), Value::Instant(us)) => values.push(checked_instant(us)?),
+            (Values::Time(values, parser), Value::Local(us)) => {
+                values.push(parser.instant_of_local(us)?);
+            }
+            (Values::Time(values, parser), Value::Day(days)) => {
+                values.push(parser.instant_of_local(i64::from(days) * DAY_S * 1_000_000)?);
+            }
+            (Values::Date(values, _), Value::Day(days)) => values.push(checked_day(days)?),
+            (Values::Date(values, parser), Value::Instant(us)) => values.push(parser.date_of(us)?),
+            (Values::Date(values, _), Value::Local(us)) => {
+                let days = us.div_euclid(DAY_S * 1_000_000);
+                values.push(i32::try_from(days).map_err(|_| TimeFault::OutOfRange)?);
+            }
+            (Values::Bool(values), Value::Bool(value)) => values.append(value),
+            (_, value) => return self.push(value.to_text()?.as_bytes()),
         }
         self.nulls.append_non_null();
         Ok(())
@@ -182,6 +216,43 @@ impl ColumnBuilder {
             Values::Bool(values) => Arc::new(BooleanArray::new(values.finish(), nulls)),
         })
     }
+}
+
+/// A value that comes with a type.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Value {
+    Integer(i64),
+    Unsigned(u64),
+    Single(f32),
+    Float(f64),
+    Bool(bool),
+    /// Days from 1970-01-01.
+    Day(i32),
+    /// Microseconds from 1970 UTC.
+    Instant(i64),
+    /// Microseconds from 1970 in the column's zone.
+    Local(i64),
+}
+
+impl Value {
+    /// The shortest text that reads back as the same value.
+    fn to_text(self) -> Result<String, Fault> {
+        Ok(match self {
+            Value::Integer(value) => value.to_string(),
+            Value::Unsigned(value) => value.to_string(),
+            Value::Single(value) => value.to_string(),
+            Value::Float(value) => value.to_string(),
+            Value::Bool(value) => value.to_string(),
+            // Kinds that could not take these were refused before any value was read.
+            Value::Day(_) | Value::Instant(_) | Value::Local(_) => {
+                return Err(TimeFault::Bad.into());
+            }
+        })
+    }
+}
+
+fn finite(value: f64) -> Result<f64, Fault> {
+    if value.is_finite() { Ok(value) } else { Err(NumberFault::NotFinite.into()) }
 }
 
 /// The vector, with an empty one of the given room in its place.

@@ -287,7 +287,8 @@ mod tests {
             chunk in prop::sample::select(vec![4_u64, 16, 50]),
         ) {
             let text = text.as_bytes();
-            let cutter = |start| Cutter { chunk_bytes: chunk, ..Cutter::new(&shape(head_lines), start) };
+            let shape = shape(head_lines);
+            let cutter = |start| Cutter { chunk_bytes: chunk, ..Cutter::new(&shape, start) };
             let want = by_the_rule(text, head_lines, chunk);
             prop_assert_eq!(&ends(text, cutter(0), &pieces).0, &want);
             prop_assert_eq!(&ends(text, cutter(0), &[text.len().max(1)]).0, &want);

@@ -8,12 +8,15 @@
 //! [`Cutter`] says where chunks end, the [`TextDecoder`] turns a chunk into a batch.
 
 mod column;
+mod common;
 mod count;
 mod cut;
 mod error;
 mod fault;
 mod number;
+mod parquet;
 mod record;
+mod rows;
 mod text;
 mod time;
 mod zone;
@@ -27,6 +30,7 @@ pub use count::count_records;
 pub use cut::{Cut, Cutter};
 pub use error::DecodeError;
 pub use number::{NumberFault, check_decimal, parse_float, parse_integer};
+pub use parquet::{ParquetSource, ParquetUnit, UnitReader};
 pub use text::TextDecoder;
 pub use time::{TimeFault, TimeParser};
 

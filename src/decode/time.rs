@@ -115,8 +115,19 @@ impl TimeParser {
 
     /// The instant of a local time, both in microseconds from 1970.
     pub(super) fn instant_of_local(&mut self, local_us: i64) -> Result<i64, TimeFault> {
-        let second = local_us.div_euclid(SECOND_US);
-        in_years(self.clock.to_utc(second)? * SECOND_US + local_us.rem_euclid(SECOND_US))
+        checked_instant(local_us)?;
+        let utc_s = self.clock.utc_of(local_us.div_euclid(SECOND_US))?;
+        checked_instant(utc_s * SECOND_US + local_us.rem_euclid(SECOND_US))
+    }
+
+    /// The instant that a whole number means: an epoch number, or digits of the pattern.
+    pub(super) fn parse_integer(&mut self, value: i64) -> Result<i64, TimeFault> {
+        match self.format {
+            TimeFormat::Pattern(_) => self.parse(value.to_string().as_bytes()),
+            TimeFormat::Auto | TimeFormat::Epoch => {
+                epoch_us(u128::try_from(value).map_err(|_| TimeFault::OutOfRange)?, 0, 1)
+            }
+        }
     }
 
     #[inline]
@@ -124,9 +135,9 @@ impl TimeParser {
         let local_s = reading.days * DAY_S + reading.second;
         let utc_s = match reading.offset {
             Some(offset) => local_s - offset,
-            None => self.clock.to_utc(local_s)?,
+            None => self.clock.utc_of(local_s)?,
         };
-        in_years(utc_s * SECOND_US + reading.micros)
+        checked_instant(utc_s * SECOND_US + reading.micros)
     }
 
     #[inline]
@@ -158,9 +169,15 @@ impl TimeParser {
     }
 }
 
+/// The instant itself, if it lies in the years 1 to 9999.
 #[inline]
-fn in_years(us: i64) -> Result<i64, TimeFault> {
+pub(super) fn checked_instant(us: i64) -> Result<i64, TimeFault> {
     if (FIRST_US..END_US).contains(&us) { Ok(us) } else { Err(TimeFault::OutOfRange) }
+}
+
+/// The day itself, if it lies in the years 1 to 9999.
+pub(super) fn checked_day(days: i32) -> Result<i32, TimeFault> {
+    checked_instant(i64::from(days) * DAY_S * SECOND_US).map(|_| days)
 }
 
 #[inline]
@@ -308,15 +325,10 @@ fn epoch_us(whole: u128, part: u128, of: u128) -> Result<i64, TimeFault> {
     let unit_ns = epoch_unit_ns(whole).ok_or(TimeFault::OutOfRange)?;
     let part_ns = part.checked_mul(unit_ns).ok_or(TimeFault::SubMicrosecond)?;
     let ns = whole * unit_ns + part_ns / of;
-    if part_ns % of != 0 || ns % 1_000 != 0 {
+    if !part_ns.is_multiple_of(of) || !ns.is_multiple_of(1_000) {
         return Err(TimeFault::SubMicrosecond);
     }
     i64::try_from(ns / 1_000).map_err(|_| TimeFault::OutOfRange)
-}
-
-/// Microseconds of an epoch number that comes as an integer.
-pub(super) fn epoch_integer_us(value: i128) -> Result<i64, TimeFault> {
-    epoch_us(u128::try_from(value).map_err(|_| TimeFault::OutOfRange)?, 0, 1)
 }
 
 /// The parts of a pattern as they are met.
@@ -449,6 +461,9 @@ mod tests {
     use super::*;
     use crate::mapping::Zone;
 
+    /// Jiff's calendar ends two days early.
+    const LAST_US: i64 = END_US - 2 * DAY_S * SECOND_US;
+
     fn parser(format: &str, zone: &str) -> TimeParser {
         let format = TimeFormat::parse(format).unwrap();
         TimeParser::new(&TimeRule { format, zone: Zone::parse(zone).unwrap() })
@@ -556,7 +571,6 @@ mod tests {
                 "1704067200000000000",
                 "1.7040672e9",
                 "17040672e+02",
-                "+1704067200",
             ] {
                 let want = us("2024-01-01T00:00:00Z");
                 assert_eq!(parser.parse(text.as_bytes()), Ok(want), "{format} {text}");
@@ -634,12 +648,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(1_000))]
 
         #[test]
-        fn any_time_is_read_back(us in FIRST_US..END_US - 2 * DAY_S * SECOND_US, minutes in -1_439_i64..1_440) {
+        fn any_time_is_read_back(us in FIRST_US..LAST_US, minutes in -1_439_i64..1_440) {
             let mut auto = parser("auto", "UTC");
             let text = Timestamp::from_microsecond(us).unwrap().to_string();
             prop_assert_eq!(auto.parse(text.as_bytes()), Ok(us));
             let local = us + minutes * 60 * SECOND_US;
-            prop_assume!((FIRST_US..END_US - 2 * DAY_S * SECOND_US).contains(&local));
+            prop_assume!((FIRST_US..LAST_US).contains(&local));
             let text = Timestamp::from_microsecond(local).unwrap().to_string();
             let sign = if minutes < 0 { '-' } else { '+' };
             let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);

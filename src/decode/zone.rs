@@ -58,7 +58,7 @@ impl ZoneClock {
     /// # Errors
     /// `DstGap` or `DstOverlap` if the zone's clocks skipped or repeated that time.
     #[inline]
-    pub fn to_utc(&mut self, local_s: i64) -> Result<i64, TimeFault> {
+    pub fn utc_of(&mut self, local_s: i64) -> Result<i64, TimeFault> {
         if (self.from..self.to).contains(&local_s) {
             return Ok(local_s - self.offset);
         }
@@ -159,7 +159,7 @@ mod tests {
             let mut local = start;
             for step in steps {
                 local += step;
-                prop_assert_eq!(clock.to_utc(local), ZoneClock::new(&zone).to_utc(local));
+                prop_assert_eq!(clock.utc_of(local), ZoneClock::new(&zone).utc_of(local));
             }
         }
     }
@@ -175,8 +175,8 @@ mod tests {
                 let mut clock = ZoneClock::new(&zone);
                 let mut kinds = [0; 3];
                 for local in (at - 60_000..at + 60_000).step_by(300) {
-                    let answer = clock.to_utc(local);
-                    assert_eq!(answer, ZoneClock::new(&zone).to_utc(local));
+                    let answer = clock.utc_of(local);
+                    assert_eq!(answer, ZoneClock::new(&zone).utc_of(local));
                     match answer {
                         Ok(utc) => {
                             assert_eq!(utc + clock.offset_at(utc), local);

@@ -178,7 +178,7 @@ fn known_header(layout: &Layout, names: &[String]) -> Result<(), Miss> {
         return Ok(());
     }
     let shared = |header: &Vec<String>| names.iter().filter(|name| header.contains(name)).count();
-    let nearest = headers.iter().max_by_key(|header| shared(header));
+    let nearest = headers.iter().rev().max_by_key(|header| shared(header));
     let expected = nearest.map_or_else(String::new, |header| header.join(","));
     let progress = nearest.map_or(0, shared);
     Err(Miss { reason: format!("its header is not {expected}"), progress })
@@ -265,10 +265,9 @@ fn check(
         return Ok(());
     }
     let reason = format!(
-        "{} of the first {} record{} do not read: {}",
+        "{} of {} sample records cannot be read: {}",
         faults.len(),
         records.len(),
-        if records.len() == 1 { "" } else { "s" },
         faults[0]
     );
     Err(Miss { reason, progress: count + 1 })

@@ -72,7 +72,7 @@ fn unit_first(text: &str) -> Option<String> {
 fn spell(mut count: u64, mut unit: usize) -> Option<String> {
     while let Some(&(_, next)) = UNITS.get(unit)
         && next != u64::MAX
-        && count % next == 0
+        && count.is_multiple_of(next)
     {
         count /= next;
         unit += 1;

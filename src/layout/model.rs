@@ -45,7 +45,8 @@ pub enum Format {
 pub enum HeaderRule {
     /// There is none: columns are found by position.
     None,
-    /// There may be one, equal to one of [`RecogniseRules::headers`]; columns are found by position.
+    /// There may be one, equal to one of [`RecogniseRules::headers`]; columns are found by
+    /// position.
     Optional,
     /// There is one: columns are found by name.
     Required,

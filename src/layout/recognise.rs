@@ -1,5 +1,5 @@
-//! Which layout a file has. Every candidate is tried on the sample; the highest rank that fits wins,
-//! and what the file does not say itself is taken from flags, then from its name.
+//! Which layout a file has. Every candidate is tried on the sample; the highest rank that fits
+//! wins, and what the file does not say itself is taken from flags, then from its name.
 
 use super::error::{RecogniseError, Unknown};
 use super::example;
@@ -95,8 +95,8 @@ pub struct Facts {
     pub interval: Option<String>,
     /// The venue, if the layout or the caller knows it.
     pub venue: Option<String>,
-    /// The zone of times without an offset, as [`crate::mapping::Zone::name`] writes it; `UTC` where every time
-    /// carries its own or is an epoch.
+    /// The zone of times without an offset, as [`crate::mapping::Zone::name`] writes it; `UTC`
+    /// where every time carries its own or is an epoch.
     pub zone: String,
 }
 

@@ -79,10 +79,19 @@ fn missing_name(column: &Column, ways: &[Way]) -> String {
                 names.push(column.name);
                 names.extend(column.aliases);
             }
-            WaySource::Pattern(pattern, _) => names.push(pattern.as_str()),
-            WaySource::JoinNames(..) | WaySource::JoinAt(..) | WaySource::At(_) => {}
+            WaySource::Pattern(..)
+            | WaySource::JoinNames(..)
+            | WaySource::JoinAt(..)
+            | WaySource::At(_) => {}
         }
     }
+    let mut seen = Vec::new();
+    names.retain(|name| {
+        !seen.contains(name) && {
+            seen.push(*name);
+            true
+        }
+    });
     match names.as_slice() {
         [] => column.name.to_owned(),
         [only] if *only == column.name => column.name.to_owned(),

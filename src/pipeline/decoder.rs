@@ -91,7 +91,7 @@ impl Decoder<'_> {
             }
         };
         let mut decoded = decoder
-            .decode(Arc::clone(&piece.chunk), piece.start == 0)
+            .decode(&piece.chunk, piece.start == 0)
             .map_err(|cause| self.named(load, cause))?;
         decoded.add_dropped(piece.dropped);
         *kept = Some((load, decoder));
@@ -123,14 +123,15 @@ impl Decoder<'_> {
         let mut began = Instant::now();
         let reader = source.read_unit(unit, &plan.mapping);
         let reader = reader.map_err(|cause| self.named(load, cause))?;
-        let total = source.total_rows().max(1);
+        let total = source.rows().max(1);
         let (mut window, mut start) = (first_window, unit.first_row);
         for decoded in reader {
             let decoded = decoded.map_err(|cause| self.named(load, cause))?;
             let end = start + decoded.read();
             let span = Span { window, start, end, ..Span::default() };
             let last = last_unit && end == unit.first_row + unit.rows;
-            let bytes = (u128::from(plan.bytes) * u128::from(end - start) / u128::from(total)) as u64;
+            let bytes =
+                (u128::from(plan.bytes) * u128::from(end - start) / u128::from(total)) as u64;
             let batch = batch(decoded, span, last, Original::Columns);
             let mut prepared = self.prepare(load, batch, bytes, Arc::clone(lease))?;
             prepared.committed_before = plan.done.contains_key(&window);
@@ -142,7 +143,9 @@ impl Decoder<'_> {
             (window, start) = (window + 1, end);
         }
         let found = start - unit.first_row;
-        if found != unit.rows || window != first_window + unit.rows.div_ceil(BATCH_ROWS as u64) as u32 {
+        if found != unit.rows
+            || window != first_window + unit.rows.div_ceil(BATCH_ROWS as u64) as u32
+        {
             let source_name = Arc::clone(&plan.source);
             return Err(PipelineError::Changed { source_name, expected: unit.rows, found });
         }
@@ -175,11 +178,8 @@ impl Decoder<'_> {
             reason: fault.reason,
         }));
         batch.refuse(faults).map_err(crate::write::WriteError::from)?;
-        let key = PortionKey {
-            set_id: plan.set_id,
-            route: "*".to_owned(),
-            window: batch.span.window,
-        };
+        let key =
+            PortionKey { set_id: plan.set_id, route: "*".to_owned(), window: batch.span.window };
         let days = match plan.mapping.time_column {
             Some(column) if plan.makes_partitions => days(batch.root.column(column)),
             _ => BTreeSet::new(),
@@ -191,11 +191,7 @@ impl Decoder<'_> {
     }
 
     /// Replaces the symbol column by ticker ids.
-    fn resolve(
-        &self,
-        root: &RecordBatch,
-        tickers: &Tickers,
-    ) -> Result<RecordBatch, PipelineError> {
+    fn resolve(&self, root: &RecordBatch, tickers: &Tickers) -> Result<RecordBatch, PipelineError> {
         let words = root.column(tickers.column).as_dictionary::<Int32Type>();
         let values = words.values().as_string::<i32>();
         let symbols: Vec<&str> = values.iter().map(|value| value.unwrap_or_default()).collect();

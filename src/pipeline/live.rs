@@ -1,7 +1,7 @@
 //! What is going on right now: counters that every stage adds to and the progress display reads.
 //! The report does not: its figures come from the ledger.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 /// A stage of the pipeline.
@@ -50,6 +50,10 @@ pub struct Live {
     pub batches_waiting: AtomicU64,
     /// Writers at work.
     pub writers_busy: AtomicU64,
+    /// Whether the load has ended.
+    pub finished: AtomicBool,
+    /// Workers of each stage.
+    workers: [AtomicU64; 3],
     busy_ns: [AtomicU64; 3],
 }
 
@@ -58,6 +62,17 @@ impl Live {
     pub(super) fn worked(&self, stage: Stage, since: Instant) {
         let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.busy_ns[stage as usize].fetch_add(ns, Ordering::Relaxed);
+    }
+
+    /// Says how many workers a stage has.
+    pub(super) fn has_workers(&self, stage: Stage, workers: usize) {
+        self.workers[stage as usize].store(workers as u64, Ordering::Relaxed);
+    }
+
+    /// Busy seconds of a stage for each of its workers: the stage with the most held up the others.
+    pub fn share_busy(&self, stage: Stage) -> f64 {
+        let workers = self.workers[stage as usize].load(Ordering::Relaxed).max(1);
+        self.busy_s(stage) / workers as f64
     }
 
     /// Seconds that a stage's workers were busy, added up over its workers.

@@ -72,8 +72,7 @@ impl RejectBudget {
         match self {
             RejectBudget::Count(max) => rejected > max,
             RejectBudget::Percent(max) => {
-                (done || read >= Self::RECORDS_MIN)
-                    && rejected as f64 * 100.0 > max * read as f64
+                (done || read >= Self::RECORDS_MIN) && rejected as f64 * 100.0 > max * read as f64
             }
         }
     }

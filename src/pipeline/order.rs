@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::Receiver;
 
+use super::PipelineError;
 use super::crossing::Entry;
+use super::decoder::Prepared;
 use super::live::{Live, add};
 use super::reader::Slot;
-use super::decoder::Prepared;
-use super::PipelineError;
 
 /// What reaches the writers, in source order.
 pub(super) enum Item {

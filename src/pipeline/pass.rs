@@ -14,7 +14,7 @@ use super::decoder::Decoder;
 use super::live::Live;
 use super::reader::Reader;
 use super::schedule::{PassEnd, Scheduler};
-use super::{Cancel, PipelineError, Plan, order};
+use super::{Cancel, PipelineError, Plan, Stage, order};
 use crate::db::ledger::{self, Seal};
 use crate::db::{Connection, DbError};
 use crate::error::Class;
@@ -130,12 +130,11 @@ async fn one_pass(
     counters: &Arc<LadderCounters>,
     failures: &mut HashMap<usize, PipelineError>,
 ) -> (Plan, PassEnd) {
+    live.has_workers(Stage::Decode, plan.decoders);
+    live.has_workers(Stage::Write, plan.writers);
     let plan = Arc::new(plan);
-    let desk = TickerDesk::new(
-        tokio::runtime::Handle::current(),
-        plan.database.clone(),
-        plan.retry,
-    );
+    let desk =
+        TickerDesk::new(tokio::runtime::Handle::current(), plan.database.clone(), plan.retry);
     let (entry, items) = crossing::queue(1);
     let threads = {
         let (plan, cancel, live) = (Arc::clone(&plan), cancel.clone(), Arc::clone(live));

@@ -70,8 +70,9 @@ impl Scheduler<'_> {
     /// Writes what comes until it ends.
     pub async fn run(mut self, mut items: mpsc::Receiver<Item>) -> PassEnd {
         let (answers, mut answered) = mpsc::channel(self.plan.writers);
-        let writers: Vec<_> =
-            (0..self.plan.writers).map(|writer| self.start_writer(writer, answers.clone())).collect();
+        let writers: Vec<_> = (0..self.plan.writers)
+            .map(|writer| self.start_writer(writer, answers.clone()))
+            .collect();
         let mut idle: Vec<usize> = (0..writers.len()).rev().collect();
         let mut in_flight: Vec<InFlight> = Vec::new();
         let mut waiting: Option<Box<Prepared>> = None;
@@ -87,13 +88,14 @@ impl Scheduler<'_> {
                 items.close();
                 end = PassEnd::Interrupted;
             }
-            if let Some(prepared) = waiting.take_if(|prepared| {
-                !idle.is_empty() && !self.must_wait(prepared, &in_flight)
-            }) {
+            if let Some(prepared) = waiting
+                .take_if(|prepared| !idle.is_empty() && !self.must_wait(prepared, &in_flight))
+            {
                 sub(&self.live.batches_waiting, 1);
                 let read = totals.read + prepared.job.batch.read();
                 let rejected = totals.rejected + prepared.job.batch.rejects.len() as u64;
-                let spent = self.plan.rejects_max.is_some_and(|b| b.is_spent(read, rejected, false));
+                let spent =
+                    self.plan.rejects_max.is_some_and(|b| b.is_spent(read, rejected, false));
                 let ready = if spent {
                     Err(PassEnd::Budget)
                 } else {
@@ -243,8 +245,7 @@ impl<'a> Aside<'a> {
         let accepted = self.accepted.entry(table.oid).or_insert_with(|| {
             table.partitioning.as_ref().map(|p| p.accepted.clone()).unwrap_or_default()
         });
-        let is_covered =
-            |day: &&i64| accepted.covers(**day * DAY_US, (**day + 1) * DAY_US - 1);
+        let is_covered = |day: &&i64| accepted.covers(**day * DAY_US, (**day + 1) * DAY_US - 1);
         let missing: BTreeSet<i64> =
             prepared.days.iter().filter(|day| !is_covered(day)).copied().collect();
         if missing.is_empty() {
@@ -262,8 +263,7 @@ impl<'a> Aside<'a> {
             if planned.covers(day * DAY_US, (day + 1) * DAY_US - 1) {
                 continue;
             }
-            let new =
-                plan_partitions(&planned, day * DAY_US, (day + 1) * DAY_US - 1, width)?;
+            let new = plan_partitions(&planned, day * DAY_US, (day + 1) * DAY_US - 1, width)?;
             planned.ranges.extend(&new);
             planned.ranges.sort_unstable();
             needed.extend(new);

@@ -173,11 +173,17 @@ mod tests {
         let mut reader = BlockReader::open(file.path(), print.clone(), 0).unwrap();
         let mut read = Vec::new();
         assert_eq!(reader.read_more(&mut read, usize::MAX).unwrap(), BLOCK_BYTES);
-        assert!(matches!(reader.read_more(&mut read, usize::MAX), Err(SourceError::Changed { .. })));
+        assert!(matches!(
+            reader.read_more(&mut read, usize::MAX),
+            Err(SourceError::Changed { .. })
+        ));
         bytes[BLOCK_BYTES + 3] = 7;
         bytes.push(7);
         std::fs::write(file.path(), &bytes).unwrap();
         let mut reader = BlockReader::open(file.path(), print, BLOCK_BYTES as u64 + 10).unwrap();
-        assert!(matches!(reader.read_more(&mut read, usize::MAX), Err(SourceError::Changed { .. })));
+        assert!(matches!(
+            reader.read_more(&mut read, usize::MAX),
+            Err(SourceError::Changed { .. })
+        ));
     }
 }

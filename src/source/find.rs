@@ -58,8 +58,7 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     })?;
     let mut files = Vec::new();
     for path in paths {
-        let path =
-            path.map_err(|error| SourceError::io(error.path().to_owned(), error.into()))?;
+        let path = path.map_err(|error| SourceError::io(error.path().to_owned(), error.into()))?;
         if path.is_file() {
             files.push(path);
         }

@@ -13,9 +13,7 @@ use rand::RngExt;
 
 use super::copy::copy_rows;
 use super::sift::{Probe, sift};
-use super::{
-    Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick,
-};
+use super::{Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick};
 use crate::count::{Counts, TableCounts};
 use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};

@@ -8,9 +8,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, DynComparator, RecordBatch, make_comparator,
 };
 use arrow::compute::SortOptions;
-use arrow::datatypes::{
-    DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
@@ -45,10 +43,8 @@ pub(super) fn by_key(
     match packed(&columns, rows) {
         Some(keys) => sort_unique(batch, key, keys, last_wins),
         None => {
-            let fields = columns
-                .iter()
-                .map(|column| SortField::new(column.data_type().clone()))
-                .collect();
+            let fields =
+                columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
             let converter = RowConverter::new(fields)?;
             let owned: Vec<ArrayRef> = columns.iter().map(|column| (*column).clone()).collect();
             let converted = converter.convert_columns(&owned)?;
@@ -276,7 +272,8 @@ pub(super) fn children_of(root_of: &[u32], order: &[u32], roots: usize) -> Vec<u
     for &row in order {
         sent[row as usize] = true;
     }
-    let kept = BooleanArray::from(root_of.iter().map(|&root| sent[root as usize]).collect::<Vec<_>>());
+    let kept =
+        BooleanArray::from(root_of.iter().map(|&root| sent[root as usize]).collect::<Vec<_>>());
     (0..root_of.len() as u32).filter(|&row| kept.value(row as usize)).collect()
 }
 
@@ -302,8 +299,7 @@ mod tests {
 
     #[test]
     fn rows_are_sorted_and_the_first_of_equals_wins() {
-        let rows =
-            [("B", 1, 1.0), ("A", -2, 2.0), ("B", 1, 1.0), ("A", -3, 3.0), ("B", 1, 9.0)];
+        let rows = [("B", 1, 1.0), ("A", -2, 2.0), ("B", 1, 1.0), ("A", -3, 3.0), ("B", 1, 9.0)];
         let sorted = by_key(&batch(&rows), &[0, 1], false).unwrap();
         assert_eq!(sorted.order, [3, 1, 0]);
         assert_eq!(
@@ -328,7 +324,8 @@ mod tests {
         let text: StringArray = rows.iter().map(|row| Some(row.0)).collect();
         let mut columns = batch.columns().to_vec();
         columns[0] = Arc::new(text);
-        let general = RecordBatch::try_from_iter(["symbol", "ts", "close"].into_iter().zip(columns));
+        let general =
+            RecordBatch::try_from_iter(["symbol", "ts", "close"].into_iter().zip(columns));
         let general = by_key(&general.unwrap(), &[0, 1], false).unwrap();
         assert_eq!(packed.order, general.order);
         assert_eq!(packed.losers, general.losers);

@@ -90,11 +90,7 @@ pub(super) async fn sift(
     Ok(faults)
 }
 
-async fn make_copy(
-    db: &Connection,
-    at: usize,
-    table: &TableTarget,
-) -> Result<String, WriteError> {
+async fn make_copy(db: &Connection, at: usize, table: &TableTarget) -> Result<String, WriteError> {
     let name = format!("_tidegate_probe_{at}");
     let sql = format!(
         "CREATE TEMPORARY TABLE {name} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS \

@@ -44,16 +44,13 @@ pub(super) async fn stage(
             columns.collect::<String>()
         );
         db.batch_execute(&create).await?;
-        let copy = format!(
-            "COPY {name} ({ROW}, {}) FROM STDIN (FORMAT binary)",
-            table.column_list("")
-        );
+        let copy =
+            format!("COPY {name} ({ROW}, {}) FROM STDIN (FORMAT binary)", table.column_list(""));
         let encoder = encoder.clone().with_position();
         if at == 0 {
             copy_rows(db, &copy, &encoder, &job.batch.root, &job.order, buffer).await?;
         } else if let Some(child) = job.batch.children.get(at - 1) {
-            let rows =
-                order::children_of(&child.root_of, &job.order, job.batch.root.num_rows());
+            let rows = order::children_of(&child.root_of, &job.order, job.batch.root.num_rows());
             copy_rows(db, &copy, &encoder, &child.rows, &rows, buffer).await?;
         }
     }
@@ -144,8 +141,7 @@ pub(super) async fn merge(
         ConflictPolicy::Reject => {
             let sql = format!("SELECT {ROW} FROM {CLASSES} WHERE class > 0 ORDER BY {ROW}");
             let rows = db.query_typed(&sql, &[]).await?;
-            merged.refused =
-                rows.iter().map(|row| row.get::<_, i32>(0).max(0) as usize).collect();
+            merged.refused = rows.iter().map(|row| row.get::<_, i32>(0).max(0) as usize).collect();
         }
         ConflictPolicy::Error if equal + different > 0 => {
             return Err(WriteError::Conflict {

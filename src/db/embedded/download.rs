@@ -233,4 +233,25 @@ mod tests {
         assert!(write("/etc/passwd", "native/lib/b").is_err());
         assert!(write("native/lib/../../../x", "native/lib/../../../y").is_err());
     }
+
+    #[test]
+    #[ignore = "downloads 23 MB: run it when the pinned version changes"]
+    fn downloaded_programs_make_a_server() {
+        let home = crate::db::testing::short_home();
+        let bin = programs(home.path()).unwrap();
+        assert_eq!(programs(home.path()).unwrap(), bin, "the second time they are there");
+        let output = Command::new(bin.join("postgres")).arg("--version").output().unwrap();
+        let version = String::from_utf8(output.stdout).unwrap();
+        assert!(version.contains(&format!("(PostgreSQL) {MAJOR}.")), "{version}");
+        let folder = home.path().join("data");
+        let owner = owner::Owner::find().unwrap();
+        owner::make_dir(&folder, 0o700, Some(&owner)).unwrap();
+        let made = owner
+            .command(&bin.join("initdb"), home.path())
+            .args(["-U", "postgres", "--locale=C", "--encoding=UTF8", "--no-sync", "-D"])
+            .arg(&folder)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
 }

@@ -54,8 +54,10 @@ pub(super) fn programs(
     owner: &Owner,
     wanted: Option<u32>,
 ) -> Result<Programs, DbError> {
-    let fits =
-        |programs: &Programs| wanted.map_or(programs.major >= MAJOR_MIN, |w| programs.major == w);
+    let fits = |programs: &Programs| match wanted {
+        Some(major) => programs.major == major,
+        None => programs.major >= MAJOR_MIN,
+    };
     if let Some(bin) = std::env::var_os("TIDEGATE_PG_BIN").filter(|bin| !bin.is_empty()) {
         let found = Programs::probe(Path::new(&bin), owner);
         return found.filter(fits).ok_or_else(|| unusable(Path::new(&bin), owner, wanted));
@@ -68,25 +70,16 @@ pub(super) fn programs(
             None => {}
         }
     }
-    match wanted {
-        None => download::programs(home),
-        Some(major) if major == download::MAJOR => download::programs(home),
-        Some(major) => Err(trouble(format!(
+    if let Some(major) = wanted.filter(|&major| major != download::MAJOR) {
+        return Err(trouble(format!(
             "the data were made by PostgreSQL {major}, whose programs are not here (found: {}): \
              install PostgreSQL {major}, or name their folder in TIDEGATE_PG_BIN",
             if others.is_empty() { "none".to_owned() } else { others.join(", ") }
-        ))),
+        )));
     }
-    .and_then(|bin| match bin_or(bin, owner) {
-        Some(programs) if fits(&programs) => Ok(programs),
-        _ => Err(trouble(
-            "the downloaded PostgreSQL programs do not run on this system; ".to_owned() + INSTALL,
-        )),
+    Programs::probe(&download::programs(home)?, owner).filter(fits).ok_or_else(|| {
+        trouble(format!("the downloaded PostgreSQL programs do not run on this system; {INSTALL}"))
     })
-}
-
-fn bin_or(bin: PathBuf, owner: &Owner) -> Option<Programs> {
-    Programs::probe(&bin, owner)
 }
 
 /// What to install where nothing can be downloaded.
@@ -97,7 +90,8 @@ pub(super) const INSTALL: &str = "install PostgreSQL's server: `apt install post
 fn unusable(bin: &Path, owner: &Owner, wanted: Option<u32>) -> DbError {
     let version = wanted.map_or(format!("{MAJOR_MIN} or newer"), |major| major.to_string());
     trouble(format!(
-        "TIDEGATE_PG_BIN is {}: user {} finds no `postgres` and `initdb` of version {version} there",
+        "TIDEGATE_PG_BIN is {}: user {} finds no `postgres` and `initdb` of version {version} \
+         there",
         bin.display(),
         owner.name
     ))

@@ -1,0 +1,304 @@
+//! The flags as they are typed. Names are part of the command-line contract.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::parse;
+use crate::command::migrate;
+use crate::pipeline::RejectBudget;
+
+/// Loads market data in bulk into PostgreSQL and TimescaleDB: nothing lost, nothing loaded twice.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Load files into the database
+    #[command(after_help = BACKFILL_EXAMPLES)]
+    Backfill(Box<LoadFlags>),
+    /// Show what a backfill would load, and write nothing
+    #[command(after_help = "Example:\n  tidegate plan data/ --units")]
+    Plan {
+        #[command(flatten)]
+        load: Box<LoadFlags>,
+        /// Say of each unit why it was recognised and how it will be loaded
+        #[arg(long)]
+        units: bool,
+        /// Print the plan as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show runs, what is loading now, and where to resume
+    #[command(after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json")]
+    Status {
+        /// One run, by its number
+        run: Option<i64>,
+        /// Runs to show
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look at, mend and replay what was refused
+    #[command(after_help = REJECTS_EXAMPLES)]
+    Rejects {
+        #[command(subcommand)]
+        action: super::load::RejectsVerb,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+    /// Create, drop or show the tables of the domains
+    #[command(after_help = "Examples:\n  tidegate migrate up\n  tidegate migrate down --domain \
+                            market --yes\n  tidegate migrate status")]
+    Migrate {
+        /// What to do
+        #[arg(value_enum, default_value_t = MigrateVerb::Up)]
+        action: MigrateVerb,
+        /// Only this domain
+        #[arg(long)]
+        domain: Option<String>,
+        /// Drop tables that have rows
+        #[arg(long)]
+        yes: bool,
+        /// Print the SQL and run nothing
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start, stop and use the embedded PostgreSQL
+    #[command(after_help = "Examples:\n  tidegate db start\n  tidegate db psql -- -c 'SELECT 1'")]
+    Db {
+        #[command(subcommand)]
+        action: DbVerb,
+    },
+    /// Check server, rights, settings, disk and clock, and say what to change
+    #[command(after_help = "Example:\n  tidegate doctor --database-url postgres://host/market")]
+    Doctor {
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  tidegate completions bash > \
+                            /etc/bash_completion.d/tidegate")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const BACKFILL_EXAMPLES: &str = "Examples:
+  tidegate backfill BTCUSDT-1h-2024-12.csv
+  tidegate backfill data/ --report report.json
+  tidegate backfill ticks.csv --symbol ACME --interval 1m --tz America/New_York
+  tidegate backfill bars.parquet --table public.my_bars --on-conflict update
+  gunzip -c bars.csv.gz | tidegate backfill - --symbol ACME --interval 1m
+
+Exit codes: 0 all records loaded or accounted for, 1 failed, 2 usage, 3 done with rejects,
+4 stopped by --max-rejects, 70 the accounts do not add up, 75 locked, 130 interrupted (resumable).";
+
+const REJECTS_EXAMPLES: &str = "Examples:
+  tidegate rejects list
+  tidegate rejects show 17
+  tidegate rejects export --out rejects.csv
+  tidegate rejects replay rejects.csv";
+
+/// Which database.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseFlags {
+    /// The database; without it the PG* variables, then the embedded server
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL", global = true)]
+    pub database_url: Option<String>,
+}
+
+/// The flags of `backfill` and `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct LoadFlags {
+    /// Files, directories, globs, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub inputs: Vec<String>,
+    /// What the rows mean [default: recognised]
+    #[arg(long, value_name = "NAME")]
+    pub dataset: Option<String>,
+    /// A table of yours: columns are matched by name, types come from the catalogue
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    pub table: Option<String>,
+    /// The file's layout: a name, or a file ending in .toml [default: recognised]
+    #[arg(long, value_name = "NAME|FILE")]
+    pub layout: Option<String>,
+    /// The ticker, if the file does not say it
+    #[arg(long)]
+    pub symbol: Option<String>,
+    /// The bars' interval, such as 1m, 1h, 1d, if the file does not say it
+    #[arg(long)]
+    pub interval: Option<String>,
+    /// The zone of times that carry no offset: UTC-5, Europe/Paris
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    pub tz: Option<String>,
+    /// The venue of the tickers, if the layout does not say it
+    #[arg(long)]
+    pub venue: Option<String>,
+    /// What happens to a record whose key is stored [default: the dataset's]
+    #[arg(long, value_enum)]
+    pub on_conflict: Option<Conflict>,
+    /// Load contents again that the ledger has as done
+    #[arg(long)]
+    pub reload: bool,
+    /// Count the records a second time, by other code
+    #[arg(long)]
+    pub verify: bool,
+    /// How rows enter the table
+    #[arg(long, value_enum, default_value_t = StrategyChoice::Auto)]
+    pub strategy: StrategyChoice,
+    /// Writers, each with a connection [default: by cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub writers: Option<u16>,
+    /// Memory for chunks and batches, such as 96MiB
+    #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
+    pub memory: Option<usize>,
+    /// Stop at more rejects than this: a number, or a share such as 1%
+    #[arg(long, value_name = "N|P%", value_parser = parse::reject_budget)]
+    pub max_rejects: Option<RejectBudget>,
+    /// Skip rows before this time: RFC 3339 or a date
+    #[arg(long, value_name = "TS", value_parser = parse::instant)]
+    pub from: Option<i64>,
+    /// Skip rows at or after this time
+    #[arg(long, value_name = "TS", value_parser = parse::instant)]
+    pub to: Option<i64>,
+    /// Load no faster than this
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_rows_per_sec: Option<u64>,
+    /// Load part I of N of the units, I from 0
+    #[arg(long, value_name = "I/N", value_parser = parse::shard)]
+    pub shard: Option<(u64, u64)>,
+    /// Load only these units of the plan: 3, or 3-7
+    #[arg(long, value_name = "RANGE", value_parser = parse::range)]
+    pub units: Option<(u64, u64)>,
+    /// How long a batch is tried: 90s, 15m, 2h
+    #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "15m")]
+    pub retry_deadline: Duration,
+    /// How progress is shown
+    #[arg(long, value_enum, default_value_t = ProgressChoice::Auto)]
+    pub progress: ProgressChoice,
+    /// Write the report to this file (.json); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub report: Vec<PathBuf>,
+    /// Plan only, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Answer yes where a question would be asked
+    #[arg(long)]
+    pub yes: bool,
+    #[command(flatten)]
+    pub database: DatabaseFlags,
+}
+
+/// `--on-conflict`
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Conflict {
+    /// The stored row stays
+    Skip,
+    /// The record replaces the stored row
+    Update,
+    /// The record is rejected
+    Reject,
+    /// The load stops
+    Error,
+}
+
+/// `--strategy`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StrategyChoice {
+    /// The planner decides
+    Auto,
+    /// COPY into the table
+    Direct,
+    /// COPY into a temporary table, then merge
+    Stage,
+    /// Load whole partitions aside and attach them
+    Exchange,
+}
+
+/// `--progress`
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ProgressChoice {
+    /// A bar on a terminal, else lines
+    Auto,
+    /// A bar
+    Bar,
+    /// A line every few seconds
+    Plain,
+    /// A JSON object a line
+    Json,
+    /// Nothing
+    None,
+}
+
+/// `migrate`
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum MigrateVerb {
+    /// Create what is missing
+    Up,
+    /// Drop a domain's tables
+    Down,
+    /// Show what is there
+    Status,
+}
+
+impl From<MigrateVerb> for migrate::Action {
+    fn from(verb: MigrateVerb) -> Self {
+        match verb {
+            MigrateVerb::Up => migrate::Action::Up,
+            MigrateVerb::Down => migrate::Action::Down,
+            MigrateVerb::Status => migrate::Action::Status,
+        }
+    }
+}
+
+/// `db`
+#[derive(Debug, Subcommand)]
+pub enum DbVerb {
+    /// Start it, if it does not run
+    Start,
+    /// Stop it
+    Stop,
+    /// Show whether it runs, and where its files are
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print its URL
+    Url,
+    /// Open psql, or run psql with the arguments after --
+    Psql {
+        /// Arguments for psql
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Delete it and all data in it
+    Destroy {
+        /// Yes, delete everything
+        #[arg(long)]
+        yes: bool,
+    },
+}

@@ -1,0 +1,285 @@
+//! `backfill`: from flags to a request, progress while it runs, the report at the end.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use clap::Subcommand;
+
+use super::flags::{Conflict, LoadFlags, ProgressChoice, StrategyChoice};
+use super::output;
+use crate::command::backfill::{self, Watch};
+use crate::command::rejects::{Action, Filter, RejectsRequest};
+use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, plan};
+use crate::dataset::{self, ConflictPolicy};
+use crate::db::ledger::TimeWindow;
+use crate::error::Exit;
+use crate::layout::{GivenFacts, normalise_interval};
+use crate::limit::MEMORY_BYTES_DEFAULT;
+use crate::pipeline::{Cancel, watch_signals};
+use crate::report::model::Report;
+use crate::report::progress::{Progress, ProgressMode, Queues, Snapshot};
+use crate::report::table;
+use crate::write::Strategy;
+
+/// How often the progress display looks at the counters.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs `backfill`.
+pub async fn backfill(flags: Box<LoadFlags>) -> Result<Exit, CommandError> {
+    let request = flags.request()?;
+    if flags.dry_run {
+        return Ok(output::answer(&plan::run(&request, false).await?, false));
+    }
+    for path in &flags.report {
+        if path.extension().is_none_or(|ending| ending != "json") {
+            return Err(CommandError::Usage(format!(
+                "--report {}: this version writes .json only",
+                path.display()
+            )));
+        }
+    }
+    let (cancel, watch) = (Cancel::default(), Watch::default());
+    let signals = tokio::spawn(watch_signals(cancel.clone(), || {
+        output::message(
+            "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once",
+        );
+    }));
+    let mode = flags.progress.mode();
+    let display = tokio::spawn(show(mode, watch.clone()));
+    let ended = backfill::run(&request, cancel, &watch).await;
+    watch.live.finished.store(true, Relaxed);
+    let _ = display.await;
+    signals.abort();
+    let report = ended?;
+    deliver(&report, &flags.report)
+}
+
+/// Prints and writes the report.
+fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
+    output::message(&table::render(report, output::look()));
+    for path in files {
+        report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))?;
+    }
+    Ok(report.exit)
+}
+
+/// Shows progress until the load has ended.
+async fn show(mode: ProgressMode, watch: Watch) {
+    let began = Instant::now();
+    let mut progress = Progress::new(mode, Box::new(std::io::stderr()));
+    loop {
+        let snapshot = snapshot(&watch, began.elapsed());
+        // Before the sources are known there is nothing to show.
+        if snapshot.files_total > 0 {
+            progress.update(&snapshot);
+        }
+        if snapshot.finished {
+            progress.finish();
+            return;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+fn snapshot(watch: &Watch, elapsed: Duration) -> Snapshot {
+    let live = &watch.live;
+    Snapshot {
+        bytes_total: live.bytes_total.load(Relaxed),
+        bytes_done: live.bytes_done.load(Relaxed),
+        rows_read: live.records_read.load(Relaxed),
+        rows_written: live.records_committed.load(Relaxed),
+        rejects: live.rejects.load(Relaxed),
+        retries: watch.counters.retries.load(Relaxed),
+        files_total: live.files_total.load(Relaxed),
+        files_done: live.files_done.load(Relaxed),
+        elapsed,
+        queues: Queues {
+            chunks_waiting: 0,
+            batches_waiting: live.batches_waiting.load(Relaxed),
+            writers_busy: live.writers_busy.load(Relaxed),
+        },
+        finished: live.finished.load(Relaxed),
+    }
+}
+
+impl ProgressChoice {
+    fn mode(self) -> ProgressMode {
+        let terminal = std::io::stderr().is_terminal();
+        match self {
+            ProgressChoice::Auto => ProgressMode::auto(terminal),
+            ProgressChoice::Bar => ProgressMode::Bar.on(terminal),
+            ProgressChoice::Plain => ProgressMode::Plain,
+            ProgressChoice::Json => ProgressMode::Json,
+            ProgressChoice::None => ProgressMode::None,
+        }
+    }
+}
+
+impl LoadFlags {
+    /// The flags resolved.
+    ///
+    /// # Errors
+    /// When they make no sense.
+    pub fn request(&self) -> Result<LoadRequest, CommandError> {
+        if let Some(name) = &self.dataset
+            && dataset::by_name(name).is_none()
+        {
+            let known: Vec<&str> = dataset::ALL.iter().map(|dataset| dataset.name).collect();
+            return Err(CommandError::Usage(format!(
+                "--dataset {name}: this version knows {}",
+                known.join(", ")
+            )));
+        }
+        if let (Some(from), Some(to)) = (self.from, self.to)
+            && from >= to
+        {
+            return Err(CommandError::Usage("--from must be before --to".to_owned()));
+        }
+        let interval = match &self.interval {
+            Some(text) => Some(normalise_interval(text).ok_or_else(|| {
+                CommandError::Usage(format!(
+                    "--interval {text:?} is no interval: use 1s, 5m, 1h, 1d, 1w or 1mo"
+                ))
+            })?),
+            None => None,
+        };
+        Ok(LoadRequest {
+            inputs: self.inputs.clone(),
+            access: Access { url: self.database.database_url.clone() },
+            table: self.table.clone(),
+            layout: self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
+                true => LayoutChoice::File(PathBuf::from(layout)),
+                false => LayoutChoice::Named(layout.clone()),
+            }),
+            facts: GivenFacts {
+                symbol: self.symbol.clone(),
+                interval,
+                zone: self.tz.clone(),
+                venue: self.venue.clone(),
+                dataset: self.dataset.clone(),
+            },
+            on_conflict: self.on_conflict.map(policy),
+            reload: self.reload,
+            verify: self.verify,
+            strategy: self.strategy()?,
+            writers: self.writers.map(usize::from),
+            memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
+            rejects_max: self.max_rejects,
+            window: TimeWindow { from_us: self.from, to_us: self.to },
+            rows_per_sec_max: self.max_rows_per_sec,
+            shard: self.shard,
+            units: self.units,
+            retry_deadline: self.retry_deadline,
+            arguments: without_credentials(std::env::args()),
+        })
+    }
+
+    fn strategy(&self) -> Result<Option<Strategy>, CommandError> {
+        match self.strategy {
+            StrategyChoice::Auto => Ok(None),
+            StrategyChoice::Direct => Ok(Some(Strategy::Direct)),
+            StrategyChoice::Stage => Ok(Some(Strategy::Stage)),
+            StrategyChoice::Exchange => Err(CommandError::Usage(
+                "--strategy exchange is not part of this version: use auto, direct or stage"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+fn policy(conflict: Conflict) -> ConflictPolicy {
+    match conflict {
+        Conflict::Skip => ConflictPolicy::Skip,
+        Conflict::Update => ConflictPolicy::Update,
+        Conflict::Reject => ConflictPolicy::Reject,
+        Conflict::Error => ConflictPolicy::Error,
+    }
+}
+
+/// The command line as it may be shown: a URL may hold a password.
+fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    let mut hide_next = false;
+    for (at, argument) in arguments.enumerate() {
+        if at == 0 {
+            shown.push("tidegate".to_owned());
+        } else if std::mem::replace(&mut hide_next, argument == "--database-url") {
+            shown.push("$DATABASE_URL".to_owned());
+        } else if argument.starts_with("--database-url=") {
+            shown.push("--database-url=$DATABASE_URL".to_owned());
+        } else {
+            shown.push(argument);
+        }
+    }
+    shown
+}
+
+/// `rejects`
+#[derive(Debug, Subcommand)]
+pub enum RejectsVerb {
+    /// List what was refused
+    List {
+        #[command(flatten)]
+        filter: FilterFlags,
+    },
+    /// Show one with its original bytes
+    Show {
+        /// Its number
+        id: i64,
+    },
+    /// Write what was refused to a CSV file that can be mended and replayed
+    Export {
+        #[command(flatten)]
+        filter: FilterFlags,
+        /// The file [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Load mended rejects
+    Replay {
+        /// The mended export
+        file: PathBuf,
+    },
+}
+
+/// Which rejects.
+#[derive(Debug, clap::Args)]
+pub struct FilterFlags {
+    /// Of this run
+    #[arg(long)]
+    pub run: Option<i64>,
+    /// By this rule
+    #[arg(long)]
+    pub rule: Option<String>,
+    /// Whose source's name holds this text
+    #[arg(long)]
+    pub source: Option<String>,
+    /// Also those that were resolved
+    #[arg(long)]
+    pub resolved: bool,
+    /// At most so many
+    #[arg(long)]
+    pub limit: Option<u64>,
+}
+
+impl FilterFlags {
+    fn filter(self) -> Filter {
+        let Self { run, rule, source, resolved, limit } = self;
+        Filter { run, rule, source, resolved, limit }
+    }
+}
+
+impl RejectsVerb {
+    /// The request.
+    pub fn request(self, access: Access) -> RejectsRequest {
+        let action = match self {
+            RejectsVerb::List { filter } => Action::List(filter.filter()),
+            RejectsVerb::Show { id } => Action::Show(id),
+            RejectsVerb::Export { filter, out } => Action::Export { filter: filter.filter(), out },
+            RejectsVerb::Replay { file } => Action::Replay(file),
+        };
+        RejectsRequest { access, action }
+    }
+}

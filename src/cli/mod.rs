@@ -1,0 +1,115 @@
+//! The command line: flags as typed, resolved once into requests; answers printed; exit codes.
+//! Results go to standard output, everything for people to standard error. Past this floor nobody
+//! sees a flag, and below it nobody prints.
+
+mod flags;
+mod load;
+mod output;
+mod parse;
+
+use clap::{CommandFactory, Parser};
+
+use crate::command::{Access, CommandError, doctor, embedded, migrate, plan, rejects, status};
+use crate::error::Exit;
+
+use flags::{Cli, Verb};
+
+/// Parses the process's arguments, runs the command, prints, and says how to exit.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    match runtime {
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(cli.verb));
+            // Threads that wait for standard input or a lock must not keep the process.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            output::error(&format!("cannot start: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+async fn run(verb: Verb) -> Exit {
+    match answer(verb).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::error(&error.to_string());
+            error.exit()
+        }
+    }
+}
+
+async fn answer(verb: Verb) -> Result<Exit, CommandError> {
+    let answer = match verb {
+        Verb::Backfill(flags) => return load::backfill(flags).await,
+        Verb::Plan { load, units, json } => {
+            let answer = plan::run(&load.request()?, units).await?;
+            return Ok(output::answer(&answer, json));
+        }
+        Verb::Status { run, limit, database, json } => {
+            let request = status::StatusRequest { access: database.access(), run, limit };
+            (status::run(&request).await?, json)
+        }
+        Verb::Rejects { action, database, json } => {
+            (rejects::run(&action.request(database.access())).await?, json)
+        }
+        Verb::Migrate { action, domain, yes, dry_run, database, json } => {
+            let request = migrate::MigrateRequest {
+                access: database.access(),
+                action: action.into(),
+                domain,
+                yes,
+                dry_run,
+            };
+            (migrate::run(&request).await?, json)
+        }
+        Verb::Doctor { database, json } => {
+            (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)
+        }
+        Verb::Db { action } => return db(action).await,
+        Verb::Completions { shell } => {
+            let mut command = Cli::command();
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "tidegate", &mut script);
+            output::result(&String::from_utf8_lossy(&script));
+            return Ok(Exit::Done);
+        }
+    };
+    Ok(output::answer(&answer.0, answer.1))
+}
+
+async fn db(action: flags::DbVerb) -> Result<Exit, CommandError> {
+    let (request, json) = match action {
+        flags::DbVerb::Psql { arguments } => {
+            let mut command = embedded::psql(&arguments).await?;
+            let status = command.status().map_err(|error| {
+                CommandError::Refused(format!(
+                    "cannot run psql: {error}; install PostgreSQL's client"
+                ))
+            })?;
+            return Ok(if status.success() { Exit::Done } else { Exit::Failed });
+        }
+        flags::DbVerb::Start => (embedded::DbRequest::Start, false),
+        flags::DbVerb::Stop => (embedded::DbRequest::Stop, false),
+        flags::DbVerb::Status { json } => (embedded::DbRequest::Status, json),
+        flags::DbVerb::Url => (embedded::DbRequest::Url, false),
+        flags::DbVerb::Destroy { yes } => (embedded::DbRequest::Destroy { yes }, false),
+    };
+    Ok(output::answer(&embedded::run(&request).await?, json))
+}
+
+impl flags::DatabaseFlags {
+    fn access(&self) -> Access {
+        Access { url: self.database_url.clone() }
+    }
+}

@@ -1,0 +1,125 @@
+//! Values of flags: sizes, durations, times, ranges.
+
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use crate::limit::{KIB, MEMORY_BYTES_MIN, MIB};
+use crate::pipeline::RejectBudget;
+
+/// `96MiB`, `1GiB`, `512KiB`, or bytes.
+pub fn size(text: &str) -> Result<usize, String> {
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit()).unwrap_or(trimmed.len());
+    let (number, unit) = trimmed.split_at(split);
+    let factor = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => KIB,
+        "MiB" => MIB,
+        "GiB" => 1024 * MIB,
+        _ => return Err(format!("{text:?} is no size: use a number with KiB, MiB or GiB")),
+    };
+    let number: usize = number
+        .parse()
+        .map_err(|_| format!("{text:?} is no size: use a number with KiB, MiB or GiB"))?;
+    number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too much"))
+}
+
+/// A size that a load can run in.
+pub fn memory(text: &str) -> Result<usize, String> {
+    let bytes = size(text)?;
+    if bytes < MEMORY_BYTES_MIN {
+        return Err(format!("{text:?} is too little: at least {}MiB", MEMORY_BYTES_MIN / MIB));
+    }
+    Ok(bytes)
+}
+
+/// `90s`, `15m`, `2h`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: use 90s, 15m or 2h");
+    let (number, unit) =
+        text.trim().split_at_checked(text.trim().len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let factor = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(wrong()),
+    };
+    Ok(Duration::from_secs(number.checked_mul(factor).ok_or_else(wrong)?))
+}
+
+/// RFC 3339, or a date, which is its midnight in UTC; in microseconds from 1970.
+pub fn instant(text: &str) -> Result<i64, String> {
+    let text = text.trim();
+    if let Ok(ts) = text.parse::<jiff::Timestamp>() {
+        return Ok(ts.as_microsecond());
+    }
+    let date: Date = text.parse().map_err(|_| {
+        format!("{text:?} is no time: use a date such as 2024-12-31, or 2024-12-31T14:30:00Z")
+    })?;
+    let midnight = date.to_zoned(TimeZone::UTC).map_err(|error| error.to_string())?;
+    Ok(midnight.timestamp().as_microsecond())
+}
+
+/// `10`, or `0.5%`.
+pub fn reject_budget(text: &str) -> Result<RejectBudget, String> {
+    let wrong = || format!("{text:?} is no budget: use a number of rejects, or a share such as 1%");
+    match text.trim().strip_suffix('%') {
+        Some(percent) => match percent.trim().parse::<f64>() {
+            Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(RejectBudget::Percent(percent)),
+            _ => Err(wrong()),
+        },
+        None => text.trim().parse().map(RejectBudget::Count).map_err(|_| wrong()),
+    }
+}
+
+/// `I/N` with 0 <= I < N.
+pub fn shard(text: &str) -> Result<(u64, u64), String> {
+    let wrong = || format!("{text:?} is no shard: use I/N with 0 <= I < N, such as 0/4");
+    let (part, parts) = text.split_once('/').ok_or_else(wrong)?;
+    let (part, parts): (u64, u64) =
+        (part.parse().map_err(|_| wrong())?, parts.parse().map_err(|_| wrong())?);
+    if part < parts { Ok((part, parts)) } else { Err(wrong()) }
+}
+
+/// `3` or `3-7`, from 1.
+pub fn range(text: &str) -> Result<(u64, u64), String> {
+    let wrong = || format!("{text:?} is no range of units: use 3 or 3-7, counted from 1");
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last): (u64, u64) =
+        (first.trim().parse().map_err(|_| wrong())?, last.trim().parse().map_err(|_| wrong())?);
+    if first >= 1 && first <= last { Ok((first, last)) } else { Err(wrong()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_durations_and_times() {
+        assert_eq!(size("96MiB"), Ok(96 * MIB));
+        assert_eq!(size("17"), Ok(17));
+        assert!(size("96MB").is_err() && size("MiB").is_err() && size("99999999999GiB").is_err());
+        assert!(memory("1MiB").is_err());
+        assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
+        assert!(duration("15").is_err() && duration("").is_err() && duration("m").is_err());
+        assert!(duration("1é").is_err());
+        assert_eq!(instant("1970-01-02"), Ok(86_400_000_000));
+        assert_eq!(instant("1970-01-01T01:00:00+01:00"), Ok(0));
+        assert!(instant("yesterday").is_err());
+    }
+
+    #[test]
+    fn budgets_shards_and_ranges() {
+        assert_eq!(reject_budget("7"), Ok(RejectBudget::Count(7)));
+        assert_eq!(reject_budget("0.5%"), Ok(RejectBudget::Percent(0.5)));
+        assert!(reject_budget("101%").is_err() && reject_budget("-1").is_err());
+        assert_eq!(shard("0/4"), Ok((0, 4)));
+        assert!(shard("4/4").is_err() && shard("1").is_err());
+        assert_eq!(range("3"), Ok((3, 3)));
+        assert_eq!(range("3-7"), Ok((3, 7)));
+        assert!(range("0-1").is_err() && range("7-3").is_err());
+    }
+}

@@ -1,0 +1,289 @@
+//! `backfill`: plans, begins the loads in the ledger, runs the pipeline, and accounts for every
+//! record from the ledger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::dataset;
+use crate::db::ledger;
+use crate::db::{Connection, Database};
+use crate::error::Exit;
+use crate::limit::WRITERS_MAX;
+use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan};
+use crate::report::model::{FileReport, Report};
+use crate::write::{LadderCounters, RetryPolicy};
+
+use super::access::bring_up;
+use super::plan::{Planned, Planning, Standing, plan};
+use super::recipe::Recipe;
+use super::survey::survey;
+use super::{CommandError, LoadRequest, summary, verify};
+
+/// What the progress display reads while a load runs.
+#[derive(Debug, Clone, Default)]
+pub struct Watch {
+    /// The pipeline's counters.
+    pub live: Arc<Live>,
+    /// The ladder's.
+    pub counters: Arc<LadderCounters>,
+}
+
+/// Runs a backfill to its end and reports.
+///
+/// # Errors
+/// What kept it from starting. What happened to loads once begun is in the report.
+pub async fn run(
+    request: &LoadRequest,
+    cancel: Cancel,
+    watch: &Watch,
+) -> Result<Report, CommandError> {
+    let started_at = Timestamp::now();
+    let survey = survey(request)?;
+    let (database, mut connection) = request.access.connect().await?;
+    let domain = match (&request.table, survey.sources.first()) {
+        (None, Some(first)) => {
+            dataset::by_name(&first.recognised.dataset).map(|dataset| dataset.domain)
+        }
+        _ => None,
+    };
+    bring_up(&database, &mut connection, domain).await?;
+    let planning = plan(request, survey, &connection).await?;
+    let run_id = ledger::begin_run(&connection, "backfill").await?;
+    let begun = begin(request, &connection, run_id, &planning).await?;
+    let progress = Progressing { request, database: &database, run_id, watch };
+    let ended = progress.load(&planning, &begun, cancel).await?;
+    let connection = match connection.is_closed() {
+        true => database.connect().await?,
+        false => connection,
+    };
+    let mut report = Report::new(run_id.to_string(), "backfill", started_at);
+    progress.account(&connection, planning, &begun, ended, &mut report).await?;
+    report.finish(Timestamp::now());
+    ledger::end_run(&connection, run_id, report.exit.code()).await?;
+    Ok(report)
+}
+
+/// The loads in the ledger, by position in the plan; none for those that are blocked.
+pub(super) type Begun = BTreeMap<usize, ledger::Load>;
+
+/// Begins the loads that are to be done, all in one transaction.
+async fn begin(
+    request: &LoadRequest,
+    connection: &Connection,
+    run_id: i64,
+    planning: &Planning,
+) -> Result<Begun, CommandError> {
+    connection
+        .batch_execute(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL synchronous_commit = on",
+        )
+        .await?;
+    let mut begun = Begun::new();
+    for (at, planned) in planning.loads.iter().enumerate() {
+        match planned.standing {
+            Standing::New | Standing::Resumable { .. } => {
+                let new = planned.new_load(request, recipe(planned).to_json());
+                begun.insert(at, ledger::begin_load(connection, run_id, &new).await?);
+            }
+            Standing::Done | Standing::Blocked(_) => {}
+        }
+    }
+    connection.batch_execute("COMMIT").await?;
+    Ok(begun)
+}
+
+struct Progressing<'a> {
+    request: &'a LoadRequest,
+    database: &'a Database,
+    run_id: i64,
+    watch: &'a Watch,
+}
+
+impl Progressing<'_> {
+    /// Runs the pipeline over the loads that were begun.
+    async fn load(
+        &self,
+        planning: &Planning,
+        begun: &Begun,
+        cancel: Cancel,
+    ) -> Result<Ended, CommandError> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let mut connection = None;
+        let mut loads = Vec::with_capacity(begun.len());
+        for (&at, load) in begun {
+            let planned = &planning.loads[at];
+            let done = if load.sealed {
+                continue;
+            } else if planned.found.is_some() {
+                let connection = match &mut connection {
+                    Some(connection) => connection,
+                    none => none.insert(self.database.connect().await?),
+                };
+                ledger::done_portions(connection, load.set_id).await?
+            } else {
+                BTreeMap::new()
+            };
+            loads.push(load_plan(planned, load, done));
+        }
+        let live = &self.watch.live;
+        live.files_total.store(loads.len() as u64, Relaxed);
+        live.bytes_total.store(loads.iter().map(|load| load.bytes).sum(), Relaxed);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let plan = pipeline::Plan {
+            database: self.database.clone(),
+            run_id: self.run_id,
+            loads,
+            writers: self.request.writers.unwrap_or(cores.clamp(2, 8)).clamp(1, WRITERS_MAX),
+            decoders: cores.clamp(1, 8),
+            memory_bytes: self.request.memory_bytes,
+            retry: RetryPolicy { deadline: self.request.retry_deadline },
+            rejects_max: self.request.rejects_max,
+            rows_per_sec_max: self.request.rows_per_sec_max,
+        };
+        let counters = Arc::clone(&self.watch.counters);
+        Ok(pipeline::run(plan, cancel, Arc::clone(live), counters).await)
+    }
+
+    /// Fills the report from the ledger.
+    async fn account(
+        &self,
+        connection: &Connection,
+        planning: Planning,
+        begun: &Begun,
+        ended: Ended,
+        report: &mut Report,
+    ) -> Result<(), CommandError> {
+        summary::server(connection, self.database, report).await?;
+        summary::ladder(self.watch, report);
+        let loads = ledger::run_loads(connection, self.run_id).await?;
+        report.tables = ledger::run_tables(connection, self.run_id).await?;
+        summary::rejects(connection, self.run_id, report).await?;
+        let failures = failures_by_load(&planning, begun, &ended);
+        for (at, planned) in planning.loads.iter().enumerate() {
+            let load = begun.get(&at);
+            let of_run = load.and_then(|load| loads.get(&load.id)).copied().unwrap_or_default();
+            let sealed = match load {
+                Some(load) => summary::is_sealed(connection, load.id).await?,
+                None => planned.standing == Standing::Done,
+            };
+            let blocked = match &planned.standing {
+                Standing::Blocked(why) => Some(why.clone()),
+                _ => None,
+            };
+            report.files.push(FileReport {
+                source: planned.source.name.to_string(),
+                content_hash: Some(summary::hex(&planned.content.hash)),
+                layout: Some(planned.source.recognised.layout.clone()),
+                dataset: Some(planned.content.dataset.clone()),
+                counts: of_run.counts,
+                sealed,
+                already_loaded: planned.standing == Standing::Done,
+                bytes_read: if load.is_some() { planned.content.bytes } else { 0 },
+                elapsed_s: 0.0,
+                error: blocked.or_else(|| failures.get(&at).cloned()),
+            });
+        }
+        for (name, why) in &planning.failed {
+            report.files.push(FileReport {
+                source: name.clone(),
+                error: Some(why.clone()),
+                ..FileReport::default()
+            });
+        }
+        report.strategy = summary::strategy(&planning, begun, self.watch);
+        report.ignored = planning.ignored.iter().map(|(name, _)| name.clone()).collect();
+        report.messages.extend(planning.messages.iter().cloned());
+        let mut exit = self.exit(&ended, report);
+        if self.request.verify && exit != Exit::Interrupted {
+            let wrong = verify::count_again(connection, &planning, begun).await?;
+            if !wrong.is_empty() {
+                exit = exit.worse(Exit::Accounts);
+                report.messages.extend(wrong);
+            }
+        }
+        report.exit = exit;
+        report.interrupted = ended.interrupted;
+        report.messages.extend(ended.broken);
+        report.messages.extend(ended.error.map(|error| error.to_string()));
+        summary::commands(self.request, self.run_id, report);
+        Ok(())
+    }
+
+    fn exit(&self, ended: &Ended, report: &mut Report) -> Exit {
+        let mut exit = Exit::Done;
+        let mut worse = |condition: bool, than: Exit| {
+            if condition {
+                exit = exit.worse(than);
+            }
+        };
+        let mut totals = crate::count::Counts::default();
+        report.files.iter().for_each(|file| totals += file.counts);
+        worse(totals.rejected > 0, Exit::Rejects);
+        worse(report.files.iter().any(|file| file.error.is_some()), Exit::Failed);
+        worse(ended.error.is_some() || !ended.failures.is_empty(), Exit::Failed);
+        let over = self.request.rejects_max.is_some_and(|budget| {
+            budget.is_spent(totals.read, totals.rejected, !ended.interrupted)
+        });
+        worse(ended.budget_spent || over, Exit::Budget);
+        worse(!ended.broken.is_empty() || !totals.add_up(), Exit::Accounts);
+        worse(ended.interrupted, Exit::Interrupted);
+        exit
+    }
+}
+
+/// How a mended reject of this source is read again.
+fn recipe(planned: &Planned) -> Recipe {
+    let root = planned.route.target.root();
+    Recipe {
+        shape: planned.source.recognised.shape.clone(),
+        mapping: planned.route.mapping.clone(),
+        targets: root.columns.iter().map(|column| column.name.clone()).collect(),
+        tickers: planned.route.tickers.clone(),
+        schema: root.table.schema.clone(),
+        table: root.table.name.clone(),
+        makes_partitions: planned.route.makes_partitions,
+    }
+}
+
+fn load_plan(
+    planned: &Planned,
+    load: &ledger::Load,
+    done: BTreeMap<u32, ledger::DonePortion>,
+) -> LoadPlan {
+    let source = &planned.source;
+    let form = match &source.recognised.shape {
+        Some(shape) => {
+            Form::Text { fingerprint: source.fingerprint.clone(), shape: Arc::new(shape.clone()) }
+        }
+        None => Form::Parquet,
+    };
+    LoadPlan {
+        id: load.id,
+        set_id: load.set_id,
+        source: Arc::clone(&source.name),
+        path: source.path.clone(),
+        bytes: source.fingerprint.bytes,
+        form,
+        mapping: Arc::new(planned.route.mapping.clone()),
+        target: Arc::clone(&planned.route.target),
+        tickers: planned.route.tickers.clone(),
+        checker: Arc::new(planned.route.checker.clone()),
+        makes_partitions: planned.route.makes_partitions,
+        done,
+    }
+}
+
+/// The pipeline's failures, by position in the planning instead of in its own list.
+fn failures_by_load(planning: &Planning, begun: &Begun, ended: &Ended) -> BTreeMap<usize, String> {
+    let running = begun.iter().filter(|(_, load)| !load.sealed).map(|(&at, _)| at);
+    let mut failures = BTreeMap::new();
+    for (position, at) in running.enumerate() {
+        if let Some(error) = ended.failures.get(&position) {
+            failures.insert(at, error.to_string());
+        }
+    }
+    debug_assert!(failures.keys().all(|&at| at < planning.loads.len()));
+    failures
+}

@@ -1,0 +1,449 @@
+//! The planner: every source with its layout, target, strategy and state in the ledger. `plan`
+//! shows it, `backfill` carries it out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::column::{Partitioning, PgType, TargetColumn, TargetTable};
+use crate::dataset::{self, Dataset};
+use crate::db::ledger::{self, ContentKey, Load, NewLoad};
+use crate::db::{Connection, Database, catalog};
+use crate::error::Exit;
+use crate::limit::{BATCH_ROWS, CHUNK_BYTES};
+use crate::mapping::{FieldSource, ValueKind};
+use crate::report::human;
+use crate::report::list::{Cell, Grid};
+use crate::span::SpanUnit;
+
+use super::access::has_ledger;
+use super::map::{Route, Wishes, route};
+use super::survey::{Source, Survey, survey};
+use super::{Answer, CommandError, LoadRequest};
+
+/// How batches of text are cut; stored with a load, so that a resume never cuts otherwise.
+const CUT_TEXT: &str = "text-4MiB-1";
+/// How batches of Parquet are cut.
+const CUT_PARQUET: &str = "parquet-65536-1";
+/// Bytes a second that a load is expected to make where nothing is known.
+const BYTES_PER_S_GUESS: f64 = 60e6;
+
+/// How a source stands in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Not seen before, or opened again.
+    New,
+    /// Begun and not finished.
+    Resumable { portions_done: usize },
+    /// Loaded before.
+    Done,
+    /// It cannot be loaded as asked; why.
+    Blocked(String),
+}
+
+/// A source that is planned.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub source: Source,
+    pub route: Route,
+    pub content: ContentKey,
+    pub found: Option<Load>,
+    pub standing: Standing,
+    pub reload: bool,
+}
+
+/// Everything that is planned.
+#[derive(Debug)]
+pub(super) struct Planning {
+    pub loads: Vec<Planned>,
+    pub ignored: Vec<(String, String)>,
+    pub failed: Vec<(String, String)>,
+    pub messages: Vec<String>,
+    /// Keeps the copy of standard input while it is loaded.
+    pub _spool: Option<tempfile::NamedTempFile>,
+}
+
+/// `plan`: shows what `backfill` would do and writes nothing.
+///
+/// # Errors
+/// When the sources or the database cannot be looked at.
+pub async fn run(request: &LoadRequest, units: bool) -> Result<Answer, CommandError> {
+    let survey = survey(request)?;
+    let (database, connection) = request.access.connect().await?;
+    let planning = plan(request, survey, &connection).await?;
+    Ok(answer(request, &database, &planning, units))
+}
+
+/// Plans the surveyed sources against a database, reading only.
+pub(super) async fn plan(
+    request: &LoadRequest,
+    survey: Survey,
+    connection: &Connection,
+) -> Result<Planning, CommandError> {
+    let mut tables = Tables { request, connection, known: HashMap::new() };
+    let ledger_exists = has_ledger(connection).await?;
+    let mut planning = Planning {
+        loads: Vec::new(),
+        ignored: survey.ignored,
+        failed: survey.failed,
+        messages: Vec::new(),
+        _spool: survey.spool,
+    };
+    for source in survey.sources {
+        let dataset = dataset_of(&source.recognised.dataset)?;
+        let table = tables.of(dataset).await?;
+        let wishes = Wishes {
+            policy: request.on_conflict.unwrap_or(dataset.on_conflict),
+            strategy: request.strategy,
+            window: request.window,
+            own_table: request.table.is_none(),
+        };
+        let route = match route(&source.recognised, dataset, &table, wishes) {
+            Ok(route) => route,
+            Err(error) => {
+                planning.failed.push((source.name.to_string(), error.to_string()));
+                continue;
+            }
+        };
+        let content = content_key(&source, &route, dataset);
+        let found = match ledger_exists {
+            true => ledger::find_load(connection, &content, request.window).await?,
+            false => None,
+        };
+        let mut planned = Planned {
+            source,
+            route,
+            content,
+            found,
+            standing: Standing::New,
+            reload: request.reload,
+        };
+        planned.standing = standing(&planned, connection, ledger_exists).await?;
+        planning.loads.push(planned);
+    }
+    drop_repeats(&mut planning);
+    Ok(planning)
+}
+
+fn dataset_of(name: &str) -> Result<&'static Dataset, CommandError> {
+    dataset::by_name(name).ok_or_else(|| {
+        CommandError::Refused(format!("the dataset {name} is not part of this version"))
+    })
+}
+
+/// The same content twice in one run is one load.
+fn drop_repeats(planning: &mut Planning) {
+    let mut seen: HashMap<[u8; 32], Arc<str>> = HashMap::new();
+    let messages = &mut planning.messages;
+    planning.loads.retain(|planned| {
+        let name = Arc::clone(&planned.source.name);
+        match seen.insert(planned.content.identity(), Arc::clone(&name)) {
+            None => true,
+            Some(first) => {
+                messages.push(format!("{name} has the same content as {first}: loaded once"));
+                seen.insert(planned.content.identity(), first);
+                false
+            }
+        }
+    });
+}
+
+/// Target tables, looked up once.
+struct Tables<'a> {
+    request: &'a LoadRequest,
+    connection: &'a Connection,
+    known: HashMap<&'static str, TargetTable>,
+}
+
+impl Tables<'_> {
+    async fn of(&mut self, dataset: &'static Dataset) -> Result<TargetTable, CommandError> {
+        if let Some(table) = self.known.get(dataset.name) {
+            return Ok(table.clone());
+        }
+        let table = match &self.request.table {
+            Some(name) => {
+                let (schema, table) = catalog::parse_table_name(name)?;
+                catalog::load_table(self.connection, schema.as_deref(), &table).await?.ok_or_else(
+                    || {
+                        CommandError::Refused(format!(
+                            "there is no table {name}; create it, or leave --table out to load \
+                             into {}",
+                            dataset.tables[0]
+                        ))
+                    },
+                )?
+            }
+            None => {
+                let found =
+                    catalog::load_table(self.connection, Some("public"), dataset.tables[0]).await?;
+                found.unwrap_or_else(|| to_be_made(dataset))
+            }
+        };
+        self.known.insert(dataset.name, table.clone());
+        Ok(table)
+    }
+}
+
+/// A dataset's own table before its migration: enough to plan with.
+fn to_be_made(dataset: &Dataset) -> TargetTable {
+    let name_of = |column: &str| match dataset.ticker {
+        Some(ticker) if ticker == column => "ticker_id".to_owned(),
+        _ => column.to_owned(),
+    };
+    let column = |column: &dataset::Column| {
+        let (pg_type, type_name) = match column.kind {
+            _ if dataset.ticker == Some(column.name) => (PgType::Int4, "integer"),
+            ValueKind::Time => (PgType::Timestamptz, "timestamptz"),
+            ValueKind::Integer => (PgType::Int8, "bigint"),
+            ValueKind::Float => (PgType::Float8, "double precision"),
+            ValueKind::Decimal => (PgType::Numeric(None), "numeric"),
+            ValueKind::Bool => (PgType::Bool, "boolean"),
+            ValueKind::Date => (PgType::Date, "date"),
+            ValueKind::Word | ValueKind::Text => (PgType::Text(None), "text"),
+        };
+        TargetColumn {
+            name: name_of(column.name),
+            pg_type: Some(pg_type),
+            type_name: type_name.to_owned(),
+            not_null: column.required,
+            has_default: false,
+            generated: false,
+        }
+    };
+    TargetTable {
+        schema: "public".to_owned(),
+        name: dataset.tables[0].to_owned(),
+        oid: 0,
+        columns: dataset.columns.iter().map(column).collect(),
+        key: dataset.key.iter().map(|name| name_of(name)).collect(),
+        partitioning: Some(Partitioning {
+            time_column: Some(dataset.time.to_owned()),
+            accepted: crate::column::TimeRanges::default(),
+            has_default: false,
+        }),
+        row_security: false,
+        before_triggers: false,
+        unlogged: false,
+    }
+}
+
+fn content_key(source: &Source, route: &Route, dataset: &Dataset) -> ContentKey {
+    let mut facts = BTreeMap::new();
+    for column in &route.mapping.columns {
+        if let FieldSource::Constant(value) = &column.source {
+            facts.insert(column.name.clone(), value.clone());
+        }
+    }
+    facts.insert("zone".to_owned(), source.recognised.facts.zone.clone());
+    if let Some(tickers) = &route.tickers {
+        facts.insert("venue".to_owned(), tickers.venue.clone());
+    }
+    ContentKey {
+        hash: source.fingerprint.hash,
+        bytes: source.fingerprint.bytes,
+        target: route.target.root().table.display_name(),
+        dataset: dataset.name.to_owned(),
+        facts,
+    }
+}
+
+pub(super) fn cut_rule(source: &Source) -> &'static str {
+    if source.recognised.shape.is_some() { CUT_TEXT } else { CUT_PARQUET }
+}
+
+async fn standing(
+    planned: &Planned,
+    connection: &Connection,
+    ledger_exists: bool,
+) -> Result<Standing, CommandError> {
+    let table = &planned.route.target.root().table;
+    let keyless = planned.route.target.key.is_empty();
+    let Some(found) = &planned.found else {
+        if keyless && ledger_exists && ledger::knows_content(connection, &planned.content).await? {
+            return Ok(Standing::Blocked(format!(
+                "{} has no unique key, and this content was loaded with other --from/--to: rows \
+                 would be loaded twice; give the table a key",
+                table.display_name()
+            )));
+        }
+        return Ok(Standing::New);
+    };
+    if planned.reload && keyless {
+        return Ok(Standing::Blocked(format!(
+            "{} has no unique key: --reload would load rows twice; give the table a key",
+            table.display_name()
+        )));
+    }
+    if planned.reload && (found.sealed || found.generation == 1) {
+        return Ok(Standing::New);
+    }
+    if found.target_oid != table.oid {
+        return Ok(Standing::Blocked(format!(
+            "{} was dropped and made again since this content was loaded into it: load it again \
+             with --reload",
+            table.display_name()
+        )));
+    }
+    if found.sealed {
+        if found.inserted > 0 && catalog::table_is_empty(connection, table).await? {
+            return Ok(Standing::Blocked(format!(
+                "{} is empty, but the ledger has {} rows of this content in it: the table was \
+                 truncated; load it again with --reload",
+                table.display_name(),
+                human::count(found.inserted)
+            )));
+        }
+        return Ok(Standing::Done);
+    }
+    if let Some(why) = other_rules(planned, found) {
+        return Ok(Standing::Blocked(why));
+    }
+    let done = ledger::done_portions(connection, found.set_id).await?;
+    Ok(Standing::Resumable { portions_done: done.len() })
+}
+
+/// Why an unfinished load cannot go on under the rules of this run.
+fn other_rules(planned: &Planned, found: &Load) -> Option<String> {
+    let recognised = &planned.source.recognised;
+    let layout = (recognised.layout.clone(), recognised.version);
+    let policy = planned.route.target.policy.name();
+    if found.layout != layout {
+        let (name, version) = &found.layout;
+        return Some(format!(
+            "it was begun under layout {name} version {version}, not {} version {}: finish it \
+             with --layout {name}, or begin again with --reload",
+            layout.0, layout.1
+        ));
+    }
+    if found.on_conflict != policy {
+        return Some(format!(
+            "it was begun with --on-conflict {}, not {policy}: finish it so, or begin again with \
+             --reload",
+            found.on_conflict
+        ));
+    }
+    (found.cut_rule != cut_rule(&planned.source)).then(|| {
+        "it was begun by another version of tidegate: begin again with --reload".to_owned()
+    })
+}
+
+impl Planned {
+    /// The load as the ledger is told of it.
+    pub(super) fn new_load(&self, request: &LoadRequest, replay: serde_json::Value) -> NewLoad {
+        let (span_unit, span_end) = match self.source.rows {
+            Some(rows) => (SpanUnit::Row, rows),
+            None => (SpanUnit::Byte, self.source.fingerprint.bytes),
+        };
+        NewLoad {
+            content: self.content.clone(),
+            target_oid: self.route.target.root().table.oid,
+            window: request.window,
+            source: self.source.name.to_string(),
+            layout: (self.source.recognised.layout.clone(), self.source.recognised.version),
+            replay,
+            on_conflict: self.route.target.policy.name().to_owned(),
+            cut_rule: cut_rule(&self.source).to_owned(),
+            span_unit,
+            span_end,
+            reload: self.reload,
+        }
+    }
+
+    /// Batches that it will be cut into.
+    fn batches(&self) -> u64 {
+        match self.source.rows {
+            Some(rows) => rows.div_ceil(BATCH_ROWS as u64),
+            None => self.source.fingerprint.bytes.div_ceil(CHUNK_BYTES as u64),
+        }
+    }
+
+    fn fact(&self, name: &str) -> Cell {
+        match self.content.facts.get(name) {
+            Some(value) => value.as_str().into(),
+            None => "in file".into(),
+        }
+    }
+
+    fn why_strategy(&self) -> &'static str {
+        let table = &self.route.target.root().table;
+        match self.route.target.strategy {
+            crate::write::Strategy::Stage if table.row_security => "row security refuses COPY",
+            crate::write::Strategy::Stage if table.before_triggers => "triggers may change rows",
+            crate::write::Strategy::Stage => "asked for",
+            crate::write::Strategy::Direct if self.route.target.key.is_empty() => "no key to keep",
+            crate::write::Strategy::Direct => "batches that meet stored keys are staged",
+        }
+    }
+}
+
+fn answer(request: &LoadRequest, database: &Database, planning: &Planning, units: bool) -> Answer {
+    let headers = [
+        "unit", "source", "layout", "symbol", "interval", "zone", "target", "size", "strategy",
+        "state",
+    ];
+    let mut grid = Grid::new(headers).right(&[0, 7]).paths(&[1]);
+    let mut bytes_to_load = 0;
+    let mut exit = Exit::Done;
+    let mut messages = planning.messages.clone();
+    for (at, planned) in (1_u64..).zip(&planning.loads) {
+        let bytes = planned.source.fingerprint.bytes;
+        let state = match &planned.standing {
+            Standing::New => "to load".to_owned(),
+            Standing::Resumable { portions_done } => {
+                format!("to resume: {portions_done} of about {} batches done", planned.batches())
+            }
+            Standing::Done => "loaded before".to_owned(),
+            Standing::Blocked(why) => {
+                exit = Exit::Failed;
+                messages.push(format!("{}: {why}", planned.source.name));
+                "blocked".to_owned()
+            }
+        };
+        if matches!(planned.standing, Standing::New | Standing::Resumable { .. }) {
+            bytes_to_load += bytes;
+        }
+        grid.push([
+            at.into(),
+            Cell::from(&*planned.source.name),
+            planned.source.recognised.layout.as_str().into(),
+            planned.fact("symbol"),
+            planned.fact("interval"),
+            planned.fact("zone"),
+            planned.content.target.as_str().into(),
+            Cell::shown(human::size(bytes), bytes),
+            Cell::from(planned.route.target.strategy.name()),
+            state.into(),
+        ]);
+        if units {
+            let why = planned.source.recognised.why.join("; ");
+            messages.push(format!("unit {at}: {why}; {}", planned.why_strategy()));
+        }
+        if !planned.route.unused.is_empty() {
+            let unused = planned.route.unused.join(", ");
+            messages.push(format!("{}: not stored: {unused}", planned.source.name));
+        }
+    }
+    messages.extend(planning.ignored.iter().map(|(name, why)| format!("ignored: {name}: {why}")));
+    for (name, why) in &planning.failed {
+        exit = Exit::Failed;
+        messages.push(format!("cannot be loaded: {name}: {why}"));
+    }
+    let seconds = bytes_to_load as f64 / BYTES_PER_S_GUESS;
+    let duration = std::time::Duration::from_secs_f64(seconds.ceil());
+    messages.push(format!(
+        "{} to load into {}, about {}; nothing was written",
+        human::size(bytes_to_load),
+        database.display(),
+        human::duration(duration)
+    ));
+    let json = json!({
+        "units": grid.to_json(),
+        "bytes_to_load": bytes_to_load,
+        "expected_s": seconds,
+        "writers": request.writers,
+        "ignored": planning.ignored.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "failed": planning.failed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+    });
+    Answer { exit, grid: Some(grid), json: Some(json), text: None, messages }
+}

@@ -1,0 +1,165 @@
+//! What a report says, gathered from the ledger and the server.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio_postgres::types::Type;
+
+use crate::db::connect::Edition;
+use crate::db::{Connection, Database, DbError};
+use crate::pipeline::Stage;
+use crate::report::model::{self, Ladder, RejectExample, Report};
+use crate::span::Place;
+
+use super::LoadRequest;
+use super::backfill::{Begun, Watch};
+use super::plan::Planning;
+
+/// The server.
+pub(super) async fn server(
+    connection: &Connection,
+    database: &Database,
+    report: &mut Report,
+) -> Result<(), DbError> {
+    let server = connection.server().await?;
+    report.database = model::Database {
+        server_version: Some(server.version),
+        timescaledb: server.timescaledb.map(|timescale| {
+            let edition = match timescale.edition {
+                Edition::Apache => "apache",
+                Edition::Community => "community",
+            };
+            format!("{edition} {}", timescale.version)
+        }),
+        embedded: database.is_embedded(),
+    };
+    Ok(())
+}
+
+/// The rungs, the stages and the memory.
+pub(super) fn ladder(watch: &Watch, report: &mut Report) {
+    let counters = &watch.counters;
+    report.ladder = Ladder {
+        copy_batches: counters.copy_batches.load(Relaxed),
+        insert_batches: counters.insert_batches.load(Relaxed),
+        row_attempts: counters.row_attempts.load(Relaxed),
+        retries: counters.retries.load(Relaxed),
+    };
+    for stage in Stage::ALL {
+        report.stages.insert(stage.name().to_owned(), watch.live.busy_s(stage));
+    }
+    let busiest = Stage::ALL
+        .into_iter()
+        .max_by(|a, b| watch.live.share_busy(*a).total_cmp(&watch.live.share_busy(*b)));
+    let anything = watch.live.records_read.load(Relaxed) > 0;
+    report.bottleneck = busiest.filter(|_| anything).map(|stage| stage.name().to_owned());
+    report.peak_memory_bytes = peak_memory_bytes();
+}
+
+/// The most memory that this process held.
+fn peak_memory_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// Rejects of a run by rule, with the first example of each.
+pub(super) async fn rejects(
+    connection: &Connection,
+    run_id: i64,
+    report: &mut Report,
+) -> Result<(), DbError> {
+    let rows = connection
+        .query_typed(
+            "SELECT DISTINCT ON (rule) rule, count(*) OVER (PARTITION BY rule) AS n, source, \
+                 row_no, line_no, byte_offset, reason, raw \
+             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, id",
+            &[(&run_id, Type::INT8)],
+        )
+        .await?;
+    for row in rows {
+        let rule: String = row.get("rule");
+        report.rejects_by_rule.insert(rule.clone(), row.get::<_, i64>("n").max(0) as u64);
+        let number = |column: &str| row.get::<_, Option<i64>>(column).map(|n| n.max(0) as u64);
+        report.reject_examples.push(RejectExample {
+            rule,
+            place: Place {
+                source: Arc::from(row.get::<_, String>("source")),
+                row: number("row_no"),
+                line: number("line_no"),
+                byte: number("byte_offset"),
+            },
+            reason: row.get("reason"),
+            raw: row.get("raw"),
+        });
+    }
+    Ok(())
+}
+
+/// Whether a load is sealed now.
+pub(super) async fn is_sealed(connection: &Connection, load_id: i64) -> Result<bool, DbError> {
+    let row = connection
+        .query_typed_opt(
+            "SELECT 1 FROM tidegate.load WHERE id = $1 AND sealed_at IS NOT NULL",
+            &[(&load_id, Type::INT8)],
+        )
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Records that a sealed load read.
+pub(super) async fn sealed_read(
+    connection: &Connection,
+    load_id: i64,
+) -> Result<Option<u64>, DbError> {
+    let row = connection
+        .query_typed_opt(
+            "SELECT read FROM tidegate.load WHERE id = $1 AND sealed_at IS NOT NULL",
+            &[(&load_id, Type::INT8)],
+        )
+        .await?;
+    Ok(row.and_then(|row| row.get::<_, Option<i64>>(0)).map(|read| read.max(0) as u64))
+}
+
+/// The strategies that wrote something.
+pub(super) fn strategy(planning: &Planning, begun: &Begun, watch: &Watch) -> Option<String> {
+    let planned = begun.keys().map(|&at| planning.loads[at].route.target.strategy.name());
+    let mut names: Vec<&str> = planned.collect();
+    if watch.counters.insert_batches.load(Relaxed) > 0 {
+        names.push("stage");
+    }
+    names.sort_unstable();
+    names.dedup();
+    (!names.is_empty()).then(|| names.join("+"))
+}
+
+/// The commands that go on from here.
+pub(super) fn commands(request: &LoadRequest, run_id: i64, report: &mut Report) {
+    let unfinished = report.files.iter().any(|file| !file.sealed && file.error.is_none());
+    if unfinished || report.interrupted {
+        let words = request.arguments.iter().map(|word| shell_word(word));
+        report.resume_command = Some(words.collect::<Vec<_>>().join(" "));
+    }
+    if !report.rejects_by_rule.is_empty() {
+        report.rejects_at.push("tidegate.reject".to_owned());
+        report.replay_command = Some(format!(
+            "tidegate rejects export --run {run_id} --out rejects.csv, mend the column `record`, \
+             then: tidegate rejects replay rejects.csv"
+        ));
+    }
+}
+
+/// A word as a shell takes it.
+fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

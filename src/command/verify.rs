@@ -1,0 +1,41 @@
+//! `--verify`: records counted a second time, by code that shares nothing with the decoder, and
+//! compared with what the ledger says was read.
+
+use std::fs::File;
+
+use crate::db::Connection;
+use crate::decode::{ParquetSource, count_records};
+
+use super::CommandError;
+use super::backfill::Begun;
+use super::plan::Planning;
+use super::summary::sealed_read;
+
+/// What differs, for people; nothing if all counts agree.
+pub(super) async fn count_again(
+    connection: &Connection,
+    planning: &Planning,
+    begun: &Begun,
+) -> Result<Vec<String>, CommandError> {
+    let mut wrong = Vec::new();
+    for (&at, load) in begun {
+        let source = &planning.loads[at].source;
+        let Some(read) = sealed_read(connection, load.id).await? else { continue };
+        let counted = match &source.recognised.shape {
+            Some(shape) => {
+                let file = File::open(&source.path).map_err(CommandError::file(&source.path))?;
+                count_records(file, shape).map_err(CommandError::file(&source.path))?
+            }
+            None => ParquetSource::open(&source.path)
+                .map_err(|error| CommandError::Refused(error.to_string()))?
+                .rows(),
+        };
+        if counted != read {
+            wrong.push(format!(
+                "{}: {read} records were read, but an independent count finds {counted}",
+                source.name
+            ));
+        }
+    }
+    Ok(wrong)
+}

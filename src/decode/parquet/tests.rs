@@ -1,0 +1,411 @@
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::*;
+use parquet::arrow::ArrowWriter;
+use parquet::data_type::{Int96, Int96Type};
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
+use tempfile::NamedTempFile;
+
+use super::*;
+use crate::batch::value_as_text;
+use crate::mapping::{FieldSource, MappedColumn, TimeFormat, TimeRule, ValueKind, Zone};
+
+fn write(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> NamedTempFile {
+    let batch = RecordBatch::try_from_iter_with_nullable(
+        columns.into_iter().map(|(name, array)| (name, array, true)),
+    )
+    .unwrap();
+    let file = NamedTempFile::new().unwrap();
+    let properties =
+        WriterProperties::builder().set_max_row_group_row_count(Some(group_rows)).build();
+    let mut writer =
+        ArrowWriter::try_new(file.reopen().unwrap(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    file
+}
+
+fn column(name: &str, at: usize, kind: ValueKind, required: bool) -> MappedColumn {
+    let time = Some(TimeRule { format: TimeFormat::Auto, zone: Zone::Fixed(3_600) });
+    MappedColumn { name: name.to_owned(), source: FieldSource::Field(at), kind, time, required }
+}
+
+fn mapping(columns: Vec<MappedColumn>) -> Mapping {
+    Mapping { dataset: "bars".to_owned(), columns, time_column: None, from_us: None, to_us: None }
+}
+
+fn read(file: &NamedTempFile, mapping: &Mapping) -> Result<Vec<Decoded>, DecodeError> {
+    let source = ParquetSource::open(file.path())?;
+    let mut all = Vec::new();
+    for unit in source.units() {
+        for decoded in source.read_unit(&unit, mapping)? {
+            all.push(decoded?);
+        }
+    }
+    Ok(all)
+}
+
+fn read_one(file: &NamedTempFile, mapping: &Mapping) -> Decoded {
+    let mut all = read(file, mapping).unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+/// The first column as text, nulls as `-`.
+fn texts(decoded: &Decoded) -> Vec<String> {
+    let array = decoded.root.column(0);
+    let text = |row| value_as_text(array, row).unwrap_or_else(|| "-".to_owned());
+    (0..array.len()).map(text).collect()
+}
+
+fn rules(decoded: &Decoded) -> Vec<(u32, String)> {
+    decoded.rejects.iter().map(|reject| (reject.row, reject.rule.to_string())).collect()
+}
+
+#[test]
+fn units_join_row_groups_until_they_hold_a_batch() {
+    let full = BATCH_ROWS as u64;
+    let units = units_of(&[full, 1, 0, full - 1, 10, 0, 5, 0]);
+    let got: Vec<_> = units.iter().map(|u| (u.row_groups.clone(), u.first_row, u.rows)).collect();
+    assert_eq!(got, [(0..1, 0, full), (1..4, full, full), (4..8, 2 * full, 15)]);
+    assert_eq!(units_of(&[]), []);
+    assert_eq!(units_of(&[0, 0]), []);
+}
+
+#[test]
+fn batches_do_not_depend_on_row_groups() {
+    let rows = BATCH_ROWS + 40_000;
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
+    let words: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("w{}", row % 7))));
+    let wanted = mapping(vec![
+        column("n", 0, ValueKind::Integer, true),
+        column("w", 1, ValueKind::Word, true),
+    ]);
+    for (group_rows, sizes) in [
+        (rows, &[vec![BATCH_ROWS, 40_000]][..]),
+        (60_000, &[vec![BATCH_ROWS, 40_000]]),
+        (30_000, &[vec![BATCH_ROWS, 90_000 - BATCH_ROWS], vec![rows - 90_000]]),
+    ] {
+        let columns = vec![("n", Arc::clone(&numbers)), ("w", Arc::clone(&words))];
+        let file = write(columns, group_rows);
+        let source = ParquetSource::open(file.path()).unwrap();
+        assert_eq!(source.rows(), rows as u64);
+        assert_eq!(source.row_groups().len(), rows.div_ceil(group_rows));
+        let mut next = 0;
+        for (unit, sizes) in source.units().iter().zip(sizes) {
+            assert_eq!(unit.first_row, next as u64);
+            let batches: Vec<_> =
+                source.read_unit(unit, &wanted).unwrap().map(Result::unwrap).collect();
+            let got: Vec<_> = batches.iter().map(|batch| batch.root.num_rows()).collect();
+            assert_eq!(got, *sizes, "{group_rows}");
+            for batch in batches {
+                let values = batch.root.column(0).as_primitive::<Int64Type>();
+                assert!(values.values().iter().copied().eq(next..next + values.len() as i64));
+                assert_eq!(batch.places[3].row, 3);
+                next += values.len() as i64;
+            }
+        }
+        assert_eq!(next, rows as i64);
+    }
+}
+
+#[test]
+fn a_thousand_one_row_groups_are_one_batch() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
+    let file = write(vec![("n", numbers)], 1);
+    let decoded = read_one(&file, &mapping(vec![column("n", 0, ValueKind::Float, true)]));
+    assert_eq!(decoded.root.num_rows(), 1_000);
+}
+
+/// One value and one null of every type, as each kind that it can become.
+#[test]
+fn every_type_becomes_its_kinds() {
+    use ValueKind::*;
+    let stamp = 1_704_067_200; // 2024-01-01
+    let cases: Vec<(ArrayRef, Vec<(ValueKind, &str)>)> = vec![
+        (Arc::new(Int8Array::from(vec![Some(-7), None])), vec![(Float, "-7.0"), (Word, "-7")]),
+        (Arc::new(Int16Array::from(vec![Some(7), None])), vec![(Integer, "7"), (Decimal, "7")]),
+        (
+            Arc::new(Int32Array::from(vec![Some(stamp), None])),
+            vec![(Time, "2024-01-01T00:00:00Z"), (Date, "2024-01-01")],
+        ),
+        (Arc::new(Int64Array::from(vec![Some(1), None])), vec![(Bool, "true"), (Text, "1")]),
+        (Arc::new(UInt8Array::from(vec![Some(255), None])), vec![(Integer, "255")]),
+        (Arc::new(UInt16Array::from(vec![Some(65_535), None])), vec![(Integer, "65535")]),
+        (Arc::new(UInt32Array::from(vec![Some(u32::MAX), None])), vec![(Integer, "4294967295")]),
+        (
+            Arc::new(UInt64Array::from(vec![Some(u64::MAX), None])),
+            vec![(Decimal, "18446744073709551615"), (Float, "1.8446744073709552e19")],
+        ),
+        (
+            Arc::new(Float32Array::from(vec![Some(0.1), None])),
+            vec![(Decimal, "0.1"), (Float, "0.10000000149011612")],
+        ),
+        (
+            Arc::new(Float64Array::from(vec![Some(1e5), None])),
+            vec![(Integer, "100000"), (Decimal, "100000"), (Float, "100000.0")],
+        ),
+        (
+            Arc::new(Float64Array::from(vec![Some(1_704_067_200.25), None])),
+            vec![(Time, "2024-01-01T00:00:00.250Z")],
+        ),
+        (
+            Arc::new(
+                Decimal128Array::from(vec![Some(-123_400), None])
+                    .with_precision_and_scale(20, 4)
+                    .unwrap(),
+            ),
+            vec![(Decimal, "-12.3400"), (Float, "-12.34"), (Text, "-12.3400")],
+        ),
+        (
+            Arc::new(
+                Decimal256Array::from(vec![Some(i256::from(5)), None])
+                    .with_precision_and_scale(60, 1)
+                    .unwrap(),
+            ),
+            vec![(Decimal, "0.5"), (Float, "0.5")],
+        ),
+        (
+            Arc::new(StringArray::from(vec![Some("2024-01-01T00:00:00"), None])),
+            vec![(Time, "2023-12-31T23:00:00Z"), (Date, "2024-01-01")],
+        ),
+        (
+            Arc::new(LargeStringArray::from(vec![Some("1.50"), None])),
+            vec![(Decimal, "1.50"), (Float, "1.5"), (Word, "1.50")],
+        ),
+        (
+            Arc::new(StringViewArray::from(vec![Some(" AB "), None])),
+            vec![(Word, "AB"), (Text, " AB ")],
+        ),
+        (Arc::new(BinaryArray::from(vec![Some(&b"yes"[..]), None])), vec![(Bool, "true")]),
+        (
+            Arc::new(DictionaryArray::<Int32Type>::from_iter([Some("x"), None])),
+            vec![(Word, "x"), (Text, "x")],
+        ),
+        (
+            Arc::new(BooleanArray::from(vec![Some(false), None])),
+            vec![(Bool, "false"), (Text, "false")],
+        ),
+        (
+            Arc::new(Date32Array::from(vec![Some(19_723), None])),
+            vec![(Date, "2024-01-01"), (Time, "2023-12-31T23:00:00Z")],
+        ),
+        (
+            Arc::new(Date64Array::from(vec![Some(i64::from(stamp) * 1_000), None])),
+            vec![(Time, "2023-12-31T23:00:00Z")],
+        ),
+        (
+            Arc::new(TimestampSecondArray::from(vec![Some(100), None]).with_timezone("UTC")),
+            vec![(Time, "1970-01-01T00:01:40Z")],
+        ),
+        (
+            Arc::new(TimestampMillisecondArray::from(vec![Some(-1), None])),
+            vec![(Time, "1969-12-31T22:59:59.999Z"), (Date, "1969-12-31")],
+        ),
+        (
+            Arc::new(
+                TimestampMicrosecondArray::from(vec![Some(-1), None])
+                    .with_timezone("America/New_York"),
+            ),
+            vec![(Time, "1969-12-31T23:59:59.999999Z"), (Date, "1970-01-01")],
+        ),
+        (
+            Arc::new(TimestampNanosecondArray::from(vec![Some(1_000), None])),
+            vec![(Time, "1969-12-31T23:00:00.000001Z")],
+        ),
+    ];
+    for (array, kinds) in cases {
+        let found = array.data_type().clone();
+        let file = write(vec![("x", array)], 10);
+        for (kind, want) in kinds {
+            let decoded = read_one(&file, &mapping(vec![column("x", 0, kind, false)]));
+            assert_eq!(rules(&decoded), [], "{found} as {kind:?}");
+            let data_type = decoded.root.column(0).data_type();
+            assert_eq!(*data_type, crate::decode::column::data_type(kind));
+            assert_eq!(texts(&decoded), [want, "-"], "{found} as {kind:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_at_fault_are_rejects_and_leave_no_trace() {
+    let words: ArrayRef = Arc::new(StringArray::from(vec!["A", "X", "B", "Y", "A", "Z", " "]));
+    let closes: ArrayRef = Arc::new(Float64Array::from(vec![
+        Some(1.0),
+        Some(f64::NAN),
+        Some(2.0),
+        None,
+        Some(3.0),
+        Some(f64::INFINITY),
+        Some(4.0),
+    ]));
+    let times: ArrayRef =
+        Arc::new(TimestampNanosecondArray::from(vec![0, 1, 0, 0, 0, 0, 0]).with_timezone("UTC"));
+    let counts: ArrayRef = Arc::new(UInt64Array::from(vec![0, 0, u64::MAX, 0, 0, 0, 0]));
+    let file = write(vec![("w", words), ("c", closes), ("t", times), ("n", counts)], 100);
+    let wanted = mapping(vec![
+        column("symbol", 0, ValueKind::Word, true),
+        column("close", 1, ValueKind::Float, true),
+        column("ts", 2, ValueKind::Time, true),
+        column("count", 3, ValueKind::Integer, false),
+    ]);
+    let decoded = read_one(&file, &wanted);
+    let want = [
+        (1, "not_finite"),
+        (2, "out_of_range"),
+        (3, "null_value"),
+        (5, "not_finite"),
+        (6, "null_value"),
+    ];
+    assert_eq!(rules(&decoded), want.map(|(row, rule)| (row, rule.to_owned())));
+    assert_eq!(texts(&decoded), ["A", "A"]);
+    assert_eq!(decoded.root.column(0).as_dictionary::<Int32Type>().values().len(), 1);
+    assert_eq!(decoded.places.iter().map(|place| place.row).collect::<Vec<_>>(), [0, 4]);
+    assert_eq!(decoded.read(), 7);
+    let reject = &decoded.rejects[1];
+    assert_eq!(reject.reason, r#"column count: "18446744073709551615" is a number too large"#);
+    let raw: serde_json::Value = serde_json::from_slice(&reject.raw).unwrap();
+    assert_eq!(raw["w"], "B");
+}
+
+#[test]
+fn nanoseconds_that_would_be_lost_are_refused() {
+    let times: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![1_001, -1_000]));
+    let file = write(vec![("t", times)], 100);
+    let decoded = read_one(&file, &mapping(vec![column("ts", 0, ValueKind::Time, true)]));
+    assert_eq!(rules(&decoded), [(0, "sub_microsecond".to_owned())]);
+    assert_eq!(decoded.root.num_rows(), 1);
+}
+
+#[test]
+fn rows_outside_the_window_are_skipped_whatever_else_they_hold() {
+    let times: ArrayRef =
+        Arc::new(TimestampMicrosecondArray::from(vec![0, 10, 20, 30]).with_timezone("UTC"));
+    let closes: ArrayRef = Arc::new(Float64Array::from(vec![f64::NAN, 1.0, f64::NAN, 1.0]));
+    let file = write(vec![("t", times), ("c", closes)], 100);
+    let wanted = Mapping {
+        time_column: Some(1),
+        from_us: Some(10),
+        to_us: Some(30),
+        ..mapping(vec![
+            column("close", 1, ValueKind::Float, true),
+            column("ts", 0, ValueKind::Time, true),
+        ])
+    };
+    let decoded = read_one(&file, &wanted);
+    assert_eq!(decoded.skipped, 2);
+    assert_eq!(rules(&decoded), [(2, "not_finite".to_owned())]);
+    assert_eq!(texts(&decoded), ["1.0"]);
+}
+
+#[test]
+fn constants_and_joined_fields_work() {
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![19_723, 19_724]));
+    let clocks: ArrayRef = Arc::new(Time32SecondArray::from(vec![Some(34_200), None]));
+    let file = write(vec![("d", days), ("c", clocks)], 100);
+    let mut ts = column("ts", 0, ValueKind::Time, true);
+    ts.source = FieldSource::Joined(0, 1);
+    let mut symbol = column("symbol", 0, ValueKind::Word, true);
+    symbol.source = FieldSource::Constant("BTC".into());
+    let decoded = read_one(&file, &mapping(vec![ts, symbol.clone()]));
+    assert_eq!(texts(&decoded), ["2024-01-01T08:30:00Z", "2024-01-01T23:00:00Z"]);
+    let decoded = read_one(&file, &mapping(vec![symbol]));
+    assert_eq!(texts(&decoded), ["BTC", "BTC"], "no column is read, rows are counted");
+}
+
+#[test]
+fn columns_that_cannot_fit_are_named() {
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![1]));
+    let file = write(vec![("day", days)], 100);
+    let source = ParquetSource::open(file.path()).unwrap();
+    assert_eq!(source.columns(), [("day".to_owned(), "Date32".to_owned())]);
+    let unit = &source.units()[0];
+    let wanted = mapping(vec![column("close", 0, ValueKind::Float, true)]);
+    let error = source.read_unit(unit, &wanted).unwrap_err().to_string();
+    assert!(
+        error.contains("close") && error.contains("day") && error.contains("Date32"),
+        "{error}"
+    );
+    let wanted = mapping(vec![column("close", 1, ValueKind::Float, true)]);
+    assert!(matches!(source.read_unit(unit, &wanted), Err(DecodeError::NoSuchField { .. })));
+}
+
+#[test]
+fn int96_times_are_read() {
+    let schema = Arc::new(parse_message_type("message m { required int96 t; }").unwrap());
+    let file = NamedTempFile::new().unwrap();
+    let mut writer =
+        SerializedFileWriter::new(file.reopen().unwrap(), schema, Default::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let mut pages = group.next_column().unwrap().unwrap();
+    let mut value = Int96::new();
+    // Nanoseconds of the day, low and high, and the Julian day of 1970-01-02.
+    value.set_data(5_000, 0, 2_440_589);
+    pages.typed::<Int96Type>().write_batch(&[value], None, None).unwrap();
+    pages.close().unwrap();
+    group.close().unwrap();
+    writer.close().unwrap();
+    let decoded = read_one(&file, &mapping(vec![column("ts", 0, ValueKind::Time, true)]));
+    assert_eq!(texts(&decoded), ["1970-01-01T23:00:00.000005Z"]);
+}
+
+#[test]
+fn a_unit_with_fewer_rows_than_its_footer_says_is_an_error() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..10));
+    let file = write(vec![("n", numbers)], 100);
+    let source = ParquetSource::open(file.path()).unwrap();
+    let wanted = mapping(vec![column("n", 0, ValueKind::Integer, true)]);
+    for (rows, message) in [(11, "it ends 1 rows before"), (9, "it has more rows than")] {
+        let unit = ParquetUnit { row_groups: 0..1, first_row: 0, rows };
+        let results: Vec<_> = source.read_unit(&unit, &wanted).unwrap().collect();
+        let error = results.last().unwrap().as_ref().unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
+fn damaged_files_are_errors_that_name_them() {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..5_000));
+    let words: ArrayRef =
+        Arc::new(StringArray::from_iter_values((0..5_000).map(|row| format!("{row}"))));
+    let whole = std::fs::read(write(vec![("n", numbers), ("w", words)], 1_000).path()).unwrap();
+    let wanted = mapping(vec![
+        column("n", 0, ValueKind::Integer, true),
+        column("w", 1, ValueKind::Word, true),
+    ]);
+    let damaged = NamedTempFile::new().unwrap();
+    let try_bytes = |bytes: &[u8]| {
+        std::fs::write(damaged.path(), bytes).unwrap();
+        read(&damaged, &wanted)
+    };
+    assert_eq!(try_bytes(&whole).unwrap().len(), 1);
+    for len in (0..whole.len()).step_by(whole.len() / 60) {
+        let error = try_bytes(&whole[..len]).unwrap_err().to_string();
+        assert!(error.contains("is not a readable Parquet file"), "{error}");
+    }
+    for text in [&b"symbol,ts\n"[..], b"PAR1", b"PAR1PAR1", b"PAR1\xff\xff\xff\x7fPAR1"] {
+        let error = try_bytes(text).unwrap_err().to_string();
+        assert!(error.contains("fetch it again"), "{error}");
+    }
+    // A flipped bit may give an error or other values; it must not bring anything down.
+    for at in (0..whole.len()).step_by(whole.len() / 400) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        drop(try_bytes(&bytes));
+    }
+    assert!(matches!(
+        ParquetSource::open(Path::new("/nonexistent.parquet")),
+        Err(DecodeError::Io { .. })
+    ));
+}
+
+#[test]
+fn readers_may_move_to_other_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<UnitReader>();
+    is_send::<ParquetSource>();
+}
