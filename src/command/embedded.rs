@@ -1,7 +1,6 @@
 //! `db`: the embedded server by hand. It always means the embedded server, whatever
 //! `DATABASE_URL` says, and tells the user so. It deletes nothing without `yes`.
 
-use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 use serde_json::json;
@@ -36,8 +35,6 @@ pub enum DbRequest {
     Status,
     /// Its URL, with the password.
     Url,
-    /// psql with these arguments, in place of this process; see [`psql`].
-    Psql(Vec<String>),
     /// Delete it with all its data.
     Destroy {
         /// The user agrees.
@@ -45,7 +42,7 @@ pub enum DbRequest {
     },
 }
 
-/// Does it. After [`DbRequest::Psql`] it returns only if psql could not be started.
+/// Does it.
 ///
 /// # Errors
 /// What the embedded server says: programs that are missing, the end of its log, data that would
@@ -57,11 +54,6 @@ pub async fn run(request: &DbRequest) -> Result<Answer, CommandError> {
         DbRequest::Stop => stop(&embedded).await?,
         DbRequest::Status => status(&embedded).await?,
         DbRequest::Url => url(&embedded).await?,
-        DbRequest::Psql(arguments) => {
-            let mut command = psql(arguments).await?;
-            let program = command.get_program().to_owned();
-            return Err(CommandError::file(program)(command.exec()));
-        }
         DbRequest::Destroy { yes } => destroy(&embedded, *yes).await?,
     };
     answer.messages.extend(elsewhere());

@@ -3,7 +3,6 @@
 
 use std::fmt::Write as _;
 
-
 use crate::db::migration::{self, Applied, MIGRATIONS, Migration, MigrationStatus, State};
 use crate::db::{Connection, DbError};
 use crate::report::human;

@@ -16,9 +16,9 @@ use super::{Access, Answer, CommandError};
 use read::{Load, Run, Step};
 
 /// Unsealed loads that are listed; the rest are counted.
-const LOADS_MAX: usize = 20;
+const LOADS_MAX: u32 = 20;
 /// Loads of one run that are listed.
-const RUN_LOADS_MAX: usize = 1_000;
+const RUN_LOADS_MAX: u32 = 1_000;
 
 /// What `status` is asked.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub struct StatusRequest {
     /// One run instead of the newest.
     pub run: Option<i64>,
     /// How many runs.
-    pub limit: usize,
+    pub limit: u32,
 }
 
 /// Answers it.
@@ -56,7 +56,7 @@ fn no_such_run(id: i64) -> CommandError {
     CommandError::Refused(format!("there is no run {id}: `tidegate status` lists them"))
 }
 
-async fn newest(connection: &Connection, limit: usize) -> Result<Answer, CommandError> {
+async fn newest(connection: &Connection, limit: u32) -> Result<Answer, CommandError> {
     let runs = read::runs(connection, limit, None).await?;
     let (loads, unfinished) = read::loads(connection, None, LOADS_MAX).await?;
     let rejects = read::open_rejects(connection).await?;
@@ -67,7 +67,7 @@ async fn newest(connection: &Connection, limit: usize) -> Result<Answer, Command
         answer.grid = Some(run_grid(&runs));
     }
     if !loads.is_empty() {
-        answer.text = Some(titled("Not finished", &load_grid(&loads)));
+        answer.text = Some(format!("\n{}", titled("Not finished", &load_grid(&loads))));
         let stopped: Vec<&Load> = loads.iter().filter(|load| !load.active).collect();
         answer.messages.extend(resume(&stopped));
     }

@@ -79,19 +79,15 @@ fn counts(row: &Row) -> Result<Counts, tokio_postgres::Error> {
     })
 }
 
-fn limit(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
 /// The newest runs, or one.
 pub(super) async fn runs(
     connection: &Connection,
-    rows: usize,
+    rows: u32,
     id: Option<i64>,
 ) -> Result<Vec<Run>, DbError> {
     let sql = include_str!("../sql/status_runs.sql");
     let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-        [(&limit(rows), Type::INT8), (&id, Type::INT8)];
+        [(&i64::from(rows), Type::INT8), (&id, Type::INT8)];
     let rows = connection.query_typed(sql, &parameters).await.doing(DOING)?;
     let run = |row: &Row| {
         Ok(Run {
@@ -115,11 +111,11 @@ pub(super) async fn runs(
 pub(super) async fn loads(
     connection: &Connection,
     run: Option<i64>,
-    rows: usize,
+    rows: u32,
 ) -> Result<(Vec<Load>, u64), DbError> {
     let sql = include_str!("../sql/status_loads.sql");
     let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-        [(&run, Type::INT8), (&limit(rows), Type::INT8)];
+        [(&run, Type::INT8), (&i64::from(rows), Type::INT8)];
     let rows = connection.query_typed(sql, &parameters).await.doing(DOING)?;
     let total = rows.first().map(|row| count(row, "total")).transpose()?.unwrap_or(0);
     let load = |row: &Row| {
