@@ -409,3 +409,37 @@ fn readers_may_move_to_other_threads() {
     is_send::<UnitReader>();
     is_send::<ParquetSource>();
 }
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
+fn real_files_are_read_whole() {
+    let Some(folder) = std::env::var_os("TIDEGATE_REAL_DATA") else {
+        eprintln!("TIDEGATE_REAL_DATA is not set: real Parquet files were not read");
+        return;
+    };
+    for entry in std::fs::read_dir(Path::new(&folder).join("parquet")).unwrap() {
+        let source = ParquetSource::open(&entry.unwrap().path()).unwrap();
+        let schema = source.metadata.schema();
+        let wanted = mapping(
+            (0..source.columns().len())
+                .filter_map(|at| {
+                    let found = schema.field(at).data_type();
+                    let kind = [ValueKind::Time, ValueKind::Float, ValueKind::Text]
+                        .into_iter()
+                        .find(|kind| cells::can_become(found, *kind))?;
+                    Some(column(schema.field(at).name(), at, kind, false))
+                })
+                .filter(|column| column.kind != ValueKind::Time || column.name.contains("time"))
+                .collect(),
+        );
+        let mut read = 0;
+        for unit in source.units() {
+            for decoded in source.read_unit(&unit, &wanted).unwrap() {
+                let decoded = decoded.unwrap();
+                assert_eq!(rules(&decoded), [], "{}", source.path.display());
+                read += decoded.read();
+            }
+        }
+        assert_eq!(read, source.rows(), "{}", source.path.display());
+    }
+}
