@@ -175,8 +175,8 @@ mod tests {
                 // There and back, so that what is remembered is used from both sides.
                 let mut clock = ZoneClock::new(&zone);
                 let mut kinds = [0; 3];
-                let ahead = (at - 60_000..at + 60_000).step_by(300);
-                for local in ahead.clone().chain(ahead.rev()) {
+                let ahead: Vec<i64> = (at - 60_000..at + 60_000).step_by(300).collect();
+                for local in ahead.iter().chain(ahead.iter().rev()).copied() {
                     let answer = clock.utc_of(local);
                     assert_eq!(answer, ZoneClock::new(&zone).utc_of(local));
                     match answer {
