@@ -238,6 +238,7 @@ fn recipe(planned: &Planned) -> Recipe {
     let root = planned.route.target.root();
     Recipe {
         shape: planned.source.recognised.shape.clone(),
+        fields: planned.source.columns.clone(),
         mapping: planned.route.mapping.clone(),
         targets: root.columns.iter().map(|column| column.name.clone()).collect(),
         tickers: planned.route.tickers.clone(),
