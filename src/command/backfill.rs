@@ -238,6 +238,7 @@ fn recipe(planned: &Planned) -> Recipe {
     let root = planned.route.target.root();
     Recipe {
         shape: planned.source.recognised.shape.clone(),
+        fields: planned.source.columns.clone(),
         mapping: planned.route.mapping.clone(),
         targets: root.columns.iter().map(|column| column.name.clone()).collect(),
         tickers: planned.route.tickers.clone(),
@@ -269,6 +270,7 @@ fn load_plan(
         mapping: Arc::new(planned.route.mapping.clone()),
         target: Arc::clone(&planned.route.target),
         tickers: planned.route.tickers.clone(),
+        interval_column: planned.route.interval_column,
         checker: Arc::new(planned.route.checker.clone()),
         makes_partitions: planned.route.makes_partitions,
         done,

@@ -24,6 +24,8 @@ pub(super) struct Source {
     pub recognised: Recognised,
     /// Rows, where the file says so: Parquet.
     pub rows: Option<u64>,
+    /// Names of its columns by position, where it has columns: Parquet.
+    pub columns: Vec<String>,
 }
 
 /// What was found.
@@ -62,7 +64,7 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
             continue;
         }
         match look(&file.path, &file.name, &request.facts, layouts, only.as_deref()) {
-            Ok(Looked::Known(recognised, rows)) => {
+            Ok(Looked::Known { recognised, rows, columns }) => {
                 let fingerprint = source::fingerprint(&file.path)?;
                 survey.sources.push(Source {
                     name: file.name.into(),
@@ -70,6 +72,7 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
                     fingerprint,
                     recognised: *recognised,
                     rows,
+                    columns,
                 });
             }
             Ok(Looked::Not(why)) if file.named => survey.failed.push((file.name, why)),
@@ -96,7 +99,7 @@ fn layouts(choice: Option<&LayoutChoice>) -> Result<(Vec<Layout>, Option<String>
 }
 
 enum Looked {
-    Known(Box<Recognised>, Option<u64>),
+    Known { recognised: Box<Recognised>, rows: Option<u64>, columns: Vec<String> },
     Not(String),
 }
 
@@ -123,7 +126,11 @@ fn look(
         SampleHead::Text { bytes: &head, whole: size as usize == head.len() }
     };
     match recognise(&Sample { name, head: sample_head }, facts, layouts, only) {
-        Ok(recognised) => Ok(Looked::Known(Box::new(recognised), rows)),
+        Ok(recognised) => Ok(Looked::Known {
+            recognised: Box::new(recognised),
+            rows,
+            columns: columns.into_iter().map(|(name, _)| name).collect(),
+        }),
         Err(error @ RecogniseError::BadFact { .. }) => Err(CommandError::Usage(error.to_string())),
         Err(error @ RecogniseError::NoSuchLayout { .. }) => {
             Err(CommandError::Usage(error.to_string()))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{Field, Int32Type, Schema, TimestampMicrosecondType};
 use crossbeam_channel::{Receiver, Sender};
@@ -19,6 +19,7 @@ use crate::batch::{Batch, Fault, Original};
 use crate::db::ledger::PortionKey;
 use crate::decode::{DecodeError, Decoded, ParquetSource, ParquetUnit, TextDecoder};
 use crate::encode::Encoder;
+use crate::layout::normalise_interval;
 use crate::limit::BATCH_ROWS;
 use crate::span::Span;
 use crate::write::Job;
@@ -168,7 +169,11 @@ impl Decoder<'_> {
         if let Some(tickers) = &plan.tickers {
             batch.root = self.resolve(&batch.root, tickers)?;
         }
-        let mut faults = plan.checker.faults(&batch.root);
+        let mut faults = Vec::new();
+        if let Some(column) = plan.interval_column {
+            batch.root = canonical_intervals(&batch.root, column, &mut faults)?;
+        }
+        faults.extend(plan.checker.faults(&batch.root));
         let encoder = Encoder::new(batch.root.schema_ref(), &plan.target.root().columns)?;
         faults.extend(encoder.faults(&batch.root)?.into_iter().map(|fault| Fault {
             row: fault.row as usize,
@@ -206,6 +211,42 @@ impl Decoder<'_> {
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
         Ok(batch.map_err(crate::write::WriteError::from)?)
     }
+}
+
+/// Spells the intervals of a word column as our tables do (`60min` is `1h`), so that one bar has one
+/// key. What is no interval is a fault.
+fn canonical_intervals(
+    root: &RecordBatch,
+    column: usize,
+    faults: &mut Vec<Fault>,
+) -> Result<RecordBatch, PipelineError> {
+    let words = root.column(column).as_dictionary::<Int32Type>();
+    let values = words.values().as_string::<i32>();
+    let canonical: Vec<Option<String>> =
+        values.iter().map(|word| normalise_interval(word.unwrap_or_default())).collect();
+    if values.iter().zip(&canonical).all(|(word, canonical)| word == canonical.as_deref()) {
+        return Ok(root.clone());
+    }
+    for (row, code) in words.keys().iter().enumerate() {
+        let Some(code) = code.filter(|&code| canonical[code as usize].is_none()) else { continue };
+        faults.push(Fault {
+            row,
+            rule: "bad_interval".into(),
+            column: Some(root.schema_ref().field(column).name().clone()),
+            sqlstate: None,
+            reason: format!(
+                "{:?} is no interval such as 1m, 1h or 1d",
+                values.value(code as usize)
+            ),
+        });
+    }
+    // Two spellings may become one word, so the dictionary is built anew.
+    let spelled = words.keys().iter().map(|code| canonical[code? as usize].as_deref());
+    let spelled: DictionaryArray<Int32Type> = spelled.collect();
+    let mut columns: Vec<ArrayRef> = root.columns().to_vec();
+    columns[column] = Arc::new(spelled);
+    let batch = RecordBatch::try_new(root.schema(), columns);
+    Ok(batch.map_err(crate::write::WriteError::from)?)
 }
 
 fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {

@@ -1,0 +1,613 @@
+//! The recipe of a load: all that is needed to read one of its records again without its source.
+//! Stored as JSON with the load, so that a mended reject takes the same way into the table as its
+//! neighbours did. Knows no database. `backfill` writes it, `rejects replay` reads it.
+//!
+//! The JSON has a version of its own. Text that JSON or the server cannot hold (bytes that are not
+//! UTF-8, NUL) is written as hexadecimal digits; every recipe comes back as it was.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::mapping::{
+    FieldSource, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule, ValueKind, Zone,
+};
+use crate::pipeline::Tickers;
+
+use super::CommandError;
+
+/// The version of the JSON that this program writes and reads.
+const VERSION: u32 = 1;
+
+/// How a load's records are read and where they go.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// The shape of its text; `None`: the source has columns (Parquet), and a reject is shown as a
+    /// JSON object.
+    pub shape: Option<TextShape>,
+    /// Names of the source's columns by position, where it has columns: the keys of a record that
+    /// is shown as a JSON object. Else empty.
+    pub fields: Vec<String>,
+    /// From its fields to the batch's columns.
+    pub mapping: Mapping,
+    /// For each column of the mapping the name of the target's column, as stored.
+    pub targets: Vec<String>,
+    /// How its symbols become ids, if they do.
+    pub tickers: Option<Tickers>,
+    /// The target's schema, as stored.
+    pub schema: String,
+    /// The target's name, as stored.
+    pub table: String,
+    /// Whether partitions are made for the range that arrives.
+    pub makes_partitions: bool,
+}
+
+impl Recipe {
+    /// The recipe as it is stored with a load.
+    pub fn to_json(&self) -> Value {
+        let columns = self.mapping.columns.iter().zip(&self.targets);
+        let wire = Wire {
+            recipe: VERSION,
+            dataset: self.mapping.dataset.clone(),
+            schema: Bytes::from(&self.schema),
+            table: Bytes::from(&self.table),
+            makes_partitions: self.makes_partitions,
+            fields: self.fields.iter().map(Bytes::from).collect(),
+            columns: columns.map(|(column, target)| WireColumn::of(column, target)).collect(),
+            time_column: self.mapping.time_column,
+            from_us: self.mapping.from_us,
+            to_us: self.mapping.to_us,
+            tickers: self.tickers.as_ref().map(WireTickers::of),
+            shape: self.shape.as_ref().map(WireShape::of),
+        };
+        // Plain structs of texts and numbers: there is nothing in them that JSON could refuse.
+        serde_json::to_value(wire).unwrap_or_default()
+    }
+
+    /// The recipe that a load was stored with.
+    ///
+    /// # Errors
+    /// When it was written by another version of the program, or changed since.
+    pub fn from_json(json: &Value) -> Result<Self, CommandError> {
+        let version = json.get("recipe").and_then(Value::as_u64);
+        if version != Some(u64::from(VERSION)) {
+            let found = version.map_or("none".to_owned(), |version| version.to_string());
+            return Err(CommandError::Refused(format!(
+                "the load's recipe has version {found} and this program reads version {VERSION}: \
+                 replay with the program that loaded the file, or mend the file and load it again"
+            )));
+        }
+        let refused = |why: String| {
+            CommandError::Refused(format!(
+                "the load's recipe cannot be read: {why}; mend the file and load it again"
+            ))
+        };
+        let wire = Wire::deserialize(json).map_err(|error| refused(error.to_string()))?;
+        wire.open().map_err(refused)
+    }
+}
+
+/// Bytes as JSON: text where that is exact, else hexadecimal digits.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Bytes {
+    Text(String),
+    Hex { hex: String },
+}
+
+impl Bytes {
+    fn from(bytes: impl AsRef<[u8]>) -> Self {
+        let bytes = bytes.as_ref();
+        match std::str::from_utf8(bytes) {
+            // The server's jsonb holds no NUL.
+            Ok(text) if !text.contains('\0') => Bytes::Text(text.to_owned()),
+            _ => Bytes::Hex { hex: bytes.iter().map(|byte| format!("{byte:02x}")).collect() },
+        }
+    }
+
+    fn open(self) -> Result<Vec<u8>, String> {
+        let hex = match self {
+            Bytes::Text(text) => return Ok(text.into_bytes()),
+            Bytes::Hex { hex } => hex,
+        };
+        let pairs = hex.as_bytes().chunks(2);
+        let byte = |pair: &[u8]| {
+            let text = std::str::from_utf8(pair).ok().filter(|text| text.len() == 2)?;
+            u8::from_str_radix(text, 16).ok()
+        };
+        pairs.map(byte).collect::<Option<_>>().ok_or_else(|| format!("{hex:?} is not hexadecimal"))
+    }
+
+    fn text(self) -> Result<String, String> {
+        String::from_utf8(self.open()?).map_err(|_| "a name is not UTF-8".to_owned())
+    }
+
+    fn byte(self) -> Result<u8, String> {
+        match *self.open()? {
+            [byte] => Ok(byte),
+            _ => Err("a delimiter or quote is not one byte".to_owned()),
+        }
+    }
+}
+
+fn texts(texts: Vec<Bytes>) -> Result<Vec<String>, String> {
+    texts.into_iter().map(Bytes::text).collect()
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    recipe: u32,
+    dataset: String,
+    schema: Bytes,
+    table: Bytes,
+    makes_partitions: bool,
+    fields: Vec<Bytes>,
+    columns: Vec<WireColumn>,
+    time_column: Option<usize>,
+    from_us: Option<i64>,
+    to_us: Option<i64>,
+    tickers: Option<WireTickers>,
+    shape: Option<WireShape>,
+}
+
+impl Wire {
+    fn open(self) -> Result<Recipe, String> {
+        let (mut columns, mut targets) = (Vec::new(), Vec::new());
+        for column in self.columns {
+            let (column, target) = column.open()?;
+            columns.push(column);
+            targets.push(target);
+        }
+        let tickers = self.tickers.map(WireTickers::open).transpose()?;
+        let positions = self.time_column.into_iter().chain(tickers.iter().map(|t| t.column));
+        if let Some(outside) = positions.into_iter().find(|&at| at >= columns.len()) {
+            return Err(format!("there is no column {outside}"));
+        }
+        Ok(Recipe {
+            shape: self.shape.map(WireShape::open).transpose()?,
+            fields: texts(self.fields)?,
+            mapping: Mapping {
+                dataset: self.dataset,
+                columns,
+                time_column: self.time_column,
+                from_us: self.from_us,
+                to_us: self.to_us,
+            },
+            targets,
+            tickers,
+            schema: self.schema.text()?,
+            table: self.table.text()?,
+            makes_partitions: self.makes_partitions,
+        })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireTickers {
+    column: usize,
+    id_name: Bytes,
+    venue: Bytes,
+}
+
+impl WireTickers {
+    fn of(tickers: &Tickers) -> Self {
+        let Tickers { column, id_name, venue } = tickers;
+        Self { column: *column, id_name: Bytes::from(id_name), venue: Bytes::from(venue) }
+    }
+
+    fn open(self) -> Result<Tickers, String> {
+        let (id_name, venue) = (self.id_name.text()?, self.venue.text()?);
+        Ok(Tickers { column: self.column, id_name, venue })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireColumn {
+    name: Bytes,
+    target: Bytes,
+    source: WireSource,
+    kind: WireKind,
+    time: Option<WireTime>,
+    required: bool,
+}
+
+impl WireColumn {
+    fn of(column: &MappedColumn, target: &str) -> Self {
+        Self {
+            name: Bytes::from(&column.name),
+            target: Bytes::from(target),
+            source: match &column.source {
+                FieldSource::Field(at) => WireSource::Field(*at),
+                FieldSource::Joined(one, two) => WireSource::Joined(*one, *two),
+                FieldSource::Constant(text) => WireSource::Constant(Bytes::from(text)),
+            },
+            kind: WireKind::of(column.kind),
+            time: column.time.as_ref().map(WireTime::of),
+            required: column.required,
+        }
+    }
+
+    fn open(self) -> Result<(MappedColumn, String), String> {
+        let column = MappedColumn {
+            name: self.name.text()?,
+            source: match self.source {
+                WireSource::Field(at) => FieldSource::Field(at),
+                WireSource::Joined(one, two) => FieldSource::Joined(one, two),
+                WireSource::Constant(text) => FieldSource::Constant(text.text()?),
+            },
+            kind: self.kind.open(),
+            time: self.time.map(WireTime::open).transpose()?,
+            required: self.required,
+        };
+        Ok((column, self.target.text()?))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireSource {
+    Field(usize),
+    Joined(usize, usize),
+    Constant(Bytes),
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireKind {
+    Word,
+    Text,
+    Float,
+    Decimal,
+    Integer,
+    Time,
+    Date,
+    Bool,
+}
+
+impl WireKind {
+    fn of(kind: ValueKind) -> Self {
+        match kind {
+            ValueKind::Word => WireKind::Word,
+            ValueKind::Text => WireKind::Text,
+            ValueKind::Float => WireKind::Float,
+            ValueKind::Decimal => WireKind::Decimal,
+            ValueKind::Integer => WireKind::Integer,
+            ValueKind::Time => WireKind::Time,
+            ValueKind::Date => WireKind::Date,
+            ValueKind::Bool => WireKind::Bool,
+        }
+    }
+
+    fn open(self) -> ValueKind {
+        match self {
+            WireKind::Word => ValueKind::Word,
+            WireKind::Text => ValueKind::Text,
+            WireKind::Float => ValueKind::Float,
+            WireKind::Decimal => ValueKind::Decimal,
+            WireKind::Integer => ValueKind::Integer,
+            WireKind::Time => ValueKind::Time,
+            WireKind::Date => ValueKind::Date,
+            WireKind::Bool => ValueKind::Bool,
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireTime {
+    format: WireFormat,
+    zone: WireZone,
+}
+
+impl WireTime {
+    fn of(rule: &TimeRule) -> Self {
+        Self { format: WireFormat::of(&rule.format), zone: WireZone::of(&rule.zone) }
+    }
+
+    fn open(self) -> Result<TimeRule, String> {
+        Ok(TimeRule { format: self.format.open()?, zone: self.zone.open()? })
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireFormat {
+    Epoch,
+    Auto,
+    /// As layouts write it.
+    Pattern(String),
+    /// A pattern that text cannot say exactly, element by element.
+    Items(Vec<Bytes>),
+}
+
+impl WireFormat {
+    fn of(format: &TimeFormat) -> Self {
+        let items = match format {
+            TimeFormat::Epoch => return WireFormat::Epoch,
+            TimeFormat::Auto => return WireFormat::Auto,
+            TimeFormat::Pattern(items) => items,
+        };
+        let whole: Vec<u8> = items.iter().flat_map(|item| pattern_of(*item)).collect();
+        match String::from_utf8(whole) {
+            Ok(text) if !text.contains('\0') && TimeFormat::parse(&text).as_ref() == Ok(format) => {
+                WireFormat::Pattern(text)
+            }
+            _ => {
+                let items = items.iter().map(|item| Bytes::from(pattern_of(*item)));
+                WireFormat::Items(items.collect())
+            }
+        }
+    }
+
+    fn open(self) -> Result<TimeFormat, String> {
+        match self {
+            WireFormat::Epoch => Ok(TimeFormat::Epoch),
+            WireFormat::Auto => Ok(TimeFormat::Auto),
+            WireFormat::Pattern(text) => TimeFormat::parse(&text),
+            WireFormat::Items(items) => {
+                let items = items.into_iter().map(|item| item_of(&item.open()?));
+                Ok(TimeFormat::Pattern(items.collect::<Result<_, _>>()?))
+            }
+        }
+    }
+}
+
+fn pattern_of(item: TimeItem) -> Vec<u8> {
+    let percent = |letter| vec![b'%', letter];
+    match item {
+        TimeItem::Year => percent(b'Y'),
+        TimeItem::Month => percent(b'm'),
+        TimeItem::Day => percent(b'd'),
+        TimeItem::Hour => percent(b'H'),
+        TimeItem::Hour12 => percent(b'I'),
+        TimeItem::Minute => percent(b'M'),
+        TimeItem::Second => percent(b'S'),
+        TimeItem::Fraction => percent(b'f'),
+        TimeItem::AmPm => percent(b'p'),
+        TimeItem::Offset => percent(b'z'),
+        TimeItem::Literal(b'%') => percent(b'%'),
+        TimeItem::Literal(byte) => vec![byte],
+    }
+}
+
+fn item_of(bytes: &[u8]) -> Result<TimeItem, String> {
+    let wrong =
+        || format!("{:?} is no element of a time pattern", bytes.escape_ascii().to_string());
+    if let [byte] = bytes {
+        return Ok(TimeItem::Literal(*byte));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| wrong())?;
+    match TimeFormat::parse(text)? {
+        TimeFormat::Pattern(items) if items.len() == 1 => Ok(items[0]),
+        _ => Err(wrong()),
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum WireZone {
+    Name(String),
+    /// An offset that its name would round.
+    Offset {
+        seconds_east: i32,
+    },
+}
+
+impl WireZone {
+    fn of(zone: &Zone) -> Self {
+        let name = zone.name();
+        match zone {
+            Zone::Fixed(seconds) if Zone::parse(&name).as_ref() != Ok(zone) => {
+                WireZone::Offset { seconds_east: *seconds }
+            }
+            _ => WireZone::Name(name),
+        }
+    }
+
+    fn open(self) -> Result<Zone, String> {
+        match self {
+            WireZone::Name(name) => Zone::parse(&name),
+            WireZone::Offset { seconds_east } => Ok(Zone::Fixed(seconds_east)),
+        }
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireShape {
+    delimiter: Bytes,
+    quote: Bytes,
+    head_lines: usize,
+    header: Option<Vec<Bytes>>,
+    header_bytes: Bytes,
+    fields_min: usize,
+    fields_max: usize,
+    nulls: Vec<Bytes>,
+}
+
+impl WireShape {
+    fn of(shape: &TextShape) -> Self {
+        let names = |names: &Vec<String>| names.iter().map(Bytes::from).collect();
+        Self {
+            delimiter: Bytes::from([shape.delimiter]),
+            quote: Bytes::from([shape.quote]),
+            head_lines: shape.head_lines,
+            header: shape.header.as_ref().map(names),
+            header_bytes: Bytes::from(&shape.header_bytes),
+            fields_min: shape.fields_min,
+            fields_max: shape.fields_max,
+            nulls: shape.nulls.iter().map(Bytes::from).collect(),
+        }
+    }
+
+    fn open(self) -> Result<TextShape, String> {
+        Ok(TextShape {
+            delimiter: self.delimiter.byte()?,
+            quote: self.quote.byte()?,
+            head_lines: self.head_lines,
+            header: self.header.map(texts).transpose()?,
+            header_bytes: self.header_bytes.open()?,
+            fields_min: self.fields_min,
+            fields_max: self.fields_max,
+            nulls: self.nulls.into_iter().map(Bytes::open).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(
+        name: &str,
+        source: FieldSource,
+        kind: ValueKind,
+        time: Option<(TimeFormat, &str)>,
+    ) -> MappedColumn {
+        let time = time
+            .map(|(format, zone)| TimeRule { format, zone: Zone::parse(zone).expect("a zone") });
+        MappedColumn {
+            name: name.to_owned(),
+            source,
+            kind,
+            time,
+            required: kind != ValueKind::Bool,
+        }
+    }
+
+    fn columns() -> Vec<MappedColumn> {
+        let pattern =
+            |text: &str| Some((TimeFormat::parse(text).expect("a pattern"), "America/New_York"));
+        let every = "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}";
+        let odd = vec![TimeItem::Year, TimeItem::Literal(0xff), TimeItem::Literal(b'%')];
+        let epoch_spelt = "epoch".bytes().map(TimeItem::Literal).collect();
+        let field = FieldSource::Field;
+        vec![
+            column("word", field(0), ValueKind::Word, None),
+            column("te\0xt", FieldSource::Constant("a\0b".to_owned()), ValueKind::Text, None),
+            column("float", FieldSource::Constant("1.5".to_owned()), ValueKind::Float, None),
+            column("decimal", field(4_095), ValueKind::Decimal, None),
+            column("integer", field(3), ValueKind::Integer, None),
+            column("ts", FieldSource::Joined(1, 2), ValueKind::Time, pattern(every)),
+            column("epoch", field(5), ValueKind::Time, Some((TimeFormat::Epoch, "UTC"))),
+            column("auto", field(6), ValueKind::Date, Some((TimeFormat::Auto, "UTC-5"))),
+            column("odd", field(7), ValueKind::Time, Some((TimeFormat::Pattern(odd), "+05:30"))),
+            column(
+                "spelt",
+                field(8),
+                ValueKind::Time,
+                Some((TimeFormat::Pattern(epoch_spelt), "Etc/UTC")),
+            ),
+            column("bool", field(9), ValueKind::Bool, None),
+        ]
+    }
+
+    fn recipe() -> Recipe {
+        let columns = columns();
+        Recipe {
+            shape: Some(TextShape {
+                delimiter: 0xa6,
+                quote: b'"',
+                head_lines: 3,
+                header: Some(vec!["Unix".to_owned(), "a\"b\0".to_owned()]),
+                header_bytes: b"Unix,\xff\xfe".to_vec(),
+                fields_min: 2,
+                fields_max: 4_096,
+                nulls: vec![b"-".to_vec(), b"\0".to_vec(), b"\xe9".to_vec(), Vec::new()],
+            }),
+            fields: vec!["Open time".to_owned(), "\0".to_owned()],
+            targets: columns.iter().map(|column| format!("My {}", column.name)).collect(),
+            mapping: Mapping {
+                dataset: "bars".to_owned(),
+                columns,
+                time_column: Some(5),
+                from_us: Some(i64::MIN),
+                to_us: Some(i64::MAX),
+            },
+            tickers: Some(Tickers {
+                column: 0,
+                id_name: "ticker_id".to_owned(),
+                venue: "kraken".to_owned(),
+            }),
+            schema: "My.Schema".to_owned(),
+            table: "Bars \"2\"".to_owned(),
+            makes_partitions: true,
+        }
+    }
+
+    /// Through the text that the database holds.
+    fn round_trip(recipe: &Recipe) -> Recipe {
+        let text = recipe.to_json().to_string();
+        assert!(!text.contains("\\u0000"), "{text}");
+        Recipe::from_json(&serde_json::from_str(&text).expect("JSON")).expect("a recipe")
+    }
+
+    #[test]
+    fn a_recipe_comes_back_as_it_was() {
+        let full = recipe();
+        assert_eq!(round_trip(&full), full);
+        let mut bare = recipe();
+        bare.shape = None;
+        bare.tickers = None;
+        bare.mapping.time_column = None;
+        (bare.mapping.from_us, bare.mapping.to_us) = (None, None);
+        bare.makes_partitions = false;
+        assert_eq!(round_trip(&bare), bare);
+        let mut plain = recipe();
+        if let Some(shape) = &mut plain.shape {
+            shape.header = None;
+            shape.header_bytes.clear();
+        }
+        for (at, seconds) in [(5, 0), (6, -18_000), (7, 17), (8, 66_600), (9, -80_000)] {
+            if let Some(time) = &mut plain.mapping.columns[at].time {
+                time.zone = Zone::Fixed(seconds);
+            }
+        }
+        assert_eq!(round_trip(&plain), plain);
+    }
+
+    #[test]
+    fn people_can_read_it() {
+        let json = recipe().to_json();
+        assert_eq!(json["recipe"], 1);
+        assert_eq!(json["columns"][5]["time"]["zone"], "America/New_York");
+        let pattern = &json["columns"][5]["time"]["format"]["pattern"];
+        assert_eq!(pattern, "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}");
+        assert_eq!(json["columns"][7]["time"]["format"], "auto");
+        assert_eq!(json["columns"][5]["source"]["joined"], serde_json::json!([1, 2]));
+        assert_eq!(json["shape"]["nulls"][1]["hex"], "00");
+    }
+
+    #[test]
+    fn what_is_no_recipe_is_refused() {
+        let refused = |json: &Value| {
+            let error = Recipe::from_json(json).expect_err("no recipe");
+            assert!(error.to_string().contains("load"), "{error}");
+        };
+        refused(&Value::Null);
+        let good = recipe().to_json();
+        let changed = |path: &str, value: Value| {
+            let mut json = good.clone();
+            *json.pointer_mut(path).expect("it is there") = value;
+            json
+        };
+        for (path, value) in [
+            ("/recipe", 2.into()),
+            ("/time_column", 99.into()),
+            ("/tickers/column", 99.into()),
+            ("/columns/0/kind", "image".into()),
+            ("/columns/5/time/zone", "Mars/Olympus".into()),
+            ("/columns/5/time/format/pattern", "%Q".into()),
+            ("/shape/delimiter", ";;".into()),
+            ("/shape/nulls/1/hex", "0".into()),
+            ("/columns/0/name", Value::Null),
+        ] {
+            refused(&changed(path, value));
+        }
+        let mut more = good.clone();
+        more["colour"] = "red".into();
+        refused(&more);
+    }
+}
