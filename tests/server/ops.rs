@@ -419,9 +419,18 @@ fn the_embedded_server_starts_once_outlives_a_crash_and_keeps_its_data() {
 
     let url = home.run(&DbRequest::Url).unwrap().text.unwrap();
     Client::connect(&url).execute("CREATE TABLE t AS SELECT 42 AS x");
+    // A session amid a query outlives its server for a moment, and nothing may start beside it.
+    let busy = Client::connect(&url);
+    let query = std::thread::spawn(move || {
+        let _ = busy.try_execute("SELECT count(*) FROM generate_series(1, 8000000)");
+    });
+    let queries = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%8000000)'";
+    let client = Client::connect(&url);
+    while client.query_one::<i64>(queries) == 0 {}
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
     kill_process(pid, Signal::KILL).unwrap();
     home.run(&DbRequest::Start).unwrap();
+    query.join().unwrap();
     assert_ne!(home.pid(), Some(pid.as_raw_nonzero().get().into()));
     assert_eq!(Client::connect(&url).query_one::<i32>("SELECT x FROM t"), 42);
 
