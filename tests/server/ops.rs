@@ -54,12 +54,12 @@ fn migrate_with(
 }
 
 fn migrate(db: &TestDb<'_>, action: Action, domain: Option<&str>) -> Answer {
-    migrate_with(db, action, domain, |_| {}).unwrap()
+    migrate_with(db, action, domain, |_| {}).expect("it migrates")
 }
 
 fn states(db: &TestDb<'_>) -> Vec<String> {
     let answer = migrate(db, Action::Status, None);
-    let list = json(&answer).as_array().unwrap();
+    let list = json(&answer).as_array().expect("a list");
     list.iter().map(|row| format!("{} {}", row["domain"], row["state"])).collect()
 }
 
@@ -268,13 +268,13 @@ fn status_of_one_run_has_loads_and_throughput() {
 // --- doctor
 
 fn doctor_of(url: &str) -> Answer {
-    wait(doctor::run(&DoctorRequest { access: access(url) })).unwrap()
+    wait(doctor::run(&DoctorRequest { access: access(url) })).expect("findings")
 }
 
 /// Checks of a level that is not `ok`, as `level check: found`.
 fn findings(answer: &Answer) -> Vec<String> {
-    let checks = json(answer)["checks"].as_array().unwrap();
-    let text = |check: &Value, key: &str| check[key].as_str().unwrap().to_owned();
+    let checks = json(answer)["checks"].as_array().expect("a list");
+    let text = |check: &Value, key: &str| check[key].as_str().expect("text").to_owned();
     checks
         .iter()
         .filter(|check| check["level"] != "ok")
@@ -388,7 +388,7 @@ impl Home {
     }
 
     fn pid(&self) -> Option<i64> {
-        json(&self.run(&DbRequest::Status).unwrap())["pid"].as_i64()
+        json(&self.run(&DbRequest::Status).expect("a status"))["pid"].as_i64()
     }
 }
 
