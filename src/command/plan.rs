@@ -106,7 +106,7 @@ pub(super) async fn plan(
                 continue;
             }
         };
-        let content = content_key(&source, &route, dataset);
+        let content = content_key(&source, &route, dataset, request.facts.venue.as_ref());
         let found = match ledger_exists {
             true => ledger::find_load(connection, &content, request.window).await?,
             false => None,
@@ -228,7 +228,12 @@ fn to_be_made(dataset: &Dataset) -> TargetTable {
     }
 }
 
-fn content_key(source: &Source, route: &Route, dataset: &Dataset) -> ContentKey {
+fn content_key(
+    source: &Source,
+    route: &Route,
+    dataset: &Dataset,
+    venue: Option<&String>,
+) -> ContentKey {
     let mut facts = BTreeMap::new();
     for column in &route.mapping.columns {
         if let FieldSource::Constant(value) = &column.source {
@@ -236,8 +241,10 @@ fn content_key(source: &Source, route: &Route, dataset: &Dataset) -> ContentKey 
         }
     }
     facts.insert("zone".to_owned(), source.recognised.facts.zone.clone());
-    if let Some(tickers) = &route.tickers {
-        facts.insert("venue".to_owned(), tickers.venue.clone());
+    // A venue that a layout reads from a file's name is not identity: a file that was renamed is
+    // still the same content.
+    if let (Some(_), Some(venue)) = (&route.tickers, venue) {
+        facts.insert("venue".to_owned(), venue.clone());
     }
     ContentKey {
         hash: source.fingerprint.hash,

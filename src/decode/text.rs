@@ -581,6 +581,50 @@ mod tests {
         }
     }
 
+    /// Every text file below the folder.
+    fn text_files(folder: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                text_files(&path, files);
+            } else if path.extension().is_some_and(|ending| ending == "csv" || ending == "txt") {
+                files.push(path);
+            }
+        }
+    }
+
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
+    fn real_files_are_counted_the_same_by_both_counters() {
+        let Some(folder) = std::env::var_os("TIDEGATE_REAL_DATA") else {
+            eprintln!("TIDEGATE_REAL_DATA is not set: real text files were not read");
+            return;
+        };
+        let mut files = Vec::new();
+        text_files(folder.as_ref(), &mut files);
+        let first = column("first", FieldSource::Field(0), ValueKind::Text, false);
+        let mapping = Mapping { columns: vec![first], time_column: None, ..mapping() };
+        for delimiter in [b',', b';', b'\t'] {
+            let wide = TextShape { delimiter, head_lines: 0, header_bytes: Vec::new(), ..shape() };
+            let wide = TextShape { fields_min: 1, fields_max: FIELDS_MAX, ..wide };
+            for path in &files {
+                let text = std::fs::read(path).unwrap();
+                let mut decoder = TextDecoder::new(&mapping, &wide).unwrap();
+                let (mut cutter, mut start, mut read) = (Cutter::new(&wide, 0), 0, 0);
+                while start < text.len() {
+                    let Cut::End(len) = cutter.cut(&text[start..], true) else {
+                        panic!("a record that is too long in {}", path.display())
+                    };
+                    let chunk = Chunk { bytes: text[start..start + len].to_vec() };
+                    read += decoder.decode(&chunk, start == 0).unwrap().read();
+                    start += len;
+                }
+                let want = count_records(text.as_slice(), &wide).unwrap();
+                assert_eq!(read, want, "{}", path.display());
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(400))]
 

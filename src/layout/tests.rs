@@ -123,43 +123,43 @@ fn every_fixture_has_its_layout() {
         (
             "acme_us_d.csv",
             "stooq | symbol=ACME.US interval=1d ts=0 open=1 high=2 low=3 close=4 volume=5 \
-             | UTC - | 1 lines, 6 fields"
+             | UTC stooq | 1 lines, 6 fields"
                 .to_owned(),
         ),
         (
             "eurusd_w.csv",
             "stooq | symbol=EURUSD interval=1w ts=0 open=1 high=2 low=3 close=4 \
-             | UTC - | 1 lines, 5 fields"
+             | UTC stooq | 1 lines, 5 fields"
                 .to_owned(),
         ),
         (
             "Coinbase_LTCUSD_1h.csv",
             "cryptodatadownload | symbol=1 interval=1h ts=0 open=2 high=3 low=4 close=5 volume=6 \
-             quote_volume=7 | UTC - | 2 lines, 8 fields"
+             quote_volume=7 | UTC coinbase | 2 lines, 8 fields"
                 .to_owned(),
         ),
         (
             "Coinbase_LTCUSD_d.csv",
             "cryptodatadownload | symbol=1 interval=1d ts=0 open=2 high=3 low=4 close=5 volume=6 \
-             quote_volume=7 | UTC - | 2 lines, 8 fields"
+             quote_volume=7 | UTC coinbase | 2 lines, 8 fields"
                 .to_owned(),
         ),
         (
             "Binance_XRPUSDT_1h.csv",
             "cryptodatadownload | symbol=2 interval=1h ts=0 open=3 high=4 low=5 close=6 volume=7 \
-             quote_volume=8 trade_count=9 | UTC - | 2 lines, 10 fields"
+             quote_volume=8 trade_count=9 | UTC binance | 2 lines, 10 fields"
                 .to_owned(),
         ),
         (
             "DAT_ASCII_GBPUSD_M1_2018.csv",
             "histdata | symbol=GBPUSD interval=1m ts=0 open=1 high=2 low=3 close=4 volume=5 \
-             | UTC-05:00 - | 0 lines, 6 fields"
+             | UTC-05:00 histdata | 0 lines, 6 fields"
                 .to_owned(),
         ),
         (
             "DAT_NT_USDCHF_M1_201803.csv",
             "histdata | symbol=USDCHF interval=1m ts=0 open=1 high=2 low=3 close=4 volume=5 \
-             | UTC-05:00 - | 0 lines, 6 fields"
+             | UTC-05:00 histdata | 0 lines, 6 fields"
                 .to_owned(),
         ),
         (
@@ -206,7 +206,7 @@ fn real_files_have_their_layouts() {
     let cdd = |interval: &str| {
         format!(
             "cryptodatadownload | symbol=1 interval={interval} ts=0 open=2 high=3 low=4 close=5 \
-             volume=6 quote_volume=7 | UTC - | 2 lines, 8 fields"
+             volume=6 quote_volume=7 | UTC coinbase | 2 lines, 8 fields"
         )
     };
     let cases = [
@@ -219,13 +219,13 @@ fn real_files_have_their_layouts() {
         (
             "stooq/aapl_us_d.csv",
             "stooq | symbol=AAPL.US interval=1d ts=0 open=1 high=2 low=3 close=4 volume=5 \
-             | UTC - | 1 lines, 6 fields"
+             | UTC stooq | 1 lines, 6 fields"
                 .to_owned(),
         ),
         (
             "stooq/btcusd_d.csv",
             "stooq | symbol=BTCUSD interval=1d ts=0 open=1 high=2 low=3 close=4 \
-             | UTC - | 1 lines, 5 fields"
+             | UTC stooq | 1 lines, 5 fields"
                 .to_owned(),
         ),
         ("cryptodatadownload/Coinbase_BTCUSD_1h.csv", cdd("1h")),
@@ -233,7 +233,7 @@ fn real_files_have_their_layouts() {
         (
             "histdata/DAT_NT_EURUSD_M1_201502.csv",
             "histdata | symbol=EURUSD interval=1m ts=0 open=1 high=2 low=3 close=4 volume=5 \
-             | UTC-05:00 - | 0 lines, 6 fields"
+             | UTC-05:00 histdata | 0 lines, 6 fields"
                 .to_owned(),
         ),
         (

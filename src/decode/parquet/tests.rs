@@ -121,12 +121,13 @@ fn a_thousand_one_row_groups_are_one_batch() {
     assert_eq!(decoded.root.num_rows(), 1_000);
 }
 
-/// One value and one null of every type, as each kind that it can become.
-#[test]
-fn every_type_becomes_its_kinds() {
+/// One value and one null of a type, and the kinds that it can become with what they show.
+type Case = (ArrayRef, Vec<(ValueKind, &'static str)>);
+
+fn number_cases() -> Vec<Case> {
     use ValueKind::*;
     let stamp = 1_704_067_200; // 2024-01-01
-    let cases: Vec<(ArrayRef, Vec<(ValueKind, &str)>)> = vec![
+    vec![
         (Arc::new(Int8Array::from(vec![Some(-7), None])), vec![(Float, "-7.0"), (Word, "-7")]),
         (Arc::new(Int16Array::from(vec![Some(7), None])), vec![(Integer, "7"), (Decimal, "7")]),
         (
@@ -169,6 +170,13 @@ fn every_type_becomes_its_kinds() {
             ),
             vec![(Decimal, "0.5"), (Float, "0.5")],
         ),
+    ]
+}
+
+fn other_cases() -> Vec<Case> {
+    use ValueKind::*;
+    let stamp = 1_704_067_200_i64; // 2024-01-01
+    vec![
         (
             Arc::new(StringArray::from(vec![Some("2024-01-01T00:00:00"), None])),
             vec![(Time, "2023-12-31T23:00:00Z"), (Date, "2024-01-01")],
@@ -195,7 +203,7 @@ fn every_type_becomes_its_kinds() {
             vec![(Date, "2024-01-01"), (Time, "2023-12-31T23:00:00Z")],
         ),
         (
-            Arc::new(Date64Array::from(vec![Some(i64::from(stamp) * 1_000), None])),
+            Arc::new(Date64Array::from(vec![Some(stamp * 1_000), None])),
             vec![(Time, "2023-12-31T23:00:00Z")],
         ),
         (
@@ -217,8 +225,12 @@ fn every_type_becomes_its_kinds() {
             Arc::new(TimestampNanosecondArray::from(vec![Some(1_000), None])),
             vec![(Time, "1969-12-31T23:00:00.000001Z")],
         ),
-    ];
-    for (array, kinds) in cases {
+    ]
+}
+
+#[test]
+fn every_type_becomes_its_kinds() {
+    for (array, kinds) in number_cases().into_iter().chain(other_cases()) {
         let found = array.data_type().clone();
         let file = write(vec![("x", array)], 10);
         for (kind, want) in kinds {
@@ -408,4 +420,38 @@ fn readers_may_move_to_other_threads() {
     fn is_send<T: Send>() {}
     is_send::<UnitReader>();
     is_send::<ParquetSource>();
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
+fn real_files_are_read_whole() {
+    let Some(folder) = std::env::var_os("TIDEGATE_REAL_DATA") else {
+        eprintln!("TIDEGATE_REAL_DATA is not set: real Parquet files were not read");
+        return;
+    };
+    for entry in std::fs::read_dir(Path::new(&folder).join("parquet")).unwrap() {
+        let source = ParquetSource::open(&entry.unwrap().path()).unwrap();
+        let schema = source.metadata.schema();
+        let wanted = mapping(
+            (0..source.columns().len())
+                .filter_map(|at| {
+                    let found = schema.field(at).data_type();
+                    let kind = [ValueKind::Time, ValueKind::Float, ValueKind::Text]
+                        .into_iter()
+                        .find(|kind| cells::can_become(found, *kind))?;
+                    Some(column(schema.field(at).name(), at, kind, false))
+                })
+                .filter(|column| column.kind != ValueKind::Time || column.name.contains("time"))
+                .collect(),
+        );
+        let mut read = 0;
+        for unit in source.units() {
+            for decoded in source.read_unit(&unit, &wanted).unwrap() {
+                let decoded = decoded.unwrap();
+                assert_eq!(rules(&decoded), [], "{}", source.path.display());
+                read += decoded.read();
+            }
+        }
+        assert_eq!(read, source.rows(), "{}", source.path.display());
+    }
 }
