@@ -163,6 +163,9 @@ impl Wire {
         if let Some(outside) = positions.into_iter().find(|&at| at >= columns.len()) {
             return Err(format!("there is no column {outside}"));
         }
+        if tickers.iter().any(|tickers| columns[tickers.column].kind != ValueKind::Word) {
+            return Err("its tickers are no words".to_owned());
+        }
         Ok(Recipe {
             shape: self.shape.map(WireShape::open).transpose()?,
             fields: texts(self.fields)?,
@@ -598,6 +601,7 @@ mod tests {
             ("/time_column", 99.into()),
             ("/tickers/column", 99.into()),
             ("/columns/0/kind", "image".into()),
+            ("/columns/0/kind", "float".into()),
             ("/columns/5/time/zone", "Mars/Olympus".into()),
             ("/columns/5/time/format/pattern", "%Q".into()),
             ("/shape/delimiter", ";;".into()),

@@ -11,6 +11,7 @@ mod decoder;
 mod live;
 mod order;
 mod pass;
+pub mod prepare;
 mod reader;
 mod schedule;
 mod signal;

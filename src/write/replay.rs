@@ -123,15 +123,16 @@ async fn replay_on(
     if good.is_empty() {
         return Ok(Some(replayed));
     }
-    let encoders = encoders(target, job)?;
+    // Without rows the batch need not be of the target's schema.
+    let encoders = if job.order.is_empty() { Vec::new() } else { encoders(target, job)? };
     for _ in 0..MERGE_ROUNDS_MAX {
         match claim(db, job.run_id, &good).await? {
             Claim::Open => {}
             Claim::Resolved { by_us, open } => {
                 db.batch_execute("ROLLBACK").await?;
-                return Ok(unanswered.take().filter(|done| {
-                    by_us == done.resolved && by_us + open == good.len() as u64
-                }));
+                return Ok(unanswered
+                    .take()
+                    .filter(|done| by_us == done.resolved && by_us + open == good.len() as u64));
             }
         }
         (replayed.duplicate, replayed.conflicting) = (job.duplicate, job.conflicting);
