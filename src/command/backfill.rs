@@ -245,6 +245,7 @@ fn recipe(planned: &Planned) -> Recipe {
         schema: root.table.schema.clone(),
         table: root.table.name.clone(),
         makes_partitions: planned.route.makes_partitions,
+        interval_column: planned.route.interval_column,
     }
 }
 
@@ -270,6 +271,7 @@ fn load_plan(
         mapping: Arc::new(planned.route.mapping.clone()),
         target: Arc::clone(&planned.route.target),
         tickers: planned.route.tickers.clone(),
+        interval_column: planned.route.interval_column,
         checker: Arc::new(planned.route.checker.clone()),
         makes_partitions: planned.route.makes_partitions,
         done,

@@ -23,6 +23,8 @@ pub(super) struct Route {
     pub tickers: Option<Tickers>,
     pub checker: Checker,
     pub makes_partitions: bool,
+    /// The interval column of the dataset's own table, whose words are made canonical.
+    pub interval_column: Option<usize>,
     /// Columns of the source that the table has no place for.
     pub unused: Vec<String>,
 }
@@ -199,6 +201,9 @@ impl Building<'_> {
             true => Strategy::Stage,
             false => Strategy::Direct,
         });
+        let interval_column = (self.columns.iter())
+            .position(|column| column.name == "interval" && column.kind == ValueKind::Word)
+            .filter(|_| wishes.own_table);
         let mapping = Mapping {
             dataset: dataset.name.to_owned(),
             columns: self.columns,
@@ -209,7 +214,7 @@ impl Building<'_> {
         let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));
         let tickers = self.tickers;
-        Ok(Route { mapping, target, tickers, checker, makes_partitions, unused })
+        Ok(Route { mapping, target, tickers, checker, makes_partitions, interval_column, unused })
     }
 }
 

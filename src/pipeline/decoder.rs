@@ -168,7 +168,7 @@ impl Decoder<'_> {
             let ids = self.desk.ids(&tickers.venue, &prepare::symbols(&batch.root, tickers))?;
             batch.root = prepare::put_ids(&batch.root, tickers, &ids).map_err(WriteError::from)?;
         }
-        prepare::check(&mut batch, &plan.checker, &plan.target)?;
+        prepare::check(&mut batch, plan.interval_column, &plan.checker, &plan.target)?;
         let key =
             PortionKey { set_id: plan.set_id, route: "*".to_owned(), window: batch.span.window };
         let days = match plan.mapping.time_column {

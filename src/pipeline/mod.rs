@@ -114,6 +114,9 @@ pub struct LoadPlan {
     pub target: Arc<Target>,
     /// How its symbols become ids, if they do.
     pub tickers: Option<Tickers>,
+    /// Position of a column of intervals that are spelled in the canonical way before they are
+    /// stored.
+    pub interval_column: Option<usize>,
     /// Rules for its rows.
     pub checker: Arc<Checker>,
     /// Whether partitions are made for the range that arrives.

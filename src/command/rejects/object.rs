@@ -195,6 +195,7 @@ mod tests {
             schema: "public".to_owned(),
             table: "t".to_owned(),
             makes_partitions: false,
+            interval_column: None,
         }
     }
 

@@ -240,7 +240,7 @@ impl Replay {
                 prepare::put_ids(&batch.root, tickers, &found).map_err(WriteError::from)?;
         }
         if !ids.is_empty() {
-            prepare::check(&mut batch, &way.checker, &way.target)?;
+            prepare::check(&mut batch, way.recipe.interval_column, &way.checker, &way.target)?;
             way.make_partitions(&mut self.db, &batch.root).await?;
         }
         let key = PortionKey { set_id: 0, route: "replay".to_owned(), window: 0 };
