@@ -58,7 +58,10 @@ fn export(db: &TestDb<'_>) -> Vec<(String, Vec<u8>)> {
         .map(|row| (String::from_utf8(row[0].to_vec()).unwrap(), row[7].to_vec()))
         .collect();
     let counts = json(&outcome);
-    assert_eq!((&counts["recorded"], &counts["exported"]), (&json!(rows.len()), &json!(rows.len())));
+    assert_eq!(
+        (&counts["recorded"], &counts["exported"]),
+        (&json!(rows.len()), &json!(rows.len()))
+    );
     rows
 }
 
@@ -260,7 +263,9 @@ fn a_long_record_is_read_from_its_source_again() {
 
 /// Hourly bars, the second without a close, the third with half of its prices.
 fn write_parquet(path: &Path) {
-    use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    };
     let n = 40;
     let symbols: StringArray = (0..n).map(|_| Some("P1")).collect();
     let intervals: StringArray = (0..n).map(|_| Some("1h")).collect();
@@ -314,4 +319,34 @@ fn records_without_bytes_of_their_own_are_mended_as_json() {
                  WHERE symbol = 'P1' AND \"interval\" = '1h' AND high IS NOT NULL \
                  AND ts >= '2024-01-01Z' AND ts < '2024-01-02 16:00Z'";
     assert_eq!(db.client().query_one::<i64>(whole), 40);
+}
+
+#[test]
+fn two_replays_at_once_load_once() {
+    let db = TestDb::new("at once");
+    // Without a key nothing but the reject's mark keeps a row from being there twice.
+    db.client()
+        .execute("CREATE TABLE b (symbol text, ts timestamptz, close float8, volume float8)");
+    let record = |at: u64, close: &str| {
+        format!("T{at},1m,2024-01-01T00:00:00Z,1,2,0.5,{close},10").into_bytes()
+    };
+    let bad: Vec<Vec<u8>> = (0..3_000).map(|at| record(at, "?")).collect();
+    let bad: Vec<&[u8]> = bad.iter().map(Vec::as_slice).collect();
+    load(&db, &write_file(&db, "bars.csv", &bad), &["--table", "b"], 3);
+    let path = db.home().join("mended.csv");
+    let mut writer = csv::Writer::from_path(&path).unwrap();
+    writer.write_record(["reject_id", "record"]).unwrap();
+    for (at, (id, _)) in (0..).zip(export(&db)) {
+        writer.write_record([id.as_bytes(), &record(at, "1.5")]).unwrap();
+    }
+    writer.flush().unwrap();
+    let words = ["rejects", "replay", "--json", path.to_str().unwrap()];
+    let start = || Program::new(&db).args(words).spawn();
+    let running = [start(), start(), start()];
+    let mut inserted = 0;
+    for one in running {
+        inserted += json(&one.wait().expect_code(0))["inserted"].as_u64().unwrap();
+    }
+    assert_eq!((inserted, count(&db, "b")), (3_000, GOOD as i64 + 3_000));
+    assert_eq!(open_rejects(&db), 0);
 }

@@ -51,7 +51,7 @@ pub(super) async fn run(access: &Access, filter: &Filter) -> Result<Answer, Comm
             text("done").into(),
         ]);
         values.push(json!({
-            "id": id, "load_id": row.get::<_, i64>("load_id"), "run_id": row.get::<_, i64>("run_id"),
+            "id": id, "load_id": number("load_id"), "run_id": number("run_id"),
             "source": text("source"), "row": number("row_no"), "line": number("line_no"),
             "byte": number("byte_offset"), "rule": text("rule"), "column": text("column_name"),
             "sqlstate": text("sqlstate"), "reason": reason, "recorded_at": text("at"),

@@ -117,7 +117,7 @@ impl<'a> Objects<'a> {
         let by_name = |name: &String| object.get(name).map(|value| vec![value]);
         let target =
             self.recipe.targets.get(at).filter(|_| {
-                !self.recipe.tickers.as_ref().is_some_and(|tickers| tickers.column == at)
+                self.recipe.tickers.as_ref().is_none_or(|tickers| tickers.column != at)
             });
         of_source.or_else(|| by_name(&column.name)).or_else(|| by_name(target?))
     }

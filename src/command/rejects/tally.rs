@@ -76,7 +76,7 @@ impl Tally {
         let mut messages = vec![format!("run {run_id}: {}", parts.join(", "))];
         if self.still_open > 0 {
             messages.push(format!(
-                "mend what is still open in {} and replay it again; what is resolved is passed over",
+                "mend what is still open in {} and replay it again; the rest of it is passed over",
                 path.display()
             ));
         }
