@@ -6,6 +6,7 @@ mod copy;
 mod ladder;
 mod order;
 mod reject;
+mod replay;
 
 mod sift;
 mod stage;
@@ -27,6 +28,7 @@ use crate::error::Class;
 
 pub use ladder::{Ladder, Outcome};
 pub use order::share_a_key;
+pub use replay::{Mended, Replayed};
 
 pub use ticker::resolve_tickers;
 

@@ -3,10 +3,12 @@
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
+//! - `rejects`: what was refused is exported, mended and replayed, once.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
 mod harness;
 mod ops;
+mod rejects;
 mod support;

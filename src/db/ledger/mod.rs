@@ -2,6 +2,9 @@
 //! commits in the transaction that writes its rows, so that what the ledger says is what the table
 //! holds. Called by `command` (to plan, to report), `write` (to claim) and `pipeline` (to seal).
 
+mod account;
+mod portion;
+
 use std::collections::BTreeMap;
 
 use tokio_postgres::Row;
@@ -10,6 +13,9 @@ use tokio_postgres::types::Type;
 use super::{Connection, DbError};
 use crate::count::{Counts, TableCounts};
 use crate::span::{Span, SpanUnit};
+
+pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
+pub use portion::{begin_portion, claim, done_portions, record};
 
 /// Everything that makes a content the same content. A file's name is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,11 +61,11 @@ pub struct TimeWindow {
 }
 
 impl TimeWindow {
-    fn from_text(self) -> String {
+    fn first(self) -> String {
         self.from_us.map_or("-infinity".to_owned(), instant)
     }
 
-    fn to_text(self) -> String {
+    fn end(self) -> String {
         self.to_us.map_or("infinity".to_owned(), instant)
     }
 }
@@ -156,16 +162,6 @@ pub struct DonePortion {
     pub next_line: u64,
 }
 
-fn tables_json(tables: &BTreeMap<String, TableCounts>) -> serde_json::Value {
-    let entry = |(name, counts): (&String, &TableCounts)| {
-        let value = serde_json::json!({
-            "inserted": counts.inserted, "updated": counts.updated, "deleted": counts.deleted
-        });
-        (name.clone(), value)
-    };
-    serde_json::Value::Object(tables.iter().map(entry).collect())
-}
-
 fn int(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
@@ -253,11 +249,7 @@ pub async fn find_load(
     let row = db
         .query_typed_opt(
             &sql,
-            &[
-                (&identity, Type::BYTEA),
-                (&window.from_text(), Type::TEXT),
-                (&window.to_text(), Type::TEXT),
-            ],
+            &[(&identity, Type::BYTEA), (&window.first(), Type::TEXT), (&window.end(), Type::TEXT)],
         )
         .await?;
     Ok(row.as_ref().map(load))
@@ -334,8 +326,8 @@ async fn insert_load(
         &[
             (&content_id, Type::INT8),
             (&generation, Type::INT4),
-            (&new.window.from_text(), Type::TEXT),
-            (&new.window.to_text(), Type::TEXT),
+            (&new.window.first(), Type::TEXT),
+            (&new.window.end(), Type::TEXT),
             (&run_id, Type::INT8),
             (&new.source, Type::TEXT),
             (&new.layout.0, Type::TEXT),
@@ -349,268 +341,4 @@ async fn insert_load(
     )
     .await?;
     Ok(())
-}
-
-/// The committed portions of a set on route `*`, by window.
-///
-/// # Errors
-/// The server's.
-pub async fn done_portions(
-    db: &Connection,
-    set_id: i64,
-) -> Result<BTreeMap<u32, DonePortion>, DbError> {
-    let rows = db
-        .query_typed(
-            "SELECT window_no, span_end, first_row + read[1] AS next_row, \
-                    first_line + lines AS next_line \
-             FROM tidegate.portion WHERE set_id = $1 AND route = '*'",
-            &[(&set_id, Type::INT8)],
-        )
-        .await?;
-    let portion = |row: &Row| {
-        let done = DonePortion {
-            span_end: count(row, "span_end"),
-            next_row: count(row, "next_row"),
-            next_line: count(row, "next_line"),
-        };
-        (row.get::<_, i32>("window_no").max(0) as u32, done)
-    };
-    Ok(rows.iter().map(portion).collect())
-}
-
-/// Opens a batch's transaction and tries to lock its portion. `false`: another process has it now;
-/// the transaction is closed again.
-///
-/// # Errors
-/// The server's.
-pub async fn begin_portion(
-    db: &Connection,
-    key: &PortionKey,
-    lock_timeout_ms: u64,
-) -> Result<bool, DbError> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(b"portion");
-    hasher.update(&key.set_id.to_le_bytes());
-    hasher.update(&key.window.to_le_bytes());
-    hasher.update(key.route.as_bytes());
-    let mut lock = [0; 8];
-    lock.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
-    let lock = i64::from_le_bytes(lock);
-    let sql = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
-         SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = {lock_timeout_ms}; \
-         SELECT pg_try_advisory_xact_lock({lock})::text"
-    );
-    let messages = db.simple_query(&sql).await?;
-    let locked = messages.iter().any(|message| {
-        matches!(message, tokio_postgres::SimpleQueryMessage::Row(row)
-            if row.get(0) == Some("true"))
-    });
-    if !locked {
-        db.batch_execute("ROLLBACK").await?;
-    }
-    Ok(locked)
-}
-
-/// Claims a portion: writes its row with the counts that are expected. `false`: it was committed
-/// before.
-///
-/// # Errors
-/// The server's.
-pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> {
-    let c = &portion.counts;
-    let array = |value: u64| vec![int(value)];
-    let inserted = db
-        .execute_typed(
-            "INSERT INTO tidegate.portion (set_id, route, window_no, run_id, span_start, \
-                 span_end, first_row, first_line, lines, read, inserted, updated, duplicate, \
-                 conflicting, rejected, skipped, tables) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
-             ON CONFLICT (set_id, route, window_no) DO NOTHING",
-            &[
-                (&portion.key.set_id, Type::INT8),
-                (&portion.key.route, Type::TEXT),
-                (&i32::try_from(portion.key.window).unwrap_or(i32::MAX), Type::INT4),
-                (&portion.run_id, Type::INT8),
-                (&int(portion.span.start), Type::INT8),
-                (&int(portion.span.end), Type::INT8),
-                (&int(portion.span.first_row), Type::INT8),
-                (&int(portion.span.first_line), Type::INT8),
-                (&int(portion.span.lines), Type::INT8),
-                (&array(c.read), Type::INT8_ARRAY),
-                (&array(c.inserted), Type::INT8_ARRAY),
-                (&array(c.updated), Type::INT8_ARRAY),
-                (&array(c.duplicate), Type::INT8_ARRAY),
-                (&array(c.conflicting), Type::INT8_ARRAY),
-                (&array(c.rejected), Type::INT8_ARRAY),
-                (&array(c.skipped), Type::INT8_ARRAY),
-                (&tables_json(&portion.tables), Type::JSONB),
-            ],
-        )
-        .await?;
-    Ok(inserted == 1)
-}
-
-/// Replaces the counts of a portion that this transaction claimed, where they turned out otherwise.
-///
-/// # Errors
-/// The server's.
-pub async fn record(db: &Connection, portion: &Portion) -> Result<(), DbError> {
-    let c = &portion.counts;
-    let array = |value: u64| vec![int(value)];
-    db.execute_typed(
-        "UPDATE tidegate.portion SET inserted = $4, updated = $5, duplicate = $6, \
-             conflicting = $7, rejected = $8, tables = $9 \
-         WHERE set_id = $1 AND route = $2 AND window_no = $3",
-        &[
-            (&portion.key.set_id, Type::INT8),
-            (&portion.key.route, Type::TEXT),
-            (&i32::try_from(portion.key.window).unwrap_or(i32::MAX), Type::INT4),
-            (&array(c.inserted), Type::INT8_ARRAY),
-            (&array(c.updated), Type::INT8_ARRAY),
-            (&array(c.duplicate), Type::INT8_ARRAY),
-            (&array(c.conflicting), Type::INT8_ARRAY),
-            (&array(c.rejected), Type::INT8_ARRAY),
-            (&tables_json(&portion.tables), Type::JSONB),
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
-/// What sealing a load found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seal {
-    /// Complete and proved; now, or before.
-    Sealed,
-    /// Some spans have no portion yet: another pass is needed.
-    Incomplete,
-    /// The accounts do not add up: what is wrong, for a person.
-    Broken(String),
-}
-
-/// Proves a load from ledger rows alone and seals it: its portions tile the source with no gap and
-/// no overlap, every record has one fate, and as many rejects are recorded as were counted.
-///
-/// # Errors
-/// The server's.
-pub async fn seal(db: &Connection, load_id: i64) -> Result<Seal, DbError> {
-    let row = db.query_typed_one(include_str!("seal.sql"), &[(&load_id, Type::INT8)]).await?;
-    if row.get("sealed") {
-        return Ok(Seal::Sealed);
-    }
-    let totals = counts(&row);
-    let (covered, span_end) = (count(&row, "covered"), count(&row, "span_end"));
-    if row.get("overlaps") || covered > span_end {
-        return Ok(Seal::Broken(format!("load {load_id}: spans of its portions overlap")));
-    }
-    if row.get("gaps") || covered < span_end {
-        return Ok(Seal::Incomplete);
-    }
-    if row.get("rows_torn") {
-        return Ok(Seal::Broken(format!(
-            "load {load_id}: row numbers of its portions do not join"
-        )));
-    }
-    if !totals.add_up() || row.get("unbalanced") {
-        return Ok(Seal::Broken(format!(
-            "load {load_id}: read {} is not inserted {} + updated {} + duplicate {} + rejected {} \
-             + skipped {}",
-            totals.read,
-            totals.inserted,
-            totals.updated,
-            totals.duplicate,
-            totals.rejected,
-            totals.skipped
-        )));
-    }
-    let recorded = count(&row, "rejects_recorded");
-    if recorded != totals.rejected {
-        return Ok(Seal::Broken(format!(
-            "load {load_id}: {} records were rejected but {recorded} rejects are recorded",
-            totals.rejected
-        )));
-    }
-    db.batch_execute("BEGIN; SET LOCAL synchronous_commit = on").await?;
-    db.execute_typed(
-        "UPDATE tidegate.load SET sealed_at = clock_timestamp(), read = $2, inserted = $3, \
-             updated = $4, duplicate = $5, conflicting = $6, rejected = $7, skipped = $8 \
-         WHERE id = $1 AND sealed_at IS NULL",
-        &[
-            (&load_id, Type::INT8),
-            (&int(totals.read), Type::INT8),
-            (&int(totals.inserted), Type::INT8),
-            (&int(totals.updated), Type::INT8),
-            (&int(totals.duplicate), Type::INT8),
-            (&int(totals.conflicting), Type::INT8),
-            (&int(totals.rejected), Type::INT8),
-            (&int(totals.skipped), Type::INT8),
-        ],
-    )
-    .await?;
-    db.batch_execute("COMMIT").await?;
-    Ok(Seal::Sealed)
-}
-
-/// What a run did to one load, from the portions that it committed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RunLoad {
-    /// Records by fate.
-    pub counts: Counts,
-    /// Whether the load is sealed now.
-    pub sealed: bool,
-}
-
-/// What a run did, load by load, from ledger rows alone.
-///
-/// # Errors
-/// The server's.
-pub async fn run_loads(db: &Connection, run_id: i64) -> Result<BTreeMap<i64, RunLoad>, DbError> {
-    let rows = db
-        .query_typed(
-            "SELECT l.id, l.sealed_at IS NOT NULL AS sealed, \
-                 sum(p.read[l.set_ordinal])::bigint AS read, \
-                 sum(p.inserted[l.set_ordinal])::bigint AS inserted, \
-                 sum(p.updated[l.set_ordinal])::bigint AS updated, \
-                 sum(p.duplicate[l.set_ordinal])::bigint AS duplicate, \
-                 sum(p.conflicting[l.set_ordinal])::bigint AS conflicting, \
-                 sum(p.rejected[l.set_ordinal])::bigint AS rejected, \
-                 sum(p.skipped[l.set_ordinal])::bigint AS skipped \
-             FROM tidegate.portion p JOIN tidegate.load l ON l.set_id = p.set_id \
-             WHERE p.run_id = $1 GROUP BY l.id, l.sealed_at",
-            &[(&run_id, Type::INT8)],
-        )
-        .await?;
-    let entry = |row: &Row| {
-        (row.get::<_, i64>("id"), RunLoad { counts: counts(row), sealed: row.get("sealed") })
-    };
-    Ok(rows.iter().map(entry).collect())
-}
-
-/// Rows that a run changed, table by table.
-///
-/// # Errors
-/// The server's.
-pub async fn run_tables(
-    db: &Connection,
-    run_id: i64,
-) -> Result<BTreeMap<String, TableCounts>, DbError> {
-    let rows = db
-        .query_typed(
-            "SELECT t.key AS name, sum((t.value->>'inserted')::bigint)::bigint AS inserted, \
-                 sum((t.value->>'updated')::bigint)::bigint AS updated, \
-                 sum((t.value->>'deleted')::bigint)::bigint AS deleted \
-             FROM tidegate.portion p, jsonb_each(p.tables) t WHERE p.run_id = $1 GROUP BY t.key",
-            &[(&run_id, Type::INT8)],
-        )
-        .await?;
-    let entry = |row: &Row| {
-        let counts = TableCounts {
-            inserted: count(row, "inserted"),
-            updated: count(row, "updated"),
-            deleted: count(row, "deleted"),
-        };
-        (row.get("name"), counts)
-    };
-    Ok(rows.iter().map(entry).collect())
 }
