@@ -11,7 +11,6 @@ use tokio_postgres::error::DbError as ServerError;
 use super::stage::{ROW, root_match, stage, stage_name};
 use super::{Job, LadderCounters, TableTarget, Target, WriteError, tick};
 use crate::batch::Fault;
-use crate::column::quote_identifier;
 use crate::db::Connection;
 use crate::encode::Encoder;
 use crate::error::Class;
@@ -154,21 +153,15 @@ impl Sieve<'_> {
                 self.names[at],
                 table.column_list(""),
                 table.column_list("s."),
-                if at == 0 { self.conflict_clause() } else { String::new() }
+                // A stored key is the merge's business, not a fault.
+                match (at, self.probe) {
+                    (0, Probe::Target) => self.target.on_stored_key(),
+                    _ => String::new(),
+                }
             );
             self.db.execute_typed(&sql, &parameter).await?;
         }
         Ok(())
-    }
-
-    /// A stored key is the merge's business, not a fault.
-    fn conflict_clause(&self) -> String {
-        if self.probe == Probe::Copy || self.target.key.is_empty() {
-            return String::new();
-        }
-        let root = self.target.root();
-        let key = self.target.key.iter().map(|&at| quote_identifier(&root.columns[at].name));
-        format!(" ON CONFLICT ({}) DO NOTHING", key.collect::<Vec<_>>().join(", "))
     }
 }
 

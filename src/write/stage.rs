@@ -228,12 +228,13 @@ async fn insert_new(
     let root = target.root();
     let only_new = format!(" JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 0");
     let sql = format!(
-        "INSERT INTO {} ({}) SELECT {} FROM {} s{} ORDER BY s.{ROW} ON CONFLICT DO NOTHING",
+        "INSERT INTO {} ({}) SELECT {} FROM {} s{} ORDER BY s.{ROW}{}",
         root.table.sql_name(),
         root.column_list(""),
         root.column_list("s."),
         stage_name(0),
         if everything { "" } else { &only_new },
+        target.on_stored_key(),
     );
     tick(&counters.insert_batches);
     let inserted = db.execute_typed(&sql, &[]).await?;

@@ -125,6 +125,14 @@ pub struct Load {
     pub inserted: u64,
 }
 
+impl Load {
+    /// Whether an earlier `--reload` of the same table was begun and not finished: it is resumed
+    /// and not begun again.
+    pub fn is_reload_under_way(&self, target_oid: u32) -> bool {
+        !self.sealed && self.generation > 1 && self.target_oid == target_oid
+    }
+}
+
 /// A portion's key. In direct and stage loads the route is `*` and a window is one span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortionKey {
@@ -278,9 +286,11 @@ pub async fn knows_content(db: &Connection, content: &ContentKey) -> Result<bool
 /// The server's.
 pub async fn begin_load(db: &Connection, run_id: i64, new: &NewLoad) -> Result<Load, DbError> {
     let generation = match find_load(db, &new.content, new.window).await? {
-        Some(found) if !found.sealed || !new.reload => return Ok(found),
-        Some(found) => found.generation + 1,
         None => 1,
+        Some(found) if !new.reload || found.is_reload_under_way(new.target_oid) => {
+            return Ok(found);
+        }
+        Some(found) => found.generation + 1,
     };
     let facts = serde_json::to_value(&new.content.facts).unwrap_or_default();
     let (identity, hash) = (new.content.identity().to_vec(), new.content.hash.to_vec());
