@@ -32,7 +32,8 @@ pub(super) struct Source {
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub sources: Vec<Source>,
-    /// Files inside a directory or glob that are no market data, with why.
+    /// Files without a byte, and files inside a directory or glob that are no market data, with
+    /// why.
     pub ignored: Vec<(String, String)>,
     /// Files named on the command line that cannot be loaded, with why.
     pub failed: Vec<(String, String)>,
@@ -76,7 +77,7 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
                 });
             }
             Ok(Looked::Not(why)) if file.named => survey.failed.push((file.name, why)),
-            Ok(Looked::Not(why)) => survey.ignored.push((file.name, why)),
+            Ok(Looked::Empty(why) | Looked::Not(why)) => survey.ignored.push((file.name, why)),
             Err(error) if file.named => return Err(error),
             Err(error) => survey.failed.push((file.name, error.to_string())),
         }
@@ -99,7 +100,13 @@ fn layouts(choice: Option<&LayoutChoice>) -> Result<(Vec<Layout>, Option<String>
 }
 
 enum Looked {
-    Known { recognised: Box<Recognised>, rows: Option<u64>, columns: Vec<String> },
+    Known {
+        recognised: Box<Recognised>,
+        rows: Option<u64>,
+        columns: Vec<String>,
+    },
+    /// Legal, and there is nothing to load.
+    Empty(String),
     Not(String),
 }
 
@@ -135,6 +142,7 @@ fn look(
         Err(error @ RecogniseError::NoSuchLayout { .. }) => {
             Err(CommandError::Usage(error.to_string()))
         }
+        Err(error) if error.is_empty_file() => Ok(Looked::Empty(error.to_string())),
         Err(error) => Ok(Looked::Not(error.to_string())),
     }
 }

@@ -268,7 +268,7 @@ fn target(at: usize, case: &Case) -> TargetColumn {
 
 /// Sends every case as a column of one table, in another order than the batch's, and reads each
 /// back.
-pub async fn round_trip(client: &Client) {
+async fn round_trip(client: &Client) {
     let mut runner = TestRunner::default();
     let mut cases = floats(&mut runner);
     cases.extend(integers(&mut runner));
@@ -362,4 +362,19 @@ async fn limits(client: &Client, runner: &mut TestRunner) {
             assert_eq!(fits, expected, "{} as numeric({precision},{scale})", values[at]);
         }
     }
+}
+
+#[test]
+fn values_come_back_as_they_were_sent() {
+    let db = crate::support::TestDb::new("encoder");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let url = db.url();
+        let (client, connection) =
+            tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        let driver = tokio::spawn(connection);
+        round_trip(&client).await;
+        drop(client);
+        driver.await.unwrap().unwrap();
+    });
 }

@@ -1,14 +1,30 @@
 //! Tests against a real PostgreSQL server: one server for this binary, one database a test.
 //!
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
+//! - `conflicts`: equal keys in a batch, across files and in the table, under each policy.
+//! - `encode`: values of every pair of types, there and back.
+//! - `exit_codes`: each exit code with a real cause.
+//! - `fixtures_load`: every fixture, good and broken.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
+//! - `plan`: what a plan shows, that it writes nothing, and parts of it.
+//! - `real_files`: files of real vendors, where they are.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
+//! - `report`: the report's keys and values, progress, and what no output may hold.
+//! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
+mod conflicts;
+mod encode;
+mod exit_codes;
+mod fixtures_load;
 mod harness;
 mod ops;
+mod plan;
+mod real_files;
 mod rejects;
+mod report;
 mod support;
+mod tables;
