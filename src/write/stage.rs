@@ -16,6 +16,19 @@ use crate::encode::Encoder;
 
 /// A staged row's position in its batch.
 pub(super) const ROW: &str = "_tidegate_row";
+/// Staged rows that are to replace what is stored.
+const DIFFERENT: &str = "pg_temp._tidegate_different";
+/// From here on in the transaction, a join with the target probes the index of its key, row by
+/// row. Left to itself the planner may read the whole table for a batch that touches little of it,
+/// or, of partitions that were never analysed, join every row with every other.
+const PROBE: &str = "SET LOCAL jit = off; \
+    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
+    SET LOCAL enable_material = off";
+/// Other joins are the planner's again.
+const PROBE_END: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
+    SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; \
+    SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_material TO DEFAULT";
 /// Each staged root row's class: 0 new, 1 equal to the stored row, 2 different from it.
 const CLASSES: &str = "pg_temp._tidegate_class";
 
@@ -132,7 +145,7 @@ pub(super) async fn merge(
         ConflictPolicy::Update => {
             merged.duplicate = equal;
             if different > 0 {
-                merged.updated = replace(db, target, counters, &mut merged).await?;
+                merged.updated = replace(db, target, job, counters, &mut merged).await?;
                 if merged.updated != different {
                     return Ok(None);
                 }
@@ -194,16 +207,13 @@ async fn classify(db: &Connection, target: &Target, job: &Job) -> Result<[u64; 3
         none if none.is_empty() => "false".to_owned(),
         staged => format!("ROW({staged}) IS DISTINCT FROM ROW({})", values("t")),
     };
-    // A hash or merge join would read the whole table for a batch that touches little of it.
     let sql = format!(
-        "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
-         SET LOCAL enable_seqscan = off; \
+        "{PROBE}; \
          CREATE TEMPORARY TABLE _tidegate_class ON COMMIT DROP AS \
              SELECT s.{ROW}, CASE WHEN t.tableoid IS NULL THEN 0 WHEN {differs} THEN 2 ELSE 1 END \
                  AS class \
              FROM {} s LEFT JOIN {} t ON {}; \
-         SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on; \
-         SET LOCAL enable_seqscan = on",
+         {PROBE_END}",
         stage_name(0),
         root.table.sql_name(),
         key_match(target, job)
@@ -284,16 +294,18 @@ pub(super) fn root_match(target: &Target, child: &TableTarget, alias: &str) -> S
 async fn replace(
     db: &Connection,
     target: &Target,
+    job: &Job,
     counters: &LadderCounters,
     merged: &mut Merged,
 ) -> Result<u64, WriteError> {
     let root = target.root();
-    let key: Vec<String> = (target.key.iter())
-        .map(|&column| {
-            let name = quote_identifier(&root.columns[column].name);
-            format!("t.{name} = s.{name}")
-        })
-        .collect();
+    let sql = format!(
+        "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS \
+             SELECT s.* FROM {} s JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 2; {PROBE}",
+        DIFFERENT.trim_start_matches("pg_temp."),
+        stage_name(0),
+    );
+    db.batch_execute(&sql).await?;
     let set = (root.columns.iter().enumerate()).filter(|(at, _)| !target.key.contains(at)).map(
         |(_, column)| {
             let name = quote_identifier(&column.name);
@@ -301,14 +313,14 @@ async fn replace(
         },
     );
     let sql = format!(
-        "UPDATE {} t SET {} FROM {} s JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 2 AND {}",
+        "UPDATE {} t SET {} FROM {DIFFERENT} s WHERE {}",
         root.table.sql_name(),
         set.collect::<Vec<_>>().join(", "),
-        stage_name(0),
-        key.join(" AND ")
+        key_match(target, job)
     );
     tick(&counters.insert_batches);
     let updated = db.execute_typed(&sql, &[]).await?;
+    db.batch_execute(PROBE_END).await?;
     merged.table(root).updated += updated;
     for child in target.tables.iter().skip(1) {
         let sql = format!(
