@@ -7,6 +7,7 @@
 mod bars;
 mod db;
 mod find;
+mod lines;
 mod program;
 mod server;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 pub use bars::Bars;
 pub use db::{Client, TestDb, except_all, same_rows};
+pub use lines::{Lines, equations};
 pub use program::{Outcome, Program};
 pub use server::{Server, StopMode};
 
