@@ -6,9 +6,9 @@ mod copy;
 mod ladder;
 mod order;
 mod reject;
-
 mod sift;
 mod stage;
+mod statement;
 mod ticker;
 
 use std::sync::Arc;
