@@ -6,6 +6,7 @@
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
+mod children;
 mod dirty_million;
 mod faults;
 mod harness;

@@ -13,7 +13,12 @@ impl Lines {
     /// The lines of some bars.
     pub fn of(bars: &Bars) -> Self {
         let header = std::iter::once(Bars::HEADER.to_owned());
-        Self(header.chain((0..bars.rows).map(|row| bars.line(row))).map(String::into_bytes).collect())
+        Self(
+            header
+                .chain((0..bars.rows).map(|row| bars.line(row)))
+                .map(String::into_bytes)
+                .collect(),
+        )
     }
 
     /// Replaces a row.
@@ -80,7 +85,11 @@ impl Lines {
             return;
         }
         let only = |of: &[Vec<Option<String>>], not: &[Vec<Option<String>>]| -> Vec<String> {
-            of.iter().filter(|row| !not.contains(row)).take(5).map(|row| format!("{row:?}")).collect()
+            of.iter()
+                .filter(|row| !not.contains(row))
+                .take(5)
+                .map(|row| format!("{row:?}"))
+                .collect()
         };
         panic!(
             "rejects: {} found, {} expected\nnot expected: {:#?}\nmissing: {:#?}",
