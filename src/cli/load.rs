@@ -2,14 +2,12 @@
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
 use super::flags::{Conflict, LoadFlags, ProgressChoice, StrategyChoice};
 use super::output;
-use crate::command::backfill::{self, Watch};
+use crate::command::backfill::watched;
 use crate::command::rejects::{Action, Filter, RejectsRequest};
 use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, plan};
 use crate::dataset::{self, ConflictPolicy};
@@ -17,14 +15,10 @@ use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
 use crate::layout::{GivenFacts, normalise_interval};
 use crate::limit::MEMORY_BYTES_DEFAULT;
-use crate::pipeline::{Cancel, watch_signals};
 use crate::report::model::Report;
-use crate::report::progress::{Progress, ProgressMode, Queues, Snapshot};
+use crate::report::progress::{Progress, ProgressMode};
 use crate::report::table;
 use crate::write::Strategy;
-
-/// How often the progress display looks at the counters.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs `backfill`.
 pub async fn backfill(flags: Box<LoadFlags>) -> Result<Exit, CommandError> {
@@ -40,18 +34,23 @@ pub async fn backfill(flags: Box<LoadFlags>) -> Result<Exit, CommandError> {
             )));
         }
     }
-    let (cancel, watch) = (Cancel::default(), Watch::default());
-    let signals = tokio::spawn(watch_signals(cancel.clone(), || {
-        output::message(
-            "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once",
-        );
-    }));
-    let mode = flags.progress.mode();
-    let display = tokio::spawn(show(mode, watch.clone()));
-    let ended = backfill::run(&request, cancel, &watch).await;
-    watch.live.finished.store(true, Relaxed);
-    let _ = display.await;
-    signals.abort();
+    let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
+    let stopping =
+        "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
+    let ended = watched(
+        &request,
+        || output::message(stopping),
+        |now| {
+            // Before the sources are known there is nothing to show.
+            if now.files_total > 0 {
+                progress.update(now);
+            }
+            if now.finished {
+                progress.finish();
+            }
+        },
+    )
+    .await;
     let report = ended?;
     deliver(&report, &flags.report)
 }
@@ -63,45 +62,6 @@ fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
         report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))?;
     }
     Ok(report.exit)
-}
-
-/// Shows progress until the load has ended.
-async fn show(mode: ProgressMode, watch: Watch) {
-    let began = Instant::now();
-    let mut progress = Progress::new(mode, Box::new(std::io::stderr()));
-    loop {
-        let snapshot = snapshot(&watch, began.elapsed());
-        // Before the sources are known there is nothing to show.
-        if snapshot.files_total > 0 {
-            progress.update(&snapshot);
-        }
-        if snapshot.finished {
-            progress.finish();
-            return;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-fn snapshot(watch: &Watch, elapsed: Duration) -> Snapshot {
-    let live = &watch.live;
-    Snapshot {
-        bytes_total: live.bytes_total.load(Relaxed),
-        bytes_done: live.bytes_done.load(Relaxed),
-        rows_read: live.records_read.load(Relaxed),
-        rows_written: live.records_committed.load(Relaxed),
-        rejects: live.rejects.load(Relaxed),
-        retries: watch.counters.retries.load(Relaxed),
-        files_total: live.files_total.load(Relaxed),
-        files_done: live.files_done.load(Relaxed),
-        elapsed,
-        queues: Queues {
-            chunks_waiting: 0,
-            batches_waiting: live.batches_waiting.load(Relaxed),
-            writers_busy: live.writers_busy.load(Relaxed),
-        },
-        finished: live.finished.load(Relaxed),
-    }
 }
 
 impl ProgressChoice {

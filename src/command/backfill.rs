@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -11,8 +12,9 @@ use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::WRITERS_MAX;
-use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan};
+use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
 use crate::report::model::{FileReport, Report};
+use crate::report::progress::{Queues, Snapshot};
 use crate::write::{LadderCounters, RetryPolicy};
 
 use super::access::bring_up;
@@ -28,6 +30,58 @@ pub struct Watch {
     pub live: Arc<Live>,
     /// The ladder's.
     pub counters: Arc<LadderCounters>,
+}
+
+/// How often the progress display is told how things stand.
+const SHOW_EVERY: Duration = Duration::from_millis(100);
+
+/// Runs a backfill and tells `show` how things stand, the last time when it has ended. The first
+/// Ctrl-C or SIGTERM calls `on_stopping` and lets the batches in hand finish, the second ends the
+/// process.
+///
+/// # Errors
+/// As [`run`].
+pub async fn watched(
+    request: &LoadRequest,
+    on_stopping: impl Fn() + Send + 'static,
+    mut show: impl FnMut(&Snapshot),
+) -> Result<Report, CommandError> {
+    let (cancel, watch, began) = (Cancel::default(), Watch::default(), Instant::now());
+    let signals = tokio::spawn(watch_signals(cancel.clone(), on_stopping));
+    let mut running = std::pin::pin!(run(request, cancel, &watch));
+    let ended = loop {
+        tokio::select! {
+            ended = &mut running => break ended,
+            () = tokio::time::sleep(SHOW_EVERY) => show(&watch.snapshot(began.elapsed())),
+        }
+    };
+    signals.abort();
+    show(&Snapshot { finished: true, ..watch.snapshot(began.elapsed()) });
+    ended
+}
+
+impl Watch {
+    fn snapshot(&self, elapsed: Duration) -> Snapshot {
+        use std::sync::atomic::Ordering::Relaxed;
+        let live = &self.live;
+        Snapshot {
+            bytes_total: live.bytes_total.load(Relaxed),
+            bytes_done: live.bytes_done.load(Relaxed),
+            rows_read: live.records_read.load(Relaxed),
+            rows_written: live.records_committed.load(Relaxed),
+            rejects: live.rejects.load(Relaxed),
+            retries: self.counters.retries.load(Relaxed),
+            files_total: live.files_total.load(Relaxed),
+            files_done: live.files_done.load(Relaxed),
+            elapsed,
+            queues: Queues {
+                chunks_waiting: 0,
+                batches_waiting: live.batches_waiting.load(Relaxed),
+                writers_busy: live.writers_busy.load(Relaxed),
+            },
+            finished: false,
+        }
+    }
 }
 
 /// Runs a backfill to its end and reports.
@@ -245,6 +299,7 @@ fn recipe(planned: &Planned) -> Recipe {
         schema: root.table.schema.clone(),
         table: root.table.name.clone(),
         makes_partitions: planned.route.makes_partitions,
+        interval_column: planned.route.interval_column,
     }
 }
 

@@ -48,13 +48,20 @@ pub enum DbRequest {
 /// What the embedded server says: programs that are missing, the end of its log, data that would
 /// be deleted without `yes`.
 pub async fn run(request: &DbRequest) -> Result<Answer, CommandError> {
-    let embedded = Embedded::locate(None)?;
+    run_on(&Embedded::locate(None)?, request).await
+}
+
+/// Does it to the embedded server of a given home.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_on(embedded: &Embedded, request: &DbRequest) -> Result<Answer, CommandError> {
     let mut answer = match request {
-        DbRequest::Start => start(&embedded).await?,
-        DbRequest::Stop => stop(&embedded).await?,
-        DbRequest::Status => status(&embedded).await?,
-        DbRequest::Url => url(&embedded).await?,
-        DbRequest::Destroy { yes } => destroy(&embedded, *yes).await?,
+        DbRequest::Start => start(embedded).await?,
+        DbRequest::Stop => stop(embedded).await?,
+        DbRequest::Status => status(embedded).await?,
+        DbRequest::Url => url(embedded).await?,
+        DbRequest::Destroy { yes } => destroy(embedded, *yes).await?,
     };
     answer.messages.extend(elsewhere());
     Ok(answer)

@@ -189,29 +189,13 @@ impl Building<'_> {
         wishes: Wishes,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
-        let position = |name: &str| self.targets.iter().position(|target| target.name == *name);
-        let key: Option<Vec<usize>> = self.table.key.iter().map(|name| position(name)).collect();
         let time = (self.columns.iter())
             .position(|column| column.name == dataset.time && column.kind == ValueKind::Time);
         if time.is_none() && wishes.window != TimeWindow::default() {
             return Err(refuse(self.table, "has no time column for --from and --to"));
         }
-        let partitioning = self.table.partitioning.as_ref();
-        let partition_time =
-            partitioning.and_then(|p| p.time_column.as_ref()).and_then(|name| position(name));
-        let makes_partitions = wishes.own_table && partition_time.is_some();
-        let accepted = match (partition_time, partitioning) {
-            (Some(at), Some(p)) if !makes_partitions && !p.has_default => {
-                Some((at, p.accepted.clone()))
-            }
-            _ => None,
-        };
-        let of_group = |group: &&[&str]| {
-            let at = |name: &&str| self.columns.iter().position(|column| column.name == *name);
-            group.iter().map(at).collect::<Option<Vec<usize>>>()
-        };
-        let checker =
-            Checker { together: dataset.together.iter().filter_map(of_group).collect(), accepted };
+        let makes_partitions =
+            wishes.own_table && partition_time(self.table, &self.targets).is_some();
         let needs_stage = self.table.before_triggers || self.table.row_security;
         let strategy = wishes.strategy.unwrap_or(match needs_stage {
             true => Strategy::Stage,
@@ -227,19 +211,59 @@ impl Building<'_> {
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
         };
-        let root =
-            TableTarget { table: self.table.clone(), columns: self.targets, root_key: Vec::new() };
-        let target = Arc::new(Target {
-            tables: vec![root],
-            key: key.unwrap_or_default(),
-            policy: wishes.policy,
-            strategy,
-            time,
-            meets_stored: AtomicBool::new(false),
-            mostly_bad: AtomicBool::new(false),
-        });
+        let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
+        let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));
         let tickers = self.tickers;
         Ok(Route { mapping, target, tickers, checker, makes_partitions, interval_column, unused })
+    }
+}
+
+/// Position of the column that the table is partitioned by, if that is a time which is sent.
+fn partition_time(table: &TargetTable, targets: &[TargetColumn]) -> Option<usize> {
+    let name = table.partitioning.as_ref()?.time_column.as_ref()?;
+    targets.iter().position(|target| target.name == *name)
+}
+
+/// The rules for rows of this mapping.
+pub(super) fn checker(
+    dataset: &Dataset,
+    table: &TargetTable,
+    mapping: &Mapping,
+    targets: &[TargetColumn],
+    makes_partitions: bool,
+) -> Checker {
+    let accepted = match (partition_time(table, targets), &table.partitioning) {
+        (Some(at), Some(partitioning)) if !makes_partitions && !partitioning.has_default => {
+            Some((at, partitioning.accepted.clone()))
+        }
+        _ => None,
+    };
+    let of_group = |group: &&[&str]| {
+        let at = |name: &&str| mapping.columns.iter().position(|column| column.name == *name);
+        group.iter().map(at).collect::<Option<Vec<usize>>>()
+    };
+    Checker { together: dataset.together.iter().filter_map(of_group).collect(), accepted }
+}
+
+/// The table as a target for rows of this mapping, whose columns go to `targets` one by one.
+pub(super) fn aim(
+    table: &TargetTable,
+    mapping: &Mapping,
+    targets: Vec<TargetColumn>,
+    policy: ConflictPolicy,
+    strategy: Strategy,
+) -> Target {
+    let position = |name: &String| targets.iter().position(|target| target.name == *name);
+    let key = table.key.iter().map(position).collect::<Option<Vec<usize>>>().unwrap_or_default();
+    let root = TableTarget { table: table.clone(), columns: targets, root_key: Vec::new() };
+    Target {
+        tables: vec![root],
+        key,
+        policy,
+        strategy,
+        time: mapping.time_column,
+        meets_stored: AtomicBool::new(false),
+        mostly_bad: AtomicBool::new(false),
     }
 }
 

@@ -282,7 +282,7 @@ async fn standing(
             table.display_name()
         )));
     }
-    if planned.reload && (found.sealed || found.generation == 1) {
+    if planned.reload && !found.is_reload_under_way(table.oid) {
         return Ok(Standing::New);
     }
     if found.target_oid != table.oid {

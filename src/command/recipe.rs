@@ -39,6 +39,8 @@ pub struct Recipe {
     pub table: String,
     /// Whether partitions are made for the range that arrives.
     pub makes_partitions: bool,
+    /// Position of a column of intervals that are spelled in the canonical way.
+    pub interval_column: Option<usize>,
 }
 
 impl Recipe {
@@ -51,6 +53,7 @@ impl Recipe {
             schema: Bytes::from(&self.schema),
             table: Bytes::from(&self.table),
             makes_partitions: self.makes_partitions,
+            interval_column: self.interval_column,
             fields: self.fields.iter().map(Bytes::from).collect(),
             columns: columns.map(|(column, target)| WireColumn::of(column, target)).collect(),
             time_column: self.mapping.time_column,
@@ -141,6 +144,7 @@ struct Wire {
     schema: Bytes,
     table: Bytes,
     makes_partitions: bool,
+    interval_column: Option<usize>,
     fields: Vec<Bytes>,
     columns: Vec<WireColumn>,
     time_column: Option<usize>,
@@ -159,9 +163,14 @@ impl Wire {
             targets.push(target);
         }
         let tickers = self.tickers.map(WireTickers::open).transpose()?;
-        let positions = self.time_column.into_iter().chain(tickers.iter().map(|t| t.column));
+        let words = tickers.iter().map(|tickers| tickers.column).chain(self.interval_column);
+        let words: Vec<usize> = words.collect();
+        let positions = self.time_column.into_iter().chain(words.iter().copied());
         if let Some(outside) = positions.into_iter().find(|&at| at >= columns.len()) {
             return Err(format!("there is no column {outside}"));
+        }
+        if words.iter().any(|&at| columns[at].kind != ValueKind::Word) {
+            return Err("its tickers or intervals are no words".to_owned());
         }
         Ok(Recipe {
             shape: self.shape.map(WireShape::open).transpose()?,
@@ -178,6 +187,7 @@ impl Wire {
             schema: self.schema.text()?,
             table: self.table.text()?,
             makes_partitions: self.makes_partitions,
+            interval_column: self.interval_column,
         })
     }
 }
@@ -534,6 +544,7 @@ mod tests {
             schema: "My.Schema".to_owned(),
             table: "Bars \"2\"".to_owned(),
             makes_partitions: true,
+            interval_column: Some(0),
         }
     }
 
@@ -554,6 +565,7 @@ mod tests {
         bare.mapping.time_column = None;
         (bare.mapping.from_us, bare.mapping.to_us) = (None, None);
         bare.makes_partitions = false;
+        bare.interval_column = None;
         assert_eq!(round_trip(&bare), bare);
         let mut plain = recipe();
         if let Some(shape) = &mut plain.shape {
@@ -598,6 +610,7 @@ mod tests {
             ("/time_column", 99.into()),
             ("/tickers/column", 99.into()),
             ("/columns/0/kind", "image".into()),
+            ("/columns/0/kind", "float".into()),
             ("/columns/5/time/zone", "Mars/Olympus".into()),
             ("/columns/5/time/format/pattern", "%Q".into()),
             ("/shape/delimiter", ";;".into()),

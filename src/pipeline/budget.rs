@@ -1,6 +1,6 @@
 //! The byte budget: memory is leased before it is allocated and given back when its batch is
-//! committed. Leases are taken by the reader alone, in source order, so the batch that is next to be
-//! written always has its lease already and no stage waits for a later one.
+//! committed. Leases are taken by the reader alone, in source order, so the batch that is next to
+//! be written always has its lease already and no stage waits for a later one.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;

@@ -50,7 +50,7 @@ impl TickerDesk {
 
     /// The ids of `symbols` at `venue`, in their order. Blocks; for threads, not for tasks.
     pub fn ids(&self, venue: &str, symbols: &[&str]) -> Result<Vec<i32>, PipelineError> {
-        if let Some(ids) = self.from_memory(venue, symbols) {
+        if let Some(ids) = self.remembered(venue, symbols) {
             return Ok(ids);
         }
         let names: Vec<String> = symbols.iter().map(|&symbol| symbol.to_owned()).collect();
@@ -66,7 +66,7 @@ impl TickerDesk {
         Ok(ids)
     }
 
-    fn from_memory(&self, venue: &str, symbols: &[&str]) -> Option<Vec<i32>> {
+    fn remembered(&self, venue: &str, symbols: &[&str]) -> Option<Vec<i32>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let id = |symbol: &&str| known.get(&(venue.to_owned(), (*symbol).to_owned())).copied();
         symbols.iter().map(id).collect()

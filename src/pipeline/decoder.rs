@@ -5,24 +5,22 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::{max, min};
-use arrow::datatypes::{Field, Int32Type, Schema, TimestampMicrosecondType};
+use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::budget::Lease;
 use super::crossing::TickerDesk;
 use super::live::Live;
 use super::reader::{Piece, TextPiece, UnitResult, Work};
-use super::{Form, LoadPlan, PipelineError, Stage, Tickers};
-use crate::batch::{Batch, Fault, Original};
+use super::{Form, LoadPlan, PipelineError, Stage, prepare};
+use crate::batch::{Batch, Original};
 use crate::db::ledger::PortionKey;
 use crate::decode::{DecodeError, Decoded, ParquetSource, ParquetUnit, TextDecoder};
-use crate::encode::Encoder;
-use crate::layout::normalise_interval;
 use crate::limit::BATCH_ROWS;
 use crate::span::Span;
-use crate::write::Job;
+use crate::write::{Job, WriteError};
 
 /// Microseconds in a day.
 pub(super) const DAY_US: i64 = 86_400_000_000;
@@ -42,7 +40,7 @@ pub(super) struct Prepared {
     /// A committed portion, which only counts for the numbering of those after it.
     pub committed_before: bool,
     /// Its memory; held until it is written.
-    pub lease: Arc<Lease>,
+    pub _lease: Arc<Lease>,
 }
 
 /// A decoder thread's surroundings.
@@ -167,22 +165,10 @@ impl Decoder<'_> {
     ) -> Result<Box<Prepared>, PipelineError> {
         let plan = &self.loads[load];
         if let Some(tickers) = &plan.tickers {
-            batch.root = self.resolve(&batch.root, tickers)?;
+            let ids = self.desk.ids(&tickers.venue, &prepare::symbols(&batch.root, tickers))?;
+            batch.root = prepare::put_ids(&batch.root, tickers, &ids).map_err(WriteError::from)?;
         }
-        let mut faults = Vec::new();
-        if let Some(column) = plan.interval_column {
-            batch.root = canonical_intervals(&batch.root, column, &mut faults)?;
-        }
-        faults.extend(plan.checker.faults(&batch.root));
-        let encoder = Encoder::new(batch.root.schema_ref(), &plan.target.root().columns)?;
-        faults.extend(encoder.faults(&batch.root)?.into_iter().map(|fault| Fault {
-            row: fault.row as usize,
-            rule: fault.rule.into(),
-            column: Some(encoder.column_name(fault.column).to_owned()),
-            sqlstate: None,
-            reason: fault.reason,
-        }));
-        batch.refuse(faults).map_err(crate::write::WriteError::from)?;
+        prepare::check(&mut batch, plan.interval_column, &plan.checker, &plan.target)?;
         let key =
             PortionKey { set_id: plan.set_id, route: "*".to_owned(), window: batch.span.window };
         let days = match plan.mapping.time_column {
@@ -192,61 +178,16 @@ impl Decoder<'_> {
         let source = Arc::clone(&plan.source);
         let job = Job::new(&plan.target, key, (plan.id, self.run_id), source, batch)?;
         let keys = job.key_hashes(&plan.target);
-        Ok(Box::new(Prepared { load, job, keys, days, bytes, committed_before: false, lease }))
+        Ok(Box::new(Prepared {
+            load,
+            job,
+            keys,
+            days,
+            bytes,
+            committed_before: false,
+            _lease: lease,
+        }))
     }
-
-    /// Replaces the symbol column by ticker ids.
-    fn resolve(&self, root: &RecordBatch, tickers: &Tickers) -> Result<RecordBatch, PipelineError> {
-        let words = root.column(tickers.column).as_dictionary::<Int32Type>();
-        let values = words.values().as_string::<i32>();
-        let symbols: Vec<&str> = values.iter().map(|value| value.unwrap_or_default()).collect();
-        let ids = self.desk.ids(&tickers.venue, &symbols)?;
-        let ids: Int32Array =
-            words.keys().iter().map(|code| code.map(|code| ids[code as usize])).collect();
-        let mut columns: Vec<ArrayRef> = root.columns().to_vec();
-        columns[tickers.column] = Arc::new(ids);
-        let mut fields: Vec<Arc<Field>> = root.schema_ref().fields().iter().cloned().collect();
-        fields[tickers.column] =
-            Arc::new(Field::new(&tickers.id_name, arrow::datatypes::DataType::Int32, true));
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns);
-        Ok(batch.map_err(crate::write::WriteError::from)?)
-    }
-}
-
-/// Spells the intervals of a word column as our tables do (`60min` is `1h`), so that one bar has one
-/// key. What is no interval is a fault.
-fn canonical_intervals(
-    root: &RecordBatch,
-    column: usize,
-    faults: &mut Vec<Fault>,
-) -> Result<RecordBatch, PipelineError> {
-    let words = root.column(column).as_dictionary::<Int32Type>();
-    let values = words.values().as_string::<i32>();
-    let canonical: Vec<Option<String>> =
-        values.iter().map(|word| normalise_interval(word.unwrap_or_default())).collect();
-    if values.iter().zip(&canonical).all(|(word, canonical)| word == canonical.as_deref()) {
-        return Ok(root.clone());
-    }
-    for (row, code) in words.keys().iter().enumerate() {
-        let Some(code) = code.filter(|&code| canonical[code as usize].is_none()) else { continue };
-        faults.push(Fault {
-            row,
-            rule: "bad_interval".into(),
-            column: Some(root.schema_ref().field(column).name().clone()),
-            sqlstate: None,
-            reason: format!(
-                "{:?} is no interval such as 1m, 1h or 1d",
-                values.value(code as usize)
-            ),
-        });
-    }
-    // Two spellings may become one word, so the dictionary is built anew.
-    let spelled = words.keys().iter().map(|code| canonical[code? as usize].as_deref());
-    let spelled: DictionaryArray<Int32Type> = spelled.collect();
-    let mut columns: Vec<ArrayRef> = root.columns().to_vec();
-    columns[column] = Arc::new(spelled);
-    let batch = RecordBatch::try_new(root.schema(), columns);
-    Ok(batch.map_err(crate::write::WriteError::from)?)
 }
 
 fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {

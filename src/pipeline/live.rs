@@ -1,7 +1,7 @@
 //! What is going on right now: counters that every stage adds to and the progress display reads.
 //! The report does not: its figures come from the ledger.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// A stage of the pipeline.
@@ -50,8 +50,6 @@ pub struct Live {
     pub batches_waiting: AtomicU64,
     /// Writers at work.
     pub writers_busy: AtomicU64,
-    /// Whether the load has ended.
-    pub finished: AtomicBool,
     /// Workers of each stage.
     workers: [AtomicU64; 3],
     busy_ns: [AtomicU64; 3],

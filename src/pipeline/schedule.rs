@@ -1,21 +1,18 @@
 //! The scheduler: gives batches to writers in source order. A batch waits while an earlier one that
 //! shares a key with it is being written, so that of two equal keys the same one wins every time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::decoder::{DAY_US, Prepared};
+use super::decoder::Prepared;
 use super::live::{Live, add, sub};
 use super::order::Item;
+use super::partitions::PartitionMaker;
 use super::{Cancel, PipelineError, Plan, Stage};
-use crate::column::TimeRanges;
 use crate::count::Counts;
-use crate::db::partition::{Width, ensure_partitions, plan_partitions};
-use crate::db::{Connection, catalog};
-use crate::limit::PARTITIONS_PER_LOAD_MAX;
 use crate::write::{Ladder, LadderCounters, Outcome, Target, WriteError, share_a_key};
 
 /// How a pass over the sources ended.
@@ -68,83 +65,75 @@ struct Answer {
 
 impl Scheduler<'_> {
     /// Writes what comes until it ends.
-    pub async fn run(mut self, mut items: mpsc::Receiver<Item>) -> PassEnd {
+    pub async fn run(self, items: mpsc::Receiver<Item>) -> PassEnd {
         let (answers, mut answered) = mpsc::channel(self.plan.writers);
         let writers: Vec<_> = (0..self.plan.writers)
             .map(|writer| self.start_writer(writer, answers.clone()))
             .collect();
-        let mut idle: Vec<usize> = (0..writers.len()).rev().collect();
-        let mut in_flight: Vec<InFlight> = Vec::new();
-        let mut waiting: Option<Box<Prepared>> = None;
-        let mut aside = Aside::new(self.plan);
-        let mut pace = Pace::new(self.plan.rows_per_sec_max);
-        let mut totals = Counts::default();
-        let mut end = PassEnd::Complete;
-        let mut open = true;
+        let mut desk = Desk::new(self.plan, items, writers);
+        let mut partitions = PartitionMaker::new(self.plan);
         loop {
             if self.cancel.is_interrupted() {
                 // What is in hand is finished, what waits is left for the next run.
-                (open, waiting) = (false, None);
-                items.close();
-                end = PassEnd::Interrupted;
+                desk.close(PassEnd::Interrupted);
             }
-            if let Some(prepared) = waiting
-                .take_if(|prepared| !idle.is_empty() && !self.must_wait(prepared, &in_flight))
-            {
+            if let Some(prepared) = desk.take_ready(self.plan) {
                 sub(&self.live.batches_waiting, 1);
-                let read = totals.read + prepared.job.batch.read();
-                let rejected = totals.rejected + prepared.job.batch.rejects.len() as u64;
-                let spent =
-                    self.plan.rejects_max.is_some_and(|b| b.is_spent(read, rejected, false));
-                let ready = if spent {
-                    Err(PassEnd::Budget)
-                } else {
-                    aside.make_partitions(&prepared).await.map_err(PassEnd::Failed)
-                };
-                match ready {
-                    Ok(()) => {
-                        pace.wait(prepared.job.order.len() as u64).await;
-                        let writer = idle.pop().unwrap_or_default();
-                        in_flight.push(self.note(writer, &prepared));
-                        let target = Arc::clone(&self.plan.loads[prepared.load].target);
-                        add(&self.live.writers_busy, 1);
-                        let _ = writers[writer].send(Order { target, prepared }).await;
-                    }
-                    Err(reason) => {
-                        (open, end) = (false, reason);
-                        items.close();
-                    }
+                if let Err(reason) = self.dispatch(prepared, &mut desk, &mut partitions).await {
+                    desk.close(reason);
                 }
                 continue;
             }
-            if !open && waiting.is_none() && in_flight.is_empty() {
+            if desk.is_done() {
                 break;
             }
             tokio::select! {
-                Some(answer) = answered.recv(), if !in_flight.is_empty() => {
-                    in_flight.retain(|batch| batch.writer != answer.writer);
-                    idle.push(answer.writer);
+                Some(answer) = answered.recv(), if !desk.in_flight.is_empty() => {
+                    desk.came_back(answer.writer);
                     sub(&self.live.writers_busy, 1);
-                    if let Some(stop) = self.settle(answer, &mut totals) {
-                        if !matches!(end, PassEnd::Failed(_)) {
-                            end = stop;
-                        }
-                        (open, waiting) = (false, None);
-                        items.close();
+                    if let Some(reason) = self.settle(answer, &mut desk.totals) {
+                        desk.close(reason);
                     }
                 }
-                item = items.recv(), if open && waiting.is_none() => match item {
-                    Some(Item::Batch(prepared)) => waiting = Some(prepared),
+                item = desk.items.recv(), if desk.wants_more() => match item {
+                    Some(Item::Batch(prepared)) => desk.waiting = Some(prepared),
                     Some(Item::Failed { load, error }) => {
                         self.failures.insert(load, error);
                     }
-                    None => open = false,
+                    None => desk.open = false,
                 },
-                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+                // The cancel flag is looked at now and then even if nothing else happens.
+                () = tokio::time::sleep(CANCEL_LOOK) => {}
             }
         }
         self.cancel.stop();
-        end
+        desk.end
+    }
+
+    /// Gives a batch to an idle writer, once its partitions are there and the rate allows it.
+    async fn dispatch(
+        &self,
+        prepared: Box<Prepared>,
+        desk: &mut Desk,
+        partitions: &mut PartitionMaker<'_>,
+    ) -> Result<(), PassEnd> {
+        let read = desk.totals.read + prepared.job.batch.read();
+        let rejected = desk.totals.rejected + prepared.job.batch.rejects.len() as u64;
+        if self.plan.rejects_max.is_some_and(|budget| budget.is_spent(read, rejected, false)) {
+            return Err(PassEnd::Budget);
+        }
+        partitions.make_for(&prepared).await.map_err(PassEnd::Failed)?;
+        desk.pace.wait(prepared.job.order.len() as u64).await;
+        let target = Arc::clone(&self.plan.loads[prepared.load].target);
+        let writer = desk.idle.pop().unwrap_or_default();
+        desk.in_flight.push(InFlight {
+            writer,
+            table: target.root().table.oid,
+            keys: prepared.keys.clone(),
+        });
+        add(&self.live.writers_busy, 1);
+        let sent = desk.writers[writer].send(Order { target, prepared }).await;
+        sent.map_err(|_| PassEnd::Failed(PipelineError::Lost("a writer")))
     }
 
     fn start_writer(&self, writer: usize, answers: mpsc::Sender<Answer>) -> mpsc::Sender<Order> {
@@ -178,22 +167,6 @@ impl Scheduler<'_> {
         sender
     }
 
-    fn note(&self, writer: usize, prepared: &Prepared) -> InFlight {
-        InFlight {
-            writer,
-            table: self.plan.loads[prepared.load].target.root().table.oid,
-            keys: prepared.keys.clone(),
-        }
-    }
-
-    fn must_wait(&self, prepared: &Prepared, in_flight: &[InFlight]) -> bool {
-        let target = &self.plan.loads[prepared.load].target;
-        let table = target.root().table.oid;
-        in_flight
-            .iter()
-            .any(|batch| batch.table == table && share_a_key(&batch.keys, &prepared.keys))
-    }
-
     /// Books an answer. A reason to stop, if there is one.
     fn settle(&self, answer: Answer, totals: &mut Counts) -> Option<PassEnd> {
         match answer.result {
@@ -215,79 +188,69 @@ impl Scheduler<'_> {
     }
 }
 
-/// Partitions for the range that arrives, made on a connection of their own before the first batch
-/// that needs them is given to a writer.
-struct Aside<'a> {
-    plan: &'a Plan,
-    connection: Option<Connection>,
-    /// What the tables' partitions accept, by table.
-    accepted: HashMap<u32, TimeRanges>,
-    /// Partitions made so far.
-    made: usize,
+/// How often the cancel flag is looked at.
+const CANCEL_LOOK: Duration = Duration::from_millis(100);
+
+/// What the scheduler has before it.
+struct Desk {
+    items: mpsc::Receiver<Item>,
+    /// Whether more batches are taken.
+    open: bool,
+    /// The batch that is next.
+    waiting: Option<Box<Prepared>>,
+    writers: Vec<mpsc::Sender<Order>>,
+    idle: Vec<usize>,
+    in_flight: Vec<InFlight>,
+    totals: Counts,
+    pace: Pace,
+    end: PassEnd,
 }
 
-/// Rows a day from which on a day is worth a partition.
-const ROWS_A_DAY_FOR_DAYS: u64 = 50_000;
-/// Rows a day from which on a month is worth one.
-const ROWS_A_DAY_FOR_MONTHS: u64 = 500;
-
-impl<'a> Aside<'a> {
-    fn new(plan: &'a Plan) -> Self {
-        Self { plan, connection: None, accepted: HashMap::new(), made: 0 }
+impl Desk {
+    fn new(plan: &Plan, items: mpsc::Receiver<Item>, writers: Vec<mpsc::Sender<Order>>) -> Self {
+        Self {
+            items,
+            open: true,
+            waiting: None,
+            idle: (0..writers.len()).rev().collect(),
+            writers,
+            in_flight: Vec::new(),
+            totals: Counts::default(),
+            pace: Pace::new(plan.rows_per_sec_max),
+            end: PassEnd::Complete,
+        }
     }
 
-    async fn make_partitions(&mut self, prepared: &Prepared) -> Result<(), PipelineError> {
-        if prepared.days.is_empty() {
-            return Ok(());
-        }
-        let load = &self.plan.loads[prepared.load];
-        let table = &load.target.root().table;
-        let accepted = self.accepted.entry(table.oid).or_insert_with(|| {
-            table.partitioning.as_ref().map(|p| p.accepted.clone()).unwrap_or_default()
-        });
-        let is_covered = |day: &&i64| accepted.covers(**day * DAY_US, (**day + 1) * DAY_US - 1);
-        let missing: BTreeSet<i64> =
-            prepared.days.iter().filter(|day| !is_covered(day)).copied().collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let width = self.width(prepared);
-        let connection = match self.connection.take() {
-            Some(connection) if !connection.is_closed() => connection,
-            _ => self.plan.database.connect().await?,
-        };
-        let connection = self.connection.insert(connection);
-        let mut planned = self.accepted.get(&table.oid).cloned().unwrap_or_default();
-        let mut needed = Vec::new();
-        for day in missing {
-            if planned.covers(day * DAY_US, (day + 1) * DAY_US - 1) {
-                continue;
-            }
-            let new = plan_partitions(&planned, day * DAY_US, (day + 1) * DAY_US - 1, width)?;
-            planned.ranges.extend(&new);
-            planned.ranges.sort_unstable();
-            needed.extend(new);
-        }
-        self.made += ensure_partitions(connection, table, &needed).await?;
-        let fresh = catalog::load_table(connection, Some(&table.schema), &table.name).await?;
-        if let Some(partitioning) = fresh.and_then(|table| table.partitioning) {
-            self.accepted.insert(table.oid, partitioning.accepted);
-        }
-        Ok(())
+    /// The next batch, if a writer is idle and no batch in flight shares a key with it.
+    fn take_ready(&mut self, plan: &Plan) -> Option<Box<Prepared>> {
+        let (idle, in_flight) = (!self.idle.is_empty(), &self.in_flight);
+        self.waiting.take_if(|prepared| {
+            let table = plan.loads[prepared.load].target.root().table.oid;
+            idle && !in_flight
+                .iter()
+                .any(|batch| batch.table == table && share_a_key(&batch.keys, &prepared.keys))
+        })
     }
 
-    /// Width follows density: the rows a day that this batch has, times the sources that are still
-    /// to come for the same days.
-    fn width(&self, prepared: &Prepared) -> Width {
-        let rows = prepared.job.batch.root.num_rows() as u64;
-        let sources = self.plan.loads.len().max(1) as u64;
-        let per_day = rows * sources / prepared.days.len().max(1) as u64;
-        if per_day >= ROWS_A_DAY_FOR_DAYS && self.made < PARTITIONS_PER_LOAD_MAX / 2 {
-            Width::Day
-        } else if per_day >= ROWS_A_DAY_FOR_MONTHS && self.made < PARTITIONS_PER_LOAD_MAX * 9 / 10 {
-            Width::Month
-        } else {
-            Width::Year
+    fn wants_more(&self) -> bool {
+        self.open && self.waiting.is_none()
+    }
+
+    fn is_done(&self) -> bool {
+        !self.open && self.waiting.is_none() && self.in_flight.is_empty()
+    }
+
+    fn came_back(&mut self, writer: usize) {
+        self.in_flight.retain(|batch| batch.writer != writer);
+        self.idle.push(writer);
+    }
+
+    /// Takes no more work. A failure is not covered up by a later reason.
+    fn close(&mut self, reason: PassEnd) {
+        (self.open, self.waiting) = (false, None);
+        self.items.close();
+        if !matches!(self.end, PassEnd::Failed(_)) {
+            self.end = reason;
         }
     }
 }

@@ -13,7 +13,9 @@ use rand::RngExt;
 
 use super::copy::copy_rows;
 use super::sift::{Probe, sift};
+use super::stage::Merged;
 use super::{Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick};
+use crate::batch::Reject;
 use crate::count::{Counts, TableCounts};
 use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};
@@ -24,7 +26,7 @@ use crate::limit::{BACKOFF_FIRST_MS, BACKOFF_LAST_MS, COPY_MESSAGE_BYTES, LOCK_T
 /// Rounds of sifting after which rows that still fail are a mystery.
 const SIFT_ROUNDS_MAX: u32 = 4;
 /// Merges in a row whose counts are not the server's before it is called a miscount.
-const MERGE_ROUNDS_MAX: u32 = 5;
+pub(super) const MERGE_ROUNDS_MAX: u32 = 5;
 
 /// What became of a portion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +54,9 @@ pub struct Ladder {
     /// When the server that this pass talks to started. Another value means a restart, after which
     /// acknowledged batches may be lost.
     server_started_at: f64,
-    buffer: BytesMut,
-    counters: Arc<LadderCounters>,
-    retry: RetryPolicy,
+    pub(super) buffer: BytesMut,
+    pub(super) counters: Arc<LadderCounters>,
+    pub(super) retry: RetryPolicy,
 }
 
 impl Ladder {
@@ -110,7 +112,7 @@ impl Ladder {
     }
 
     /// Finds the rows at fault and takes them out. `false`: none was found.
-    async fn sift_out(
+    pub(super) async fn sift_out(
         &mut self,
         target: &Target,
         job: &mut Job,
@@ -180,7 +182,7 @@ impl Ladder {
         outcome
     }
 
-    async fn connection(&mut self) -> Result<&Connection, WriteError> {
+    pub(super) async fn connection(&mut self) -> Result<&Connection, WriteError> {
         if self.connection.as_ref().is_some_and(|connection| connection.is_closed()) {
             self.connection = None;
         }
@@ -199,7 +201,7 @@ impl Ladder {
     }
 
     /// Leaves no transaction open; a connection that cannot do that is given up.
-    async fn roll_back(&mut self) {
+    pub(super) async fn roll_back(&mut self) {
         if let Some(connection) = &self.connection
             && (connection.is_closed() || connection.batch_execute("ROLLBACK").await.is_err())
         {
@@ -214,7 +216,7 @@ fn meets_stored_key(target: &Target, error: &WriteError) -> bool {
     !target.key.is_empty() && error.sqlstate() == Some("23505")
 }
 
-fn encoders(target: &Target, job: &Job) -> Result<Vec<Encoder>, WriteError> {
+pub(super) fn encoders(target: &Target, job: &Job) -> Result<Vec<Encoder>, WriteError> {
     let root = (job.batch.root.schema_ref(), &target.root().columns);
     let children = job.batch.children.iter();
     let children =
@@ -299,7 +301,7 @@ fn sent_rows(job: &Job, at: usize) -> std::borrow::Cow<'_, [u32]> {
     }
 }
 
-fn miscount(target: &Target, message: impl Into<String>) -> WriteError {
+pub(super) fn miscount(target: &Target, message: impl Into<String>) -> WriteError {
     WriteError::Miscount { table: target.root().table.display_name(), message: message.into() }
 }
 
@@ -340,53 +342,64 @@ async fn staged(
     counters: &LadderCounters,
     portion: &mut Portion,
 ) -> Result<bool, WriteError> {
-    stage::stage(db, target, job, encoders, buffer).await?;
-    let merged = if target.key.is_empty() {
-        let merged = stage::insert_all(db, target, counters).await?;
-        if merged.inserted != job.order.len() as u64 {
-            let sent = job.order.len();
-            return Err(miscount(target, format!("{sent} rows sent, {} stored", merged.inserted)));
-        }
-        merged
-    } else {
-        match stage::merge(db, target, job, counters).await? {
-            Some(merged) => merged,
-            None => return Ok(false),
-        }
+    let Some(merged) = move_rows(db, target, job, encoders, buffer, counters).await? else {
+        return Ok(false);
     };
     let met_any = merged.duplicate + merged.updated > 0 || !merged.refused.is_empty();
     target.meets_stored.store(met_any, Ordering::Relaxed);
     portion.counts = job.expected();
     merged.apply(&mut portion.counts);
-    let stored = merged.refused.iter().map(|&row| {
-        let mut reject = job.batch.reject(
-            row,
-            "duplicate_key",
-            None,
-            format!("{} holds a row with this key", target.root().table.display_name()),
-        );
-        reject.sqlstate = Some("23505".to_owned());
-        reject
-    });
-    reject::record(db, job, &stored.collect::<Vec<_>>()).await?;
+    reject::record(db, job, &stored(target, job, &merged)).await?;
     portion.tables = merged.tables;
     ledger::record(db, portion).await?;
     Ok(true)
 }
 
+/// Stages a job's rows and moves them into the target. `None`: as [`stage::merge`].
+pub(super) async fn move_rows(
+    db: &Connection,
+    target: &Target,
+    job: &Job,
+    encoders: &[Encoder],
+    buffer: &mut BytesMut,
+    counters: &LadderCounters,
+) -> Result<Option<Merged>, WriteError> {
+    stage::stage(db, target, job, encoders, buffer).await?;
+    if !target.key.is_empty() {
+        return stage::merge(db, target, job, counters).await;
+    }
+    let merged = stage::insert_all(db, target, counters).await?;
+    if merged.inserted != job.order.len() as u64 {
+        let sent = job.order.len();
+        return Err(miscount(target, format!("{sent} rows sent, {} stored", merged.inserted)));
+    }
+    Ok(Some(merged))
+}
+
+/// Rejects for the rows whose key is stored, where the policy refuses them.
+pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject> {
+    let reject = |&row: &usize| {
+        let table = target.root().table.display_name();
+        let reason = format!("{table} holds a row with this key");
+        let reject = job.batch.reject(row, "duplicate_key", None, reason);
+        Reject { sqlstate: Some("23505".to_owned()), ..reject }
+    };
+    merged.refused.iter().map(reject).collect()
+}
+
 /// Exponential backoff with full jitter and one deadline for all of a batch's retries.
-struct Pause {
+pub(super) struct Pause {
     began: Instant,
     deadline: Duration,
     next_ms: u64,
 }
 
 impl Pause {
-    fn new(deadline: Duration) -> Self {
+    pub fn new(deadline: Duration) -> Self {
         Self { began: Instant::now(), deadline, next_ms: BACKOFF_FIRST_MS }
     }
 
-    async fn wait(&mut self, cause: WriteError) -> Result<(), WriteError> {
+    pub async fn wait(&mut self, cause: WriteError) -> Result<(), WriteError> {
         if self.began.elapsed() >= self.deadline {
             let seconds = self.deadline.as_secs();
             return Err(WriteError::Deadline { seconds, cause: Box::new(cause) });

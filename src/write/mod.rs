@@ -6,6 +6,7 @@ mod copy;
 mod ladder;
 mod order;
 mod reject;
+mod replay;
 mod sift;
 mod stage;
 mod statement;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use arrow::error::ArrowError;
 
 use crate::batch::{Batch, Fault};
-use crate::column::{TargetColumn, TargetTable};
+use crate::column::{TargetColumn, TargetTable, quote_identifier};
 use crate::count::Counts;
 use crate::dataset::ConflictPolicy;
 use crate::db::{DbError, ledger};
@@ -27,6 +28,7 @@ use crate::error::Class;
 
 pub use ladder::{Ladder, Outcome};
 pub use order::share_a_key;
+pub use replay::{Mended, Replayed};
 
 pub use ticker::resolve_tickers;
 
@@ -64,9 +66,7 @@ pub struct TableTarget {
 impl TableTarget {
     /// The quoted names of the columns that are sent, joined by commas.
     fn column_list(&self, prefix: &str) -> String {
-        let quoted = |column: &TargetColumn| {
-            format!("{prefix}{}", crate::column::quote_identifier(&column.name))
-        };
+        let quoted = |column: &TargetColumn| format!("{prefix}{}", quote_identifier(&column.name));
         self.columns.iter().map(quoted).collect::<Vec<_>>().join(", ")
     }
 }
@@ -95,6 +95,17 @@ impl Target {
     /// The root table.
     pub fn root(&self) -> &TableTarget {
         &self.tables[0]
+    }
+
+    /// The clause that passes over rows whose key is stored; rows that another unique index refuses
+    /// still fail.
+    fn on_stored_key(&self) -> String {
+        if self.key.is_empty() {
+            return String::new();
+        }
+        let columns = &self.root().columns;
+        let key = self.key.iter().map(|&at| quote_identifier(&columns[at].name));
+        format!(" ON CONFLICT ({}) DO NOTHING", key.collect::<Vec<_>>().join(", "))
     }
 
     /// Whether a batch should be staged without trying COPY first.

@@ -21,15 +21,14 @@ pub(super) fn only_some() -> String {
 /// that it refuses is at fault.
 pub(super) fn insert_roots(target: &Target, filter: &str) -> String {
     let root = target.root();
-    let key = target.key.iter().map(|&at| quote_identifier(&root.columns[at].name));
     format!(
         "INSERT INTO {} ({}) SELECT {} FROM {} s JOIN {CLASSES} c USING ({ROW}) \
-         WHERE c.class = {NEW}{filter} ORDER BY c.{ROW} ON CONFLICT ({}) DO NOTHING",
+         WHERE c.class = {NEW}{filter} ORDER BY c.{ROW}{}",
         root.table.sql_name(),
         root.column_list(""),
         root.column_list("s."),
         stage_name(0),
-        key.collect::<Vec<_>>().join(", ")
+        target.on_stored_key()
     )
 }
 

@@ -1,7 +1,7 @@
 //! What the ledger says is left to do, and whether the tables that it speaks of are still there.
 
 use crate::command::access::has_ledger;
-use crate::db::migration::{self, State};
+use crate::db::migration::{self, MigrationStatus, State};
 use crate::db::{Connection, DbError, Doing as _};
 use crate::report::human;
 
@@ -21,16 +21,16 @@ pub(super) async fn check(db: &Connection) -> Result<Vec<Finding>, DbError> {
     Ok(findings)
 }
 
-fn migrations(list: &[migration::MigrationStatus]) -> Finding {
+fn migrations(list: &[MigrationStatus]) -> Finding {
     let check = "migrations";
-    let titles = |wanted: fn(&State) -> bool| {
-        let found = list.iter().filter(|known| wanted(&known.state));
-        let title = |known: &migration::MigrationStatus| {
+    let titles = |wanted: &dyn Fn(&MigrationStatus) -> bool| {
+        let found = list.iter().filter(|known| wanted(known));
+        let title = |known: &MigrationStatus| {
             format!("{}/{:04}_{}", known.domain, known.version, known.name)
         };
         found.map(title).collect::<Vec<_>>().join(", ")
     };
-    let unknown = titles(|state| matches!(state, State::Unknown(_)));
+    let unknown = titles(&|known| matches!(known.state, State::Unknown(_)));
     if !unknown.is_empty() {
         return Finding::advise(
             Level::Fault,
@@ -40,7 +40,7 @@ fn migrations(list: &[migration::MigrationStatus]) -> Finding {
             "it does not know the tables as they are now",
         );
     }
-    let changed = titles(|state| matches!(state, State::Changed(_)));
+    let changed = titles(&|known| matches!(known.state, State::Changed(_)));
     if !changed.is_empty() {
         return Finding::advise(
             Level::Warning,
@@ -50,16 +50,20 @@ fn migrations(list: &[migration::MigrationStatus]) -> Finding {
             "nothing more is applied to a domain whose history differs",
         );
     }
-    let pending = list.iter().filter(|known| known.state == State::Pending).count();
-    // A load makes what it needs in a database that has nothing yet.
-    if pending == 0 || pending == list.len() {
-        let found = if pending == 0 { "all applied" } else { "none applied yet" };
+    // A domain that nobody uses is not behind.
+    let used = |known: &MigrationStatus| {
+        (list.iter()).any(|other| other.domain == known.domain && other.state != State::Pending)
+    };
+    let behind = titles(&|known| known.state == State::Pending && used(known));
+    if behind.is_empty() {
+        let applied = titles(&|known| known.state != State::Pending);
+        let found = if applied.is_empty() { "none applied yet" } else { applied.as_str() };
         return Finding::ok(check, found);
     }
     Finding::advise(
         Level::Advice,
         check,
-        format!("pending: {}", titles(|state| *state == State::Pending)),
+        format!("pending: {behind}"),
         "tidegate migrate up",
         "a load does not change tables in a database that has others",
     )
@@ -121,8 +125,8 @@ fn lost(target: &str, state: &str, stored: u64) -> Finding {
 mod tests {
     use super::*;
 
-    fn list(states: &[State]) -> Vec<migration::MigrationStatus> {
-        let known = |(at, state): (usize, &State)| migration::MigrationStatus {
+    fn list(states: &[State]) -> Vec<MigrationStatus> {
+        let known = |(at, state): (usize, &State)| MigrationStatus {
             domain: "d".to_owned(),
             version: at as i32 + 1,
             name: "n".to_owned(),
@@ -142,6 +146,9 @@ mod tests {
         assert_eq!(level(&[State::Changed(at()), State::Unknown(at())]), Level::Fault);
         let found = migrations(&list(&[State::Applied(at()), State::Pending])).found;
         assert_eq!(found, "pending: d/0002_n");
+        let mut other = list(&[State::Applied(at()), State::Pending]);
+        other[1].domain = "unused".to_owned();
+        assert_eq!(migrations(&other), Finding::ok("migrations", "d/0001_n"));
     }
 
     #[test]

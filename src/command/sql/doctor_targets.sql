@@ -1,7 +1,7 @@
 -- The tables that the ledger has sealed records in, and whether they are still the same ones.
 SELECT t.target, t.loads, t.stored,
        c.oid IS NOT NULL AS there,
-       format('%I.%I', n.nspname, c.relname) AS sql_name,
+       quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS sql_name,
        coalesce(has_schema_privilege(c.relnamespace, 'USAGE')
                 AND has_table_privilege(c.oid, 'SELECT'), false) AS may_read
 FROM (

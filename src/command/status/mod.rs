@@ -91,7 +91,8 @@ async fn one_run(connection: &Connection, id: i64) -> Result<Answer, CommandErro
     let run = runs.first().ok_or_else(|| no_such_run(id))?;
     let (loads, total) = read::loads(connection, Some(id), RUN_LOADS_MAX).await?;
     let steps = read::throughput(connection, id).await?;
-    let mut text = titled(&format!("Run {id}"), &run_grid(&runs));
+    let mut text = if loads.is_empty() { String::new() } else { "\n".to_owned() };
+    text.push_str(&titled(&format!("Run {id}"), &run_grid(&runs)));
     if !steps.is_empty() {
         text.push('\n');
         text.push_str(&titled("Throughput", &step_grid(&steps)));
@@ -153,6 +154,12 @@ fn shell_word(text: &str) -> Cow<'_, str> {
     Cow::Owned(if text.starts_with('-') { format!("-- {quoted}") } else { quoted })
 }
 
+/// A time of day for people; machines get it whole.
+fn moment(iso: &str) -> Cell {
+    let minute = iso.get(..16).unwrap_or(iso).replace('T', " ");
+    Cell::shown(minute, iso)
+}
+
 /// How a run ended, in a word.
 fn ending(run: &Run) -> (&'static str, Style) {
     match (run.finished_at.is_some(), run.active, run.exit_code) {
@@ -187,14 +194,14 @@ fn run_grid(runs: &[Run]) -> Grid {
         "Duplicate",
         "Rejected",
     ];
-    let mut grid = Grid::new(heads).right(&[0, 3, 5, 6, 7, 8, 9, 10, 11]);
+    let mut grid = Grid::new(heads).right(&[0, 2, 3, 5, 6, 7, 8, 9, 10, 11]);
     for run in runs {
         let (word, style) = ending(run);
         let unsealed = if run.unsealed > 0 { Style::Yellow } else { Style::Plain };
         grid.push([
             Cell::shown(run.id.to_string(), run.id),
             run.command.as_str().into(),
-            run.started_at.as_str().into(),
+            moment(&run.started_at),
             Cell::shown(human::seconds(run.elapsed_s), run.elapsed_s),
             Cell::from(word).styled(style),
             run.sealed.into(),
@@ -267,7 +274,7 @@ fn load_grid(loads: &[Load]) -> Grid {
         "Duplicate",
         "Rejected",
     ];
-    let mut grid = Grid::new(heads).right(&[0, 4, 5, 7, 8, 9, 10, 11, 12]).paths(&[1]);
+    let mut grid = Grid::new(heads).right(&[0, 4, 5, 6, 7, 8, 9, 10, 11, 12]).paths(&[1]);
     for load in loads {
         let (word, style) = load_state(load);
         let rate = match load.sealed {
@@ -281,7 +288,7 @@ fn load_grid(loads: &[Load]) -> Grid {
             Cell::from(word).styled(style),
             percent(load.part),
             load.portions.into(),
-            load.last_commit_at.clone().into(),
+            load.last_commit_at.as_deref().map(moment).into(),
             rate,
             load.counts.read.into(),
             load.counts.inserted.into(),
@@ -314,10 +321,10 @@ fn load_json(load: &Load) -> Value {
 
 fn step_grid(steps: &[Step]) -> Grid {
     let heads = ["From", "Minutes", "Portions", "Read", "Inserted", "Rejected", "Rows/min"];
-    let mut grid = Grid::new(heads).right(&[1, 2, 3, 4, 5, 6]);
+    let mut grid = Grid::new(heads).right(&[0, 1, 2, 3, 4, 5, 6]);
     for step in steps {
         grid.push([
-            step.begins_at.as_str().into(),
+            moment(&step.begins_at),
             step.minutes.into(),
             step.portions.into(),
             step.read.into(),
@@ -352,6 +359,13 @@ mod tests {
         assert_eq!(shell_word("it's; rm"), r"'it'\''s; rm'");
         assert_eq!(shell_word("-x.csv"), "-- '-x.csv'");
         assert_eq!(shell_word(""), "''");
+    }
+
+    #[test]
+    fn times_are_short_for_people_only() {
+        let shown = Cell::shown("2026-11-21 00:13", "2026-11-21T00:13:07Z");
+        assert_eq!(moment("2026-11-21T00:13:07Z"), shown);
+        assert_eq!(moment("?"), Cell::shown("?", "?"));
     }
 
     #[test]

@@ -36,6 +36,10 @@ const SOCKET_DIR_BYTES_MAX: usize = 100 - "/.s.PGSQL.5432".len();
 const READY_DEADLINE: Duration = Duration::from_secs(60);
 /// A live server without a reachable socket is given this long to get one.
 const SOCKET_DEADLINE: Duration = Duration::from_secs(10);
+/// What is left of a server that crashed is given this long to go.
+const LEFT_OVER_DEADLINE: Duration = Duration::from_secs(30);
+/// Between two attempts to start beside what is left.
+const START_AGAIN: Duration = Duration::from_millis(500);
 /// A fast shutdown writes a checkpoint first.
 const STOP_DEADLINE: Duration = Duration::from_secs(120);
 /// Between two looks at a server that starts or stops.
@@ -99,15 +103,34 @@ impl Embedded {
                 return Ok(database);
             }
         }
-        let this = self.clone();
-        let child = blocking(move || {
-            let programs = this.prepare()?;
-            process::spawn(&this, &programs)
-        })
-        .await?;
-        let database = self.wait_until_ready(child).await?;
+        let database = self.launch().await?;
         make_database(&database).await?;
         Ok(database)
+    }
+
+    /// Starts a server and waits until it answers. After a crash a new server refuses to start
+    /// while anything of the old one is left, such as a session amid a long query: then it is
+    /// tried again for a while.
+    async fn launch(&self) -> Result<Database, DbError> {
+        let pid_file = self.data_dir().join("postmaster.pid");
+        let begun = Instant::now();
+        loop {
+            let crashed = pid_file.exists();
+            let this = self.clone();
+            let child = blocking(move || {
+                let programs = this.prepare()?;
+                process::spawn(&this, &programs)
+            })
+            .await?;
+            match self.wait_until_ready(child).await {
+                Err(_) if crashed && begun.elapsed() < LEFT_OVER_DEADLINE => {
+                    // Takes notice of the old server's end if it was our child.
+                    process::postmaster(&self.data_dir());
+                    tokio::time::sleep(START_AGAIN).await;
+                }
+                ended => return ended,
+            }
+        }
     }
 
     /// Stops the server and waits until it is gone; says whether it was running. Open

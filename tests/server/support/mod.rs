@@ -16,7 +16,7 @@ use std::path::PathBuf;
 pub use bars::Bars;
 pub use db::{Client, TestDb, except_all, same_rows};
 pub use lines::{Lines, equations};
-pub use program::{Outcome, Program};
+pub use program::{Outcome, Program, Running};
 pub use server::{Server, StopMode};
 
 /// A file or folder under `fixtures/`.

@@ -1,0 +1,354 @@
+//! The ledger: which contents were loaded into which target, portion by portion. A portion's row
+//! commits in the transaction that writes its rows, so that what the ledger says is what the table
+//! holds. Called by `command` (to plan, to report), `write` (to claim) and `pipeline` (to seal).
+
+mod account;
+mod portion;
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::{Connection, DbError};
+use crate::count::{Counts, TableCounts};
+use crate::span::{Span, SpanUnit};
+
+pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
+pub use portion::{begin_portion, claim, done_portions, record};
+
+/// Everything that makes a content the same content. A file's name is not part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentKey {
+    /// BLAKE3 of the stored bytes.
+    pub hash: [u8; 32],
+    /// Their number.
+    pub bytes: u64,
+    /// The target, as `schema.table`.
+    pub target: String,
+    /// The dataset.
+    pub dataset: String,
+    /// Facts taken from outside the bytes: ticker, interval, zone.
+    pub facts: BTreeMap<String, String>,
+}
+
+impl ContentKey {
+    /// One hash over all of it.
+    pub fn identity(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.hash);
+        let mut field = |bytes: &[u8]| {
+            hasher.update(&(bytes.len() as u64).to_le_bytes());
+            hasher.update(bytes);
+        };
+        field(self.target.as_bytes());
+        field(self.dataset.as_bytes());
+        for (name, value) in &self.facts {
+            field(name.as_bytes());
+            field(value.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
+    }
+}
+
+/// The time window of a load, as the user gave it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TimeWindow {
+    /// First instant, in microseconds from 1970 UTC.
+    pub from_us: Option<i64>,
+    /// First instant after it.
+    pub to_us: Option<i64>,
+}
+
+impl TimeWindow {
+    fn first(self) -> String {
+        self.from_us.map_or("-infinity".to_owned(), instant)
+    }
+
+    fn end(self) -> String {
+        self.to_us.map_or("infinity".to_owned(), instant)
+    }
+}
+
+fn instant(us: i64) -> String {
+    jiff::Timestamp::from_microsecond(us)
+        .map_or_else(|_| "infinity".to_owned(), |ts| ts.to_string())
+}
+
+/// A load that is to be begun.
+#[derive(Debug, Clone)]
+pub struct NewLoad {
+    /// The content.
+    pub content: ContentKey,
+    /// The target table's OID now.
+    pub target_oid: u32,
+    /// Its window.
+    pub window: TimeWindow,
+    /// The source's name, for people.
+    pub source: String,
+    /// The layout and its version.
+    pub layout: (String, u32),
+    /// The mapping with which a mended reject is read again.
+    pub replay: serde_json::Value,
+    /// The conflict policy's name.
+    pub on_conflict: String,
+    /// How batches are cut, by name.
+    pub cut_rule: String,
+    /// What spans count.
+    pub span_unit: SpanUnit,
+    /// The source's size in span units.
+    pub span_end: u64,
+    /// Open a sealed content again.
+    pub reload: bool,
+}
+
+/// A load as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// Its number.
+    pub id: i64,
+    /// The set it belongs to.
+    pub set_id: i64,
+    /// Raised by each reload.
+    pub generation: i32,
+    /// Whether it is complete and proved.
+    pub sealed: bool,
+    /// The layout it was begun under.
+    pub layout: (String, u32),
+    /// The conflict policy it was begun under.
+    pub on_conflict: String,
+    /// The rule by which its batches are cut.
+    pub cut_rule: String,
+    /// The OID of its target when it was begun.
+    pub target_oid: u32,
+    /// Records inserted by it, once sealed.
+    pub inserted: u64,
+}
+
+impl Load {
+    /// Whether an earlier `--reload` of the same table was begun and not finished: it is resumed
+    /// and not begun again.
+    pub fn is_reload_under_way(&self, target_oid: u32) -> bool {
+        !self.sealed && self.generation > 1 && self.target_oid == target_oid
+    }
+}
+
+/// A portion's key. In direct and stage loads the route is `*` and a window is one span.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortionKey {
+    /// The set.
+    pub set_id: i64,
+    /// The route.
+    pub route: String,
+    /// The window.
+    pub window: u32,
+}
+
+/// A portion as it is claimed.
+#[derive(Debug, Clone)]
+pub struct Portion {
+    /// Its key.
+    pub key: PortionKey,
+    /// The run that writes it.
+    pub run_id: i64,
+    /// What it covers.
+    pub span: Span,
+    /// What became of its records.
+    pub counts: Counts,
+    /// Rows by table.
+    pub tables: BTreeMap<String, TableCounts>,
+}
+
+/// A committed portion, as resuming needs it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DonePortion {
+    /// Where the next span starts.
+    pub span_end: u64,
+    /// Record number of the first record after it.
+    pub next_row: u64,
+    /// Physical line on which the next span starts.
+    pub next_line: u64,
+}
+
+fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn count(row: &Row, column: &str) -> u64 {
+    row.try_get::<_, Option<i64>>(column).ok().flatten().unwrap_or(0).max(0) as u64
+}
+
+fn counts(row: &Row) -> Counts {
+    Counts {
+        read: count(row, "read"),
+        inserted: count(row, "inserted"),
+        updated: count(row, "updated"),
+        duplicate: count(row, "duplicate"),
+        conflicting: count(row, "conflicting"),
+        rejected: count(row, "rejected"),
+        skipped: count(row, "skipped"),
+    }
+}
+
+/// Records that a command started and returns the run's number.
+///
+/// # Errors
+/// The server's.
+pub async fn begin_run(db: &Connection, command: &str) -> Result<i64, DbError> {
+    let program = concat!("tidegate ", env!("CARGO_PKG_VERSION"));
+    let row = db
+        .query_typed_one(
+            "INSERT INTO tidegate.run (command, program) VALUES ($1, $2) RETURNING id",
+            &[(&command, Type::TEXT), (&program, Type::TEXT)],
+        )
+        .await?;
+    Ok(row.get(0))
+}
+
+/// Records how a run ended.
+///
+/// # Errors
+/// The server's.
+pub async fn end_run(db: &Connection, run_id: i64, exit_code: u8) -> Result<(), DbError> {
+    db.execute_typed(
+        "UPDATE tidegate.run SET finished_at = clock_timestamp(), exit_code = $2 WHERE id = $1",
+        &[(&run_id, Type::INT8), (&i32::from(exit_code), Type::INT4)],
+    )
+    .await?;
+    Ok(())
+}
+
+const LOAD_COLUMNS: &str = "l.id, l.set_id, l.generation, l.sealed_at IS NOT NULL AS sealed, \
+     l.layout, l.layout_version, l.on_conflict, s.cut_rule, c.target_oid, \
+     coalesce(l.inserted, 0) AS inserted";
+
+fn load(row: &Row) -> Load {
+    Load {
+        id: row.get("id"),
+        set_id: row.get("set_id"),
+        generation: row.get("generation"),
+        sealed: row.get("sealed"),
+        layout: (row.get("layout"), row.get::<_, i32>("layout_version").max(0) as u32),
+        on_conflict: row.get("on_conflict"),
+        cut_rule: row.get("cut_rule"),
+        target_oid: row.get("target_oid"),
+        inserted: count(row, "inserted"),
+    }
+}
+
+/// The newest load of a content with this window, if there is one.
+///
+/// # Errors
+/// The server's.
+pub async fn find_load(
+    db: &Connection,
+    content: &ContentKey,
+    window: TimeWindow,
+) -> Result<Option<Load>, DbError> {
+    let sql = format!(
+        "SELECT {LOAD_COLUMNS} FROM tidegate.content c \
+         JOIN tidegate.load l ON l.content_id = c.id \
+         JOIN tidegate.load_set s ON s.id = l.set_id \
+         WHERE c.identity = $1 AND l.ts_from = $2::text::timestamptz \
+           AND l.ts_to = $3::text::timestamptz \
+         ORDER BY l.generation DESC LIMIT 1"
+    );
+    let identity = content.identity().to_vec();
+    let row = db
+        .query_typed_opt(
+            &sql,
+            &[(&identity, Type::BYTEA), (&window.first(), Type::TEXT), (&window.end(), Type::TEXT)],
+        )
+        .await?;
+    Ok(row.as_ref().map(load))
+}
+
+/// Whether the ledger has any load of this content, under whatever window.
+///
+/// # Errors
+/// The server's.
+pub async fn knows_content(db: &Connection, content: &ContentKey) -> Result<bool, DbError> {
+    let identity = content.identity().to_vec();
+    let found = db
+        .query_typed_opt(
+            "SELECT 1 FROM tidegate.content c JOIN tidegate.load l ON l.content_id = c.id \
+             WHERE c.identity = $1 LIMIT 1",
+            &[(&identity, Type::BYTEA)],
+        )
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Begins a load, or finds the one that is under way or sealed. A sealed one is opened again, as a
+/// new generation, only when `reload` says so.
+///
+/// # Errors
+/// The server's.
+pub async fn begin_load(db: &Connection, run_id: i64, new: &NewLoad) -> Result<Load, DbError> {
+    let generation = match find_load(db, &new.content, new.window).await? {
+        None => 1,
+        Some(found) if !new.reload || found.is_reload_under_way(new.target_oid) => {
+            return Ok(found);
+        }
+        Some(found) => found.generation + 1,
+    };
+    let facts = serde_json::to_value(&new.content.facts).unwrap_or_default();
+    let (identity, hash) = (new.content.identity().to_vec(), new.content.hash.to_vec());
+    // A content whose target was dropped and made again belongs to the new table from now on.
+    let content_id: i64 = db
+        .query_typed_one(
+            "INSERT INTO tidegate.content (identity, hash, bytes, target, target_oid, dataset, \
+             facts) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+             ON CONFLICT (identity) DO UPDATE SET target_oid = excluded.target_oid RETURNING id",
+            &[
+                (&identity, Type::BYTEA),
+                (&hash, Type::BYTEA),
+                (&int(new.content.bytes), Type::INT8),
+                (&new.content.target, Type::TEXT),
+                (&new.target_oid, Type::OID),
+                (&new.content.dataset, Type::TEXT),
+                (&facts, Type::JSONB),
+            ],
+        )
+        .await?
+        .get(0);
+    insert_load(db, run_id, new, content_id, generation).await?;
+    find_load(db, &new.content, new.window).await?.ok_or_else(|| {
+        DbError::Ledger("a load that was just begun is not in the ledger".to_owned())
+    })
+}
+
+async fn insert_load(
+    db: &Connection,
+    run_id: i64,
+    new: &NewLoad,
+    content_id: i64,
+    generation: i32,
+) -> Result<(), DbError> {
+    db.execute_typed(
+        "WITH new_set AS (INSERT INTO tidegate.load_set (strategy, cut_rule) \
+             VALUES ('direct', $12) RETURNING id) \
+         INSERT INTO tidegate.load (content_id, generation, ts_from, ts_to, set_id, set_ordinal, \
+             run_id, source, layout, layout_version, replay, on_conflict, span_unit, span_end) \
+         SELECT $1, $2, $3::text::timestamptz, $4::text::timestamptz, new_set.id, 1, $5, $6, $7, \
+             $8, $9, $10, $11, $13 FROM new_set \
+         ON CONFLICT (content_id, generation, ts_from, ts_to) DO NOTHING",
+        &[
+            (&content_id, Type::INT8),
+            (&generation, Type::INT4),
+            (&new.window.first(), Type::TEXT),
+            (&new.window.end(), Type::TEXT),
+            (&run_id, Type::INT8),
+            (&new.source, Type::TEXT),
+            (&new.layout.0, Type::TEXT),
+            (&i32::try_from(new.layout.1).unwrap_or(i32::MAX), Type::INT4),
+            (&new.replay, Type::JSONB),
+            (&new.on_conflict, Type::TEXT),
+            (&new.span_unit.name(), Type::TEXT),
+            (&new.cut_rule, Type::TEXT),
+            (&int(new.span_end), Type::INT8),
+        ],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Portions: which are committed, and claiming one in the transaction that writes its rows.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use super::{DonePortion, Portion, PortionKey, count, int};
+use crate::count::TableCounts;
+use crate::db::{Connection, DbError};
+
+fn tables_json(tables: &BTreeMap<String, TableCounts>) -> serde_json::Value {
+    let entry = |(name, counts): (&String, &TableCounts)| {
+        let value = serde_json::json!({
+            "inserted": counts.inserted, "updated": counts.updated, "deleted": counts.deleted
+        });
+        (name.clone(), value)
+    };
+    serde_json::Value::Object(tables.iter().map(entry).collect())
+}
+
+/// The committed portions of a set on route `*`, by window.
+///
+/// # Errors
+/// The server's.
+pub async fn done_portions(
+    db: &Connection,
+    set_id: i64,
+) -> Result<BTreeMap<u32, DonePortion>, DbError> {
+    let rows = db
+        .query_typed(
+            "SELECT window_no, span_end, first_row + read[1] AS next_row, \
+                    first_line + lines AS next_line \
+             FROM tidegate.portion WHERE set_id = $1 AND route = '*'",
+            &[(&set_id, Type::INT8)],
+        )
+        .await?;
+    let portion = |row: &Row| {
+        let done = DonePortion {
+            span_end: count(row, "span_end"),
+            next_row: count(row, "next_row"),
+            next_line: count(row, "next_line"),
+        };
+        (row.get::<_, i32>("window_no").max(0) as u32, done)
+    };
+    Ok(rows.iter().map(portion).collect())
+}
+
+/// Opens a batch's transaction and tries to lock its portion. `false`: another process has it now;
+/// the transaction is closed again.
+///
+/// # Errors
+/// The server's.
+pub async fn begin_portion(
+    db: &Connection,
+    key: &PortionKey,
+    lock_timeout_ms: u64,
+) -> Result<bool, DbError> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"portion");
+    hasher.update(&key.set_id.to_le_bytes());
+    hasher.update(&key.window.to_le_bytes());
+    hasher.update(key.route.as_bytes());
+    let mut lock = [0; 8];
+    lock.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    let lock = i64::from_le_bytes(lock);
+    let sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+         SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = {lock_timeout_ms}; \
+         SELECT pg_try_advisory_xact_lock({lock})::text"
+    );
+    let messages = db.simple_query(&sql).await?;
+    let locked = messages.iter().any(|message| {
+        matches!(message, tokio_postgres::SimpleQueryMessage::Row(row)
+            if row.get(0) == Some("true"))
+    });
+    if !locked {
+        db.batch_execute("ROLLBACK").await?;
+    }
+    Ok(locked)
+}
+
+/// Claims a portion: writes its row with the counts that are expected. `false`: it was committed
+/// before.
+///
+/// # Errors
+/// The server's.
+pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> {
+    let c = &portion.counts;
+    let array = |value: u64| vec![int(value)];
+    let inserted = db
+        .execute_typed(
+            "INSERT INTO tidegate.portion (set_id, route, window_no, run_id, span_start, \
+                 span_end, first_row, first_line, lines, read, inserted, updated, duplicate, \
+                 conflicting, rejected, skipped, tables) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+             ON CONFLICT (set_id, route, window_no) DO NOTHING",
+            &[
+                (&portion.key.set_id, Type::INT8),
+                (&portion.key.route, Type::TEXT),
+                (&i32::try_from(portion.key.window).unwrap_or(i32::MAX), Type::INT4),
+                (&portion.run_id, Type::INT8),
+                (&int(portion.span.start), Type::INT8),
+                (&int(portion.span.end), Type::INT8),
+                (&int(portion.span.first_row), Type::INT8),
+                (&int(portion.span.first_line), Type::INT8),
+                (&int(portion.span.lines), Type::INT8),
+                (&array(c.read), Type::INT8_ARRAY),
+                (&array(c.inserted), Type::INT8_ARRAY),
+                (&array(c.updated), Type::INT8_ARRAY),
+                (&array(c.duplicate), Type::INT8_ARRAY),
+                (&array(c.conflicting), Type::INT8_ARRAY),
+                (&array(c.rejected), Type::INT8_ARRAY),
+                (&array(c.skipped), Type::INT8_ARRAY),
+                (&tables_json(&portion.tables), Type::JSONB),
+            ],
+        )
+        .await?;
+    Ok(inserted == 1)
+}
+
+/// Replaces the counts of a portion that this transaction claimed, where they turned out otherwise.
+///
+/// # Errors
+/// The server's.
+pub async fn record(db: &Connection, portion: &Portion) -> Result<(), DbError> {
+    let c = &portion.counts;
+    let array = |value: u64| vec![int(value)];
+    db.execute_typed(
+        "UPDATE tidegate.portion SET inserted = $4, updated = $5, duplicate = $6, \
+             conflicting = $7, rejected = $8, tables = $9 \
+         WHERE set_id = $1 AND route = $2 AND window_no = $3",
+        &[
+            (&portion.key.set_id, Type::INT8),
+            (&portion.key.route, Type::TEXT),
+            (&i32::try_from(portion.key.window).unwrap_or(i32::MAX), Type::INT4),
+            (&array(c.inserted), Type::INT8_ARRAY),
+            (&array(c.updated), Type::INT8_ARRAY),
+            (&array(c.duplicate), Type::INT8_ARRAY),
+            (&array(c.conflicting), Type::INT8_ARRAY),
+            (&array(c.rejected), Type::INT8_ARRAY),
+            (&tables_json(&portion.tables), Type::JSONB),
+        ],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What is done to every batch between decoding and writing, whether it comes from a source or from
+//! mended records: symbols become ticker ids, and rows that break a rule become rejects. Asks
+//! nobody: the ids are the caller's to find.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+use arrow::error::ArrowError;
+
+use super::Tickers;
+use crate::batch::{Batch, Fault};
+use crate::check::Checker;
+use crate::encode::Encoder;
+use crate::layout::normalise_interval;
+use crate::write::{Target, WriteError};
+
+/// The symbols of a batch, each once, in the order in which [`put_ids`] takes their ids.
+pub fn symbols<'a>(root: &'a RecordBatch, tickers: &Tickers) -> Vec<&'a str> {
+    let words = root.column(tickers.column).as_dictionary::<Int32Type>();
+    let values = words.values().as_string::<i32>();
+    values.iter().map(|value| value.unwrap_or_default()).collect()
+}
+
+/// Replaces the symbol column by ticker ids, one for each of [`symbols`].
+///
+/// # Errors
+/// Arrow's own, which would be a bug of ours.
+pub fn put_ids(
+    root: &RecordBatch,
+    tickers: &Tickers,
+    ids: &[i32],
+) -> Result<RecordBatch, ArrowError> {
+    let words = root.column(tickers.column).as_dictionary::<Int32Type>();
+    let ids: Int32Array =
+        words.keys().iter().map(|code| code.map(|code| ids[code as usize])).collect();
+    let mut columns: Vec<ArrayRef> = root.columns().to_vec();
+    columns[tickers.column] = Arc::new(ids);
+    let mut fields: Vec<Arc<Field>> = root.schema_ref().fields().iter().cloned().collect();
+    fields[tickers.column] = Arc::new(Field::new(&tickers.id_name, DataType::Int32, true));
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// Turns the rows that break a rule, or hold what the target's columns cannot, into rejects, and
+/// spells the words of `interval_column`, if there is one, as our tables do.
+///
+/// # Errors
+/// When a column of the batch cannot go to its target's column at all.
+pub fn check(
+    batch: &mut Batch,
+    interval_column: Option<usize>,
+    checker: &Checker,
+    target: &Target,
+) -> Result<(), WriteError> {
+    let mut faults = Vec::new();
+    let spelled = match interval_column {
+        Some(column) => spell_intervals(&batch.root, column, &mut faults)?,
+        None => None,
+    };
+    let root = spelled.as_ref().unwrap_or(&batch.root);
+    faults.extend(checker.faults(root));
+    let encoder = Encoder::new(root.schema_ref(), &target.root().columns)?;
+    faults.extend(encoder.faults(root)?.into_iter().map(|fault| Fault {
+        row: fault.row as usize,
+        rule: fault.rule.into(),
+        column: Some(encoder.column_name(fault.column).to_owned()),
+        sqlstate: None,
+        reason: fault.reason,
+    }));
+    // A reject shows what the record said, so spelling comes after.
+    batch.refuse(faults)?;
+    if let (Some(_), Some(column)) = (spelled, interval_column)
+        && let Some(spelled) = spell_intervals(&batch.root, column, &mut Vec::new())?
+    {
+        batch.root = spelled;
+    }
+    Ok(())
+}
+
+/// Spells the intervals of a word column as our tables do (`60min` is `1h`), so that one bar has
+/// one key. What is no interval is a fault. `None`: they are spelled so.
+fn spell_intervals(
+    root: &RecordBatch,
+    column: usize,
+    faults: &mut Vec<Fault>,
+) -> Result<Option<RecordBatch>, ArrowError> {
+    let words = root.column(column).as_dictionary::<Int32Type>();
+    let values = words.values().as_string::<i32>();
+    let canonical: Vec<Option<String>> =
+        values.iter().map(|word| normalise_interval(word.unwrap_or_default())).collect();
+    if values.iter().zip(&canonical).all(|(word, canonical)| word == canonical.as_deref()) {
+        return Ok(None);
+    }
+    for (row, code) in words.keys().iter().enumerate() {
+        let Some(code) = code.filter(|&code| canonical[code as usize].is_none()) else { continue };
+        let value = values.value(code as usize);
+        faults.push(Fault {
+            row,
+            rule: "bad_interval".into(),
+            column: Some(root.schema_ref().field(column).name().clone()),
+            sqlstate: None,
+            reason: format!("{value:?} is no interval such as 1m, 1h or 1d"),
+        });
+    }
+    // Two spellings may become one word, so the dictionary is built anew.
+    let spelled = words.keys().iter().map(|code| canonical[code? as usize].as_deref());
+    let spelled: DictionaryArray<Int32Type> = spelled.collect();
+    let mut columns: Vec<ArrayRef> = root.columns().to_vec();
+    columns[column] = Arc::new(spelled);
+    RecordBatch::try_new(root.schema(), columns).map(Some)
+}
