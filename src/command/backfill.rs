@@ -235,7 +235,6 @@ impl Progressing<'_> {
                 sealed,
                 already_loaded: planned.standing == Standing::Done,
                 bytes_read: if load.is_some() { planned.content.bytes } else { 0 },
-                elapsed_s: 0.0,
                 error: blocked.or_else(|| failures.get(&at).cloned()),
             });
         }

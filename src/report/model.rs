@@ -162,8 +162,6 @@ pub struct FileReport {
     pub already_loaded: bool,
     /// Bytes read from the source as stored.
     pub bytes_read: u64,
-    /// Seconds from its first byte to its seal.
-    pub elapsed_s: f64,
     /// Why it failed, if it did.
     pub error: Option<String>,
 }

@@ -56,9 +56,7 @@ fn files(out: &mut String, report: &Report, look: Look) {
         return;
     }
     if total > FILES_SHOWN_MAX {
-        shown.sort_by(|a, b| {
-            badness(b).partial_cmp(&badness(a)).unwrap_or(std::cmp::Ordering::Equal)
-        });
+        shown.sort_by(|a, b| badness(b).cmp(&badness(a)));
         shown.truncate(FILES_SHOWN_MAX);
     }
     out.push_str(&files_grid(&shown).render(look.width, look.colour));
@@ -75,9 +73,9 @@ fn files(out: &mut String, report: &Report, look: Look) {
     out.push('\n');
 }
 
-/// What is looked at first: failures and rejects, then what is not sealed, then what was slow.
-fn badness(file: &FileReport) -> (bool, u64, bool, f64) {
-    (file.error.is_some(), file.counts.rejected, !file.sealed, file.elapsed_s)
+/// What is looked at first: failures and rejects, then what is not sealed, then what is large.
+fn badness(file: &FileReport) -> (bool, u64, bool, u64) {
+    (file.error.is_some(), file.counts.rejected, !file.sealed, file.bytes_read)
 }
 
 /// A count of [`Counts`] that has a column of its own, if any file has one.
@@ -101,9 +99,8 @@ fn files_grid(files: &[&FileReport]) -> Grid {
         .collect();
     let mut headers = vec!["file", "layout"];
     headers.extend(counts.iter().map(|(name, _)| *name));
-    let time = headers.len();
-    headers.extend(["time", "state"]);
-    let right: Vec<usize> = (2..=time).collect();
+    let right: Vec<usize> = (2..headers.len()).collect();
+    headers.push("state");
     let mut grid = Grid::new(headers).right(&right).paths(&[0]);
     for file in files {
         let mut row: Vec<Cell> = vec![file.source.as_str().into(), file.layout.as_deref().into()];
@@ -116,7 +113,6 @@ fn files_grid(files: &[&FileReport]) -> Grid {
             };
             Cell::from(number).styled(style)
         }));
-        row.push(human::seconds(file.elapsed_s).into());
         row.push(state(file));
         grid.push(row);
     }
@@ -155,7 +151,7 @@ fn already_loaded(out: &mut String, report: &Report) {
     if before == report.files.len() as u64 {
         line(out, &format!("nothing new: {what} (--reload loads them again)"));
     } else {
-        line(out, &format!("{what} and left as they are"));
+        line(out, &what);
     }
 }
 
@@ -313,7 +309,6 @@ mod tests {
             counts,
             sealed: true,
             bytes_read: 374_000_000,
-            elapsed_s: 12.3,
             ..FileReport::default()
         }
     }
@@ -353,8 +348,8 @@ mod tests {
         report.rejects_at = vec!["tidegate.reject".into()];
         report.replay_command = Some("tidegate rejects replay r1".into());
         let expected = "\
-file          layout          read   inserted  duplicate  rejected    time  state
-data/btc.csv  canonical  5,000,000  4,999,800        100       100  12.3 s  complete
+file          layout          read   inserted  duplicate  rejected  state
+data/btc.csv  canonical  5,000,000  4,999,800        100       100  complete
 
 read 5,000,000 = inserted 4,999,800 + duplicate 100 + rejected 100
 1 file, 374 MB in 12.3 s: 406,504 rows/s, 30.4 MB/s
@@ -378,7 +373,7 @@ mend them there, then: tidegate rejects replay r1
         assert!(shown.starts_with("nothing new: 2 files were loaded before"), "{shown}");
         assert!(shown.contains("read 0 = inserted 0\n"), "{shown}");
         let shown = render(&report(vec![before, file("b.csv", million())]), PLAIN);
-        assert!(shown.contains("1 file was loaded before and left"), "{shown}");
+        assert!(shown.contains("1 file was loaded before\n"), "{shown}");
         assert!(!shown.contains("a.csv"), "{shown}");
     }
 
@@ -389,7 +384,7 @@ mend them there, then: tidegate rejects replay r1
             (0..40).map(|at| file(&format!("good{at:02}.csv"), good)).collect();
         files[31].counts = Counts { read: 1, rejected: 1, ..Counts::default() };
         files[32].sealed = false;
-        files[33].elapsed_s = 99.0;
+        files[33].bytes_read += 1;
         files[34].error = Some("it broke\nhere".into());
         let shown = render(&report(files), PLAIN);
         let names: Vec<&str> = shown.lines().skip(1).take(4).map(|line| &line[..6]).collect();

@@ -98,7 +98,7 @@ impl Ladder {
                     rung = Rung::Stage;
                 }
                 Class::StepDown => {
-                    let probe = Probe::for_error(&error);
+                    let probe = Probe::for_error(target, &error);
                     if !self.sift_out(target, job, probe, &mut rounds).await? {
                         return Err(error);
                     }

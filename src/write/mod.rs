@@ -7,9 +7,9 @@ mod ladder;
 mod order;
 mod reject;
 mod replay;
-
 mod sift;
 mod stage;
+mod statement;
 mod ticker;
 
 use std::sync::Arc;

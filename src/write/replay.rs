@@ -68,7 +68,7 @@ impl Ladder {
                 Class::UseInsert => return Err(error),
                 // A count that is not the keys': another rule of the table may be at work.
                 Class::StepDown | Class::Stop => {
-                    let probe = Probe::for_error(&error);
+                    let probe = Probe::for_error(target, &error);
                     if !self.sift_out(target, &mut mended.job, probe, &mut rounds).await? {
                         return Err(error);
                     }

@@ -7,10 +7,14 @@ use std::ops::Range;
 
 use bytes::BytesMut;
 use tokio_postgres::error::DbError as ServerError;
+use tokio_postgres::types::Type;
 
-use super::stage::{ROW, root_match, stage, stage_name};
+use super::stage::{CLASSES, ROW, classify, stage, stage_name};
+use super::statement::{self, DIFFERENT, NEW};
 use super::{Job, LadderCounters, TableTarget, Target, WriteError, tick};
 use crate::batch::Fault;
+use crate::column::quote_identifier;
+use crate::dataset::ConflictPolicy;
 use crate::db::Connection;
 use crate::encode::Encoder;
 use crate::error::Class;
@@ -28,7 +32,11 @@ pub(super) enum Probe {
 
 impl Probe {
     /// Where a fault of this SQLSTATE will show again.
-    pub fn for_error(error: &WriteError) -> Self {
+    pub fn for_error(target: &Target, error: &WriteError) -> Self {
+        // A trigger may fill what the copy, which has none, would find missing in every row.
+        if target.tables.iter().any(|table| table.table.before_triggers) {
+            return Probe::Target;
+        }
         let WriteError::Db(error) = error else { return Probe::Target };
         let Some(server) = error.server_error().and_then(|error| error.as_db_error()) else {
             return Probe::Target;
@@ -54,19 +62,12 @@ pub(super) async fn sift(
 ) -> Result<Vec<Fault>, WriteError> {
     db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
     stage(db, target, job, encoders, buffer).await?;
-    let mut names = Vec::new();
-    for (at, table) in target.tables.iter().enumerate() {
-        let index = stage_name(at);
-        names.push(match probe {
-            Probe::Target => table.table.sql_name(),
-            Probe::Copy => make_copy(db, at, table).await?,
-        });
-        if at == 0 {
-            db.batch_execute(&format!("CREATE INDEX ON {index} ({ROW}); ANALYZE {index}")).await?;
-        }
-    }
+    let statements = match probe {
+        Probe::Target if !target.key.is_empty() => merging(db, target, job).await?,
+        _ => plain(db, target, probe).await?,
+    };
     db.batch_execute("SET CONSTRAINTS ALL IMMEDIATE").await?;
-    let mut sieve = Sieve { db, target, names, probe, counters, faults: Vec::new() };
+    let mut sieve = Sieve { db, statements, counters, faults: Vec::new() };
     let mut pending: Vec<Range<usize>> = job
         .order
         .chunks(INSERT_ROWS)
@@ -89,11 +90,78 @@ pub(super) async fn sift(
     Ok(faults)
 }
 
+/// Statements that insert some staged rows, `$1`, as they are.
+async fn plain(db: &Connection, target: &Target, probe: Probe) -> Result<Vec<String>, WriteError> {
+    let mut statements = Vec::new();
+    for (at, table) in target.tables.iter().enumerate() {
+        index_stage(db, target, at).await?;
+        let into = match probe {
+            Probe::Target => table.table.sql_name(),
+            Probe::Copy => make_copy(db, at, table).await?,
+        };
+        let from = match at {
+            0 => format!("{} s WHERE s.{ROW} = ANY($1)", stage_name(0)),
+            _ => format!(
+                "{} s JOIN {} r ON {} WHERE r.{ROW} = ANY($1)",
+                stage_name(at),
+                stage_name(0),
+                statement::root_match(target, table, "s")
+            ),
+        };
+        statements.push(format!(
+            "INSERT INTO {into} ({}) SELECT {} FROM {from}",
+            table.column_list(""),
+            table.column_list("s.")
+        ));
+    }
+    Ok(statements)
+}
+
+/// Statements that do to some staged rows, `$1`, what merging will do to them: a stored key is no
+/// fault, and the children of a stored root are not inserted again.
+async fn merging(db: &Connection, target: &Target, job: &Job) -> Result<Vec<String>, WriteError> {
+    for at in 0..target.tables.len() {
+        index_stage(db, target, at).await?;
+    }
+    let [new, _, different] = classify(db, target, job).await?;
+    db.batch_execute(&format!("CREATE INDEX ON {CLASSES} ({ROW}); ANALYZE {CLASSES}")).await?;
+    let some = statement::only_some();
+    let children = 1..target.tables.len();
+    let mut statements = Vec::new();
+    if new > 0 {
+        statements.push(statement::insert_roots(target, &some));
+        statements
+            .extend(children.clone().map(|at| statement::insert_children(target, at, NEW, &some)));
+    }
+    if different > 0 && target.policy == ConflictPolicy::Update {
+        statements.push(statement::update_roots(target, &some));
+        statements.extend(children.clone().map(|at| statement::delete_children(target, at, &some)));
+        statements
+            .extend(children.map(|at| statement::insert_children(target, at, DIFFERENT, &some)));
+    }
+    Ok(statements)
+}
+
+/// Lets a few rows of a staging table be found without reading all of it.
+async fn index_stage(db: &Connection, target: &Target, at: usize) -> Result<(), WriteError> {
+    let (name, table) = (stage_name(at), &target.tables[at]);
+    let columns = match at {
+        0 => ROW.to_owned(),
+        _ => {
+            let root_key = table.root_key.iter();
+            let names = root_key.map(|&at| quote_identifier(&table.columns[at].name));
+            names.collect::<Vec<_>>().join(", ")
+        }
+    };
+    db.batch_execute(&format!("CREATE INDEX ON {name} ({columns}); ANALYZE {name}")).await?;
+    Ok(())
+}
+
 async fn make_copy(db: &Connection, at: usize, table: &TableTarget) -> Result<String, WriteError> {
     let name = format!("_tidegate_probe_{at}");
     let sql = format!(
         "CREATE TEMPORARY TABLE {name} (LIKE {} INCLUDING CONSTRAINTS INCLUDING DEFAULTS \
-         INCLUDING GENERATED) ON COMMIT DROP",
+         INCLUDING GENERATED INCLUDING IDENTITY) ON COMMIT DROP",
         table.table.sql_name()
     );
     db.batch_execute(&sql).await?;
@@ -102,10 +170,8 @@ async fn make_copy(db: &Connection, at: usize, table: &TableTarget) -> Result<St
 
 struct Sieve<'a> {
     db: &'a Connection,
-    target: &'a Target,
-    /// The tables that rows are tried in.
-    names: Vec<String>,
-    probe: Probe,
+    /// What is done to the rows whose positions are `$1`.
+    statements: Vec<String>,
     counters: &'a LadderCounters,
     faults: Vec<Fault>,
 }
@@ -136,30 +202,8 @@ impl Sieve<'_> {
 
     async fn insert(&self, rows: &[u32]) -> Result<(), WriteError> {
         let positions: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-        let parameter: [(&(dyn tokio_postgres::types::ToSql + Sync), _); 1] =
-            [(&positions, tokio_postgres::types::Type::INT4_ARRAY)];
-        for (at, table) in self.target.tables.iter().enumerate() {
-            let from = match at {
-                0 => format!("{} s WHERE s.{ROW} = ANY($1)", stage_name(0)),
-                _ => format!(
-                    "{} s JOIN {} r ON {} WHERE r.{ROW} = ANY($1)",
-                    stage_name(at),
-                    stage_name(0),
-                    root_match(self.target, table, "s")
-                ),
-            };
-            let sql = format!(
-                "INSERT INTO {} ({}) SELECT {} FROM {from}{}",
-                self.names[at],
-                table.column_list(""),
-                table.column_list("s."),
-                // A stored key is the merge's business, not a fault.
-                match (at, self.probe) {
-                    (0, Probe::Target) => self.target.on_stored_key(),
-                    _ => String::new(),
-                }
-            );
-            self.db.execute_typed(&sql, &parameter).await?;
+        for sql in &self.statements {
+            self.db.execute_typed(sql, &[(&positions, Type::INT4_ARRAY)]).await?;
         }
         Ok(())
     }

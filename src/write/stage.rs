@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
-use tokio_postgres::types::Type;
 
 use super::copy::copy_rows;
-use super::{Job, LadderCounters, TableTarget, Target, WriteError, order, tick};
+use super::{Job, LadderCounters, TableTarget, Target, WriteError, order, statement, tick};
 use crate::column::quote_identifier;
 use crate::count::{Counts, TableCounts};
 use crate::dataset::ConflictPolicy;
@@ -16,8 +15,6 @@ use crate::encode::Encoder;
 
 /// A staged row's position in its batch.
 pub(super) const ROW: &str = "_tidegate_row";
-/// Staged rows that are to replace what is stored.
-const DIFFERENT: &str = "pg_temp._tidegate_different";
 /// From here on in the transaction, a join with the target probes the index of its key, row by
 /// row. Left to itself the planner may read the whole table for a batch that touches little of it,
 /// or, of partitions that were never analysed, join every row with every other.
@@ -30,7 +27,7 @@ const PROBE_END: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
     SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; \
     SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_material TO DEFAULT";
 /// Each staged root row's class: 0 new, 1 equal to the stored row, 2 different from it.
-const CLASSES: &str = "pg_temp._tidegate_class";
+pub(super) const CLASSES: &str = "pg_temp._tidegate_class";
 
 /// The staging table of the target's table number `at`.
 pub(super) fn stage_name(at: usize) -> String {
@@ -131,11 +128,8 @@ pub(super) async fn merge(
 ) -> Result<Option<Merged>, WriteError> {
     let [new, equal, different] = classify(db, target, job).await?;
     let mut merged = Merged::default();
-    if new > 0 {
-        let everything = equal == 0 && different == 0;
-        if insert_new(db, target, everything, counters, &mut merged).await? != new {
-            return Ok(None);
-        }
+    if new > 0 && insert_new(db, target, counters, &mut merged).await? != new {
+        return Ok(None);
     }
     match target.policy {
         ConflictPolicy::Skip => {
@@ -145,7 +139,7 @@ pub(super) async fn merge(
         ConflictPolicy::Update => {
             merged.duplicate = equal;
             if different > 0 {
-                merged.updated = replace(db, target, job, counters, &mut merged).await?;
+                merged.updated = replace(db, target, counters, &mut merged).await?;
                 if merged.updated != different {
                     return Ok(None);
                 }
@@ -195,7 +189,11 @@ fn time_range(job: &Job, column: usize) -> Option<(jiff::Timestamp, jiff::Timest
 }
 
 /// Classes each staged root row by one join that probes the key's index, and counts the classes.
-async fn classify(db: &Connection, target: &Target, job: &Job) -> Result<[u64; 3], WriteError> {
+pub(super) async fn classify(
+    db: &Connection,
+    target: &Target,
+    job: &Job,
+) -> Result<[u64; 3], WriteError> {
     let root = target.root();
     let values = |prefix: &str| {
         let outside = (root.columns.iter().enumerate())
@@ -231,26 +229,14 @@ async fn classify(db: &Connection, target: &Target, job: &Job) -> Result<[u64; 3
 async fn insert_new(
     db: &Connection,
     target: &Target,
-    everything: bool,
     counters: &LadderCounters,
     merged: &mut Merged,
 ) -> Result<u64, WriteError> {
-    let root = target.root();
-    let only_new = format!(" JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 0");
-    let sql = format!(
-        "INSERT INTO {} ({}) SELECT {} FROM {} s{} ORDER BY s.{ROW}{}",
-        root.table.sql_name(),
-        root.column_list(""),
-        root.column_list("s."),
-        stage_name(0),
-        if everything { "" } else { &only_new },
-        target.on_stored_key(),
-    );
     tick(&counters.insert_batches);
-    let inserted = db.execute_typed(&sql, &[]).await?;
+    let inserted = db.execute_typed(&statement::insert_roots(target, ""), &[]).await?;
     merged.inserted = inserted;
-    merged.table(root).inserted += inserted;
-    insert_children(db, target, 0, merged).await?;
+    merged.table(target.root()).inserted += inserted;
+    insert_children(db, target, statement::NEW, merged).await?;
     Ok(inserted)
 }
 
@@ -262,76 +248,29 @@ async fn insert_children(
     merged: &mut Merged,
 ) -> Result<(), WriteError> {
     for (at, child) in target.tables.iter().enumerate().skip(1) {
-        let sql = format!(
-            "INSERT INTO {} ({}) SELECT {} FROM {} s JOIN {} r ON {} \
-             JOIN {CLASSES} c ON c.{ROW} = r.{ROW} WHERE c.class = $1 ORDER BY s.{ROW}",
-            child.table.sql_name(),
-            child.column_list(""),
-            child.column_list("s."),
-            stage_name(at),
-            stage_name(0),
-            root_match(target, child, "s"),
-        );
-        let inserted = db.execute_typed(&sql, &[(&class, Type::INT4)]).await?;
-        merged.table(child).inserted += inserted;
+        let sql = statement::insert_children(target, at, class, "");
+        merged.table(child).inserted += db.execute_typed(&sql, &[]).await?;
     }
     Ok(())
-}
-
-/// `child.key = r.key`, where `r` is the staged root.
-pub(super) fn root_match(target: &Target, child: &TableTarget, alias: &str) -> String {
-    let pairs = child.root_key.iter().zip(&target.key).map(|(&mine, &roots)| {
-        format!(
-            "{alias}.{} = r.{}",
-            quote_identifier(&child.columns[mine].name),
-            quote_identifier(&target.root().columns[roots].name)
-        )
-    });
-    pairs.collect::<Vec<_>>().join(" AND ")
 }
 
 /// Updates the roots that differ from what is stored; their children are deleted and inserted anew.
 async fn replace(
     db: &Connection,
     target: &Target,
-    job: &Job,
     counters: &LadderCounters,
     merged: &mut Merged,
 ) -> Result<u64, WriteError> {
-    let root = target.root();
-    let sql = format!(
-        "CREATE TEMPORARY TABLE {} ON COMMIT DROP AS \
-             SELECT s.* FROM {} s JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 2; {PROBE}",
-        DIFFERENT.trim_start_matches("pg_temp."),
-        stage_name(0),
-    );
-    db.batch_execute(&sql).await?;
-    let set = (root.columns.iter().enumerate()).filter(|(at, _)| !target.key.contains(at)).map(
-        |(_, column)| {
-            let name = quote_identifier(&column.name);
-            format!("{name} = s.{name}")
-        },
-    );
-    let sql = format!(
-        "UPDATE {} t SET {} FROM {DIFFERENT} s WHERE {}",
-        root.table.sql_name(),
-        set.collect::<Vec<_>>().join(", "),
-        key_match(target, job)
-    );
+    let index = format!("CREATE INDEX ON {} ({ROW}); {PROBE}", stage_name(0));
+    db.batch_execute(&index).await?;
     tick(&counters.insert_batches);
-    let updated = db.execute_typed(&sql, &[]).await?;
+    let updated = db.execute_typed(&statement::update_roots(target, ""), &[]).await?;
     db.batch_execute(PROBE_END).await?;
-    merged.table(root).updated += updated;
-    for child in target.tables.iter().skip(1) {
-        let sql = format!(
-            "DELETE FROM {} t USING {} r JOIN {CLASSES} c USING ({ROW}) WHERE c.class = 2 AND {}",
-            child.table.sql_name(),
-            stage_name(0),
-            root_match(target, child, "t")
-        );
-        let deleted = db.execute_typed(&sql, &[]).await?;
-        merged.table(child).deleted += deleted;
+    merged.table(target.root()).updated += updated;
+    for (at, child) in target.tables.iter().enumerate().skip(1) {
+        let sql = statement::delete_children(target, at, "");
+        merged.table(child).deleted += db.execute_typed(&sql, &[]).await?;
     }
-    insert_children(db, target, 2, merged).await?;
+    insert_children(db, target, statement::DIFFERENT, merged).await?;
     Ok(updated)
 }

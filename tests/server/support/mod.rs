@@ -7,6 +7,7 @@
 mod bars;
 mod db;
 mod find;
+mod lines;
 mod load;
 mod program;
 mod server;
@@ -15,8 +16,9 @@ use std::path::PathBuf;
 
 pub use bars::Bars;
 pub use db::{Client, TestDb, except_all, same_rows};
+pub use lines::{Lines, equations};
 pub use load::{BARS, COUNTS, adds_up, backfill, closes, count, file, file_entry, load, totals};
-pub use program::{Outcome, Program};
+pub use program::{Outcome, Program, Running};
 pub use server::{Server, StopMode};
 
 /// A file or folder under `fixtures/`.
