@@ -22,15 +22,23 @@ pub struct Cli {
 pub enum Verb {
     /// Load files into the database
     #[command(after_help = BACKFILL_EXAMPLES)]
-    Backfill(Box<LoadFlags>),
+    Backfill {
+        #[command(flatten)]
+        load: Box<LoadFlags>,
+        /// Load only these units of the plan: 3, or 3-7
+        #[arg(long, value_name = "RANGE", value_parser = parse::range)]
+        units: Option<(u64, u64)>,
+    },
     /// Show what a backfill would load, and write nothing
-    #[command(after_help = "Example:\n  tidegate plan data/ --units")]
+    #[command(after_help = "Examples:\n  tidegate plan data/ --units\n  tidegate plan data/ \
+                            --units=3-7 --json")]
     Plan {
         #[command(flatten)]
         load: Box<LoadFlags>,
-        /// Say of each unit why it was recognised and how it will be loaded
-        #[arg(long)]
-        units: bool,
+        /// Say of each unit, or of these alone, why it was recognised and how it will be loaded
+        #[arg(long, value_name = "RANGE", num_args = 0..=1, require_equals = true,
+              value_parser = parse::range)]
+        units: Option<Option<(u64, u64)>>,
         /// Print the plan as JSON
         #[arg(long)]
         json: bool,
@@ -190,9 +198,6 @@ pub struct LoadFlags {
     /// Load part I of N of the units, I from 0
     #[arg(long, value_name = "I/N", value_parser = parse::shard)]
     pub shard: Option<(u64, u64)>,
-    /// Load only these units of the plan: 3, or 3-7
-    #[arg(long, value_name = "RANGE", value_parser = parse::range)]
-    pub units: Option<(u64, u64)>,
     /// How long a batch is tried: 90s, 15m, 2h
     #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "15m")]
     pub retry_deadline: Duration,
@@ -301,4 +306,31 @@ pub enum DbVerb {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn flags_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn units_of_a_plan_are_all_or_some() {
+        let units = |words: &[&str]| match Cli::try_parse_from(words).unwrap().verb {
+            Verb::Plan { units, load, .. } => (units, load.inputs),
+            Verb::Backfill { units, load } => (Some(units), load.inputs),
+            _ => panic!("another verb"),
+        };
+        let inputs = vec!["data".to_owned()];
+        assert_eq!(units(&["tidegate", "plan", "data"]), (None, inputs.clone()));
+        assert_eq!(units(&["tidegate", "plan", "--units", "data"]), (Some(None), inputs.clone()));
+        let some = Some(Some((3, 7)));
+        assert_eq!(units(&["tidegate", "plan", "--units=3-7", "data"]), (some, inputs.clone()));
+        assert_eq!(units(&["tidegate", "backfill", "--units", "3-7", "data"]), (some, inputs));
+    }
 }

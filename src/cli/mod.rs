@@ -51,9 +51,10 @@ async fn run(verb: Verb) -> Exit {
 
 async fn answer(verb: Verb) -> Result<Exit, CommandError> {
     let answer = match verb {
-        Verb::Backfill(flags) => return load::backfill(flags).await,
+        Verb::Backfill { load, units } => return load::backfill(&load, units).await,
         Verb::Plan { load, units, json } => {
-            let answer = plan::run(&load.request()?, units).await?;
+            let request = load.request(units.flatten())?;
+            let answer = plan::run(&request, units.is_some()).await?;
             return Ok(output::answer(&answer, json));
         }
         Verb::Status { run, limit, database, json } => {

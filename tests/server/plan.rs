@@ -66,7 +66,7 @@ fn units_say_what_was_recognised() {
     for (name, layout, symbol, interval, zone) in [
         ("ETHUSDT-1h-2025-01.csv", "binance_klines", "ETHUSDT", "1h", "UTC"),
         ("XBTEUR_1440.csv", "kraken_ohlcvt", "XBTEUR", "1d", "UTC"),
-        ("DAT_NT_USDCHF_M1_201803.csv", "histdata", "USDCHF", "1m", "UTC-5"),
+        ("DAT_NT_USDCHF_M1_201803.csv", "histdata", "USDCHF", "1m", "UTC-05:00"),
         ("acme_us_d.csv", "stooq", "ACME.US", "1d", "UTC"),
         ("canonical.csv", "canonical", "in file", "in file", "UTC"),
         ("LINKUSDT_1h.parquet", "parquet_bars", "LINKUSDT", "1h", "UTC"),
@@ -141,7 +141,8 @@ fn units_can_be_chosen_by_number() {
     let (_, all) = plan(&db, [&folder], 0);
     for (range, expected) in [("2", &sources(&all)[1..2]), ("2-4", &sources(&all)[1..4])] {
         let args = [folder.to_str().unwrap(), "--units", range];
-        // The same flag asks a plan for details when it stands alone.
+        let (_, json) = plan(&db, [folder.to_str().unwrap(), &format!("--units={range}")], 0);
+        assert_eq!(sources(&json), expected, "{range}");
         let ended = load(&db, args, 0);
         let files = ended.report()["files"].as_array().unwrap();
         let found: Vec<_> = files.iter().map(|file| file["source"].as_str().unwrap()).collect();

@@ -130,10 +130,9 @@ fn other_report_formats_are_refused_before_anything_is_loaded() {
 /// Standard error of a load of two small files, shown so.
 fn progress(how: &str) -> String {
     let db = TestDb::new(how);
-    let files = [1, 2].map(|seed| {
-        let bars = Bars { rows: 2_000, symbols: seed, seed };
-        bars.write(db.home(), &format!("{seed}.csv"))
-    });
+    let bars = Bars { rows: 2_000, symbols: 1, seed: 1 };
+    let other = bars.csv().replace("S000", "OTHER");
+    let files = [bars.write(db.home(), "1.csv"), file(&db, "2.csv", other)];
     // Slow enough for a line before the last.
     let program = Program::new(&db).arg("backfill").args(files);
     let program = program.args(["--progress", how, "--max-rows-per-sec", "1500"]);
