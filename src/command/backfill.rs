@@ -316,7 +316,7 @@ fn load_plan(
         Some(shape) => {
             Form::Text { fingerprint: source.fingerprint.clone(), shape: Arc::new(shape.clone()) }
         }
-        None => Form::Parquet,
+        None => Form::Parquet { fingerprint: source.fingerprint.clone() },
     };
     LoadPlan {
         id: load.id,
