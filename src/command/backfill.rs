@@ -11,7 +11,7 @@ use crate::dataset;
 use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
-use crate::limit::WRITERS_MAX;
+use crate::limit::{ADMISSION_S, WRITERS_MAX};
 use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
 use crate::report::model::{FileReport, Report};
 use crate::report::progress::{Queues, Snapshot};
@@ -95,7 +95,9 @@ pub async fn run(
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
     let survey = survey(request)?;
-    let (database, mut connection) = request.access.connect().await?;
+    let database = request.access.database().await?;
+    let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
+    let mut connection = database.connect_within(patience, false).await?;
     let domain = match (&request.table, survey.sources.first()) {
         (None, Some(first)) => {
             dataset::by_name(&first.recognised.dataset).map(|dataset| dataset.domain)
@@ -108,9 +110,10 @@ pub async fn run(
     let begun = begin(request, &connection, run_id, &planning).await?;
     let progress = Progressing { request, database: &database, run_id, watch };
     let ended = progress.load(&planning, &begun, cancel).await?;
-    let connection = match connection.is_closed() {
-        true => database.connect().await?,
-        false => connection,
+    // It was idle while the load ran: the server may have restarted behind its back.
+    let connection = match connection.batch_execute("").await {
+        Ok(()) => connection,
+        Err(_) => database.connect_within(request.retry_deadline, true).await?,
     };
     let mut report = Report::new(run_id.to_string(), "backfill", started_at);
     progress.account(&connection, planning, &begun, ended, &mut report).await?;
@@ -312,7 +315,7 @@ fn load_plan(
         Some(shape) => {
             Form::Text { fingerprint: source.fingerprint.clone(), shape: Arc::new(shape.clone()) }
         }
-        None => Form::Parquet,
+        None => Form::Parquet { fingerprint: source.fingerprint.clone() },
     };
     LoadPlan {
         id: load.id,
