@@ -22,7 +22,13 @@ pub struct Cli {
 pub enum Verb {
     /// Load files into the database
     #[command(after_help = BACKFILL_EXAMPLES)]
-    Backfill(Box<LoadFlags>),
+    Backfill {
+        #[command(flatten)]
+        load: Box<LoadFlags>,
+        /// Load only these units of the plan: 3, or 3-7
+        #[arg(long, value_name = "RANGE", value_parser = parse::range)]
+        units: Option<(u64, u64)>,
+    },
     /// Show what a backfill would load, and write nothing
     #[command(after_help = "Example:\n  tidegate plan data/ --units")]
     Plan {
@@ -190,9 +196,6 @@ pub struct LoadFlags {
     /// Load part I of N of the units, I from 0
     #[arg(long, value_name = "I/N", value_parser = parse::shard)]
     pub shard: Option<(u64, u64)>,
-    /// Load only these units of the plan: 3, or 3-7
-    #[arg(long, value_name = "RANGE", value_parser = parse::range)]
-    pub units: Option<(u64, u64)>,
     /// How long a batch is tried: 90s, 15m, 2h
     #[arg(long, value_name = "TIME", value_parser = parse::duration, default_value = "15m")]
     pub retry_deadline: Duration,

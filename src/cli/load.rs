@@ -21,8 +21,8 @@ use crate::report::table;
 use crate::write::Strategy;
 
 /// Runs `backfill`.
-pub async fn backfill(flags: Box<LoadFlags>) -> Result<Exit, CommandError> {
-    let request = flags.request()?;
+pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Exit, CommandError> {
+    let request = flags.request(units)?;
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
@@ -44,9 +44,9 @@ pub async fn backfill(flags: Box<LoadFlags>) -> Result<Exit, CommandError> {
             // Before the sources are known there is nothing to show.
             if now.files_total > 0 {
                 progress.update(now);
-            }
-            if now.finished {
-                progress.finish();
+                if now.finished {
+                    progress.finish();
+                }
             }
         },
     )
@@ -82,7 +82,7 @@ impl LoadFlags {
     ///
     /// # Errors
     /// When they make no sense.
-    pub fn request(&self) -> Result<LoadRequest, CommandError> {
+    pub fn request(&self, units: Option<(u64, u64)>) -> Result<LoadRequest, CommandError> {
         if let Some(name) = &self.dataset
             && dataset::by_name(name).is_none()
         {
@@ -130,7 +130,7 @@ impl LoadFlags {
             window: TimeWindow { from_us: self.from, to_us: self.to },
             rows_per_sec_max: self.max_rows_per_sec,
             shard: self.shard,
-            units: self.units,
+            units,
             retry_deadline: self.retry_deadline,
             arguments: without_credentials(std::env::args()),
         })

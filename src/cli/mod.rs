@@ -51,9 +51,9 @@ async fn run(verb: Verb) -> Exit {
 
 async fn answer(verb: Verb) -> Result<Exit, CommandError> {
     let answer = match verb {
-        Verb::Backfill(flags) => return load::backfill(flags).await,
+        Verb::Backfill { load, units } => return load::backfill(&load, units).await,
         Verb::Plan { load, units, json } => {
-            let answer = plan::run(&load.request()?, units).await?;
+            let answer = plan::run(&load.request(None)?, units).await?;
             return Ok(output::answer(&answer, json));
         }
         Verb::Status { run, limit, database, json } => {
@@ -111,5 +111,19 @@ async fn db(action: flags::DbVerb) -> Result<Exit, CommandError> {
 impl flags::DatabaseFlags {
     fn access(&self) -> Access {
         Access { url: self.database_url.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_every_command_go_together() {
+        Cli::command().debug_assert();
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("tidegate plan data --units --json").is_ok());
+        assert!(parse("tidegate backfill data --units 3-7").is_ok());
+        assert!(parse("tidegate backfill").is_err());
     }
 }

@@ -110,8 +110,10 @@ fn the_order_of_files_decides_and_not_the_writers() {
             let outcome = load(&db, args, 0);
             assert_eq!(outcome.total("read"), 400 * FILES);
             assert_eq!(outcome.total("inserted"), 400);
-            assert_eq!(outcome.total("inserted") + outcome.total("updated")
-                + outcome.total("duplicate"), 400 * FILES);
+            assert_eq!(
+                outcome.total("inserted") + outcome.total("updated") + outcome.total("duplicate"),
+                400 * FILES
+            );
             if policy == "skip" {
                 assert_eq!(outcome.total("conflicting"), 400 * (FILES - 1));
             }
@@ -123,9 +125,8 @@ fn the_order_of_files_decides_and_not_the_writers() {
 #[test]
 fn a_table_without_a_key_takes_every_record_once() {
     let db = TestDb::new("keyless");
-    db.client().execute(
-        "CREATE TABLE log (symbol text, interval text, ts timestamptz, close numeric)",
-    );
+    db.client()
+        .execute("CREATE TABLE log (symbol text, interval text, ts timestamptz, close numeric)");
     let path = file(&db, "bars.csv", closes(&[(0, "1"), (0, "1"), (1, "2")]));
     let path = path.to_str().unwrap();
     let table = ["--table", "public.log"];

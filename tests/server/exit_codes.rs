@@ -195,7 +195,8 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn parts(db: &TestDb<'_>) -> Vec<String> {
-    let part = |n| Bars { rows: 500, symbols: 1 + n, seed: n }.write(db.home(), &format!("{n}.csv"));
+    let part =
+        |n| Bars { rows: 500, symbols: 1 + n, seed: n }.write(db.home(), &format!("{n}.csv"));
     (0..12).map(|n| part(n).display().to_string()).collect()
 }
 

@@ -20,13 +20,18 @@
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
 mod children;
+mod conflicts;
 mod dirty_million;
 mod encode;
+mod exit_codes;
 mod faults;
 mod fixtures_load;
 mod harness;
 mod ladder;
 mod ops;
+mod plan;
 mod real_files;
 mod rejects;
+mod report;
 mod support;
+mod tables;

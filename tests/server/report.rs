@@ -152,8 +152,19 @@ fn progress_for_machines_is_an_object_a_line() {
         .collect();
     assert!(events.len() >= 2, "{said}");
     for event in &events {
-        for key in ["elapsed_s", "bytes_total", "bytes_done", "rows_read", "rows_written", "rejects",
-            "retries", "files_total", "files_done", "rows_per_s", "bytes_per_s"] {
+        for key in [
+            "elapsed_s",
+            "bytes_total",
+            "bytes_done",
+            "rows_read",
+            "rows_written",
+            "rejects",
+            "retries",
+            "files_total",
+            "files_done",
+            "rows_per_s",
+            "bytes_per_s",
+        ] {
             assert!(event[key].is_number(), "{key}: {event}");
         }
     }
@@ -219,7 +230,8 @@ fn a_password_is_in_no_output() {
     }
     let client = db.client();
     for table in ["run", "content", "load_set", "load", "portion", "reject"] {
-        let sql = format!("SELECT count(*) FROM tidegate.{table} t WHERE t::text LIKE '%{CANARY}%'");
+        let sql =
+            format!("SELECT count(*) FROM tidegate.{table} t WHERE t::text LIKE '%{CANARY}%'");
         assert_eq!(client.query_one::<i64>(&sql), 0, "{table}");
     }
     let names = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%c4nary%'";
