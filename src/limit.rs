@@ -52,6 +52,8 @@ pub const SAMPLE_BYTES: usize = 64 * KIB;
 /// Records at the head of a file that recognition tries to decode.
 pub const SAMPLE_RECORDS: usize = 20;
 
+/// Seconds that a command waits to be let in by a server that takes nobody at the moment.
+pub const ADMISSION_S: u64 = 60;
 /// Backoff between retries: first wait, in milliseconds.
 pub const BACKOFF_FIRST_MS: u64 = 100;
 /// Backoff between retries: longest wait, in milliseconds.

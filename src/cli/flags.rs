@@ -310,14 +310,7 @@ pub enum DbVerb {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
-
-    #[test]
-    fn flags_do_not_contradict_each_other() {
-        Cli::command().debug_assert();
-    }
 
     #[test]
     fn units_of_a_plan_are_all_or_some() {

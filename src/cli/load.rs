@@ -44,9 +44,9 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
             // Before the sources are known there is nothing to show.
             if now.files_total > 0 {
                 progress.update(now);
-            }
-            if now.finished {
-                progress.finish();
+                if now.finished {
+                    progress.finish();
+                }
             }
         },
     )

@@ -114,3 +114,17 @@ impl flags::DatabaseFlags {
         Access { url: self.database_url.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_every_command_go_together() {
+        Cli::command().debug_assert();
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("tidegate plan data --units --json").is_ok());
+        assert!(parse("tidegate backfill data --units 3-7").is_ok());
+        assert!(parse("tidegate backfill").is_err());
+    }
+}

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use crate::count::Counts;
 use crate::dataset;
 use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
-use crate::limit::WRITERS_MAX;
+use crate::limit::{ADMISSION_S, WRITERS_MAX};
 use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
 use crate::report::model::{FileReport, Report};
 use crate::report::progress::{Queues, Snapshot};
@@ -95,7 +96,9 @@ pub async fn run(
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
     let survey = survey(request)?;
-    let (database, mut connection) = request.access.connect().await?;
+    let database = request.access.database().await?;
+    let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
+    let mut connection = database.connect_within(patience, false).await?;
     let domain = match (&request.table, survey.sources.first()) {
         (None, Some(first)) => {
             dataset::by_name(&first.recognised.dataset).map(|dataset| dataset.domain)
@@ -108,9 +111,10 @@ pub async fn run(
     let begun = begin(request, &connection, run_id, &planning).await?;
     let progress = Progressing { request, database: &database, run_id, watch };
     let ended = progress.load(&planning, &begun, cancel).await?;
-    let connection = match connection.is_closed() {
-        true => database.connect().await?,
-        false => connection,
+    // It was idle while the load ran: the server may have restarted behind its back.
+    let connection = match connection.batch_execute("").await {
+        Ok(()) => connection,
+        Err(_) => database.connect_within(request.retry_deadline, true).await?,
     };
     let mut report = Report::new(run_id.to_string(), "backfill", started_at);
     progress.account(&connection, planning, &begun, ended, &mut report).await?;
@@ -258,6 +262,7 @@ impl Progressing<'_> {
         }
         report.exit = exit;
         report.interrupted = ended.interrupted;
+        report.messages.extend(ended.budget_spent);
         report.messages.extend(ended.broken);
         report.messages.extend(ended.error.map(|error| error.to_string()));
         summary::commands(self.request, self.run_id, report);
@@ -271,7 +276,7 @@ impl Progressing<'_> {
                 exit = exit.worse(than);
             }
         };
-        let mut totals = crate::count::Counts::default();
+        let mut totals = Counts::default();
         report.files.iter().for_each(|file| totals += file.counts);
         worse(totals.rejected > 0, Exit::Rejects);
         worse(report.files.iter().any(|file| file.error.is_some()), Exit::Failed);
@@ -279,7 +284,14 @@ impl Progressing<'_> {
         let over = self.request.rejects_max.is_some_and(|budget| {
             budget.is_spent(totals.read, totals.rejected, !ended.interrupted)
         });
-        worse(ended.budget_spent || over, Exit::Budget);
+        if over && ended.budget_spent.is_none() {
+            let Counts { read, rejected, .. } = totals;
+            report.messages.push(format!(
+                "{rejected} of {read} records were refused, which is more than --max-rejects \
+                 allows; all others are loaded"
+            ));
+        }
+        worse(ended.budget_spent.is_some() || over, Exit::Budget);
         worse(!ended.broken.is_empty() || !totals.add_up(), Exit::Accounts);
         worse(ended.interrupted, Exit::Interrupted);
         exit
@@ -312,7 +324,7 @@ fn load_plan(
         Some(shape) => {
             Form::Text { fingerprint: source.fingerprint.clone(), shape: Arc::new(shape.clone()) }
         }
-        None => Form::Parquet,
+        None => Form::Parquet { fingerprint: source.fingerprint.clone() },
     };
     LoadPlan {
         id: load.id,

@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_postgres::config::{ChannelBinding, LoadBalanceHosts, TargetSessionAttrs};
 use tokio_postgres::{Client, Config, NoTls};
@@ -15,6 +15,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::conninfo::{self, Env, Params, PassFile};
 use super::error::{DbError, Doing};
 use super::tls;
+use crate::error::Class;
+use crate::limit::BACKOFF_FIRST_MS;
 
 /// The name under which our sessions show in `pg_stat_activity`.
 pub const APPLICATION_NAME: &str = "tidegate";
@@ -169,6 +171,34 @@ impl Database {
             Err(_) => {
                 Err(DbError::ConnectTimeout { target: self.target(), seconds: total.as_secs() })
             }
+        }
+    }
+
+    /// [`Database::connect`], but a server that answers that it takes nobody at the moment (too many
+    /// connections, starting up) is asked again for as long as `patience`. `known`: the server was
+    /// there before, so one that does not answer is waited for too.
+    ///
+    /// # Errors
+    /// The last one of [`Database::connect`].
+    pub async fn connect_within(
+        &self,
+        patience: Duration,
+        known: bool,
+    ) -> Result<Connection, DbError> {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(BACKOFF_FIRST_MS);
+        loop {
+            let error = match self.connect().await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let may_pass =
+                error.class() == Class::Reconnect && (known || error.sqlstate().is_some());
+            if !may_pass || began.elapsed() >= patience {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
         }
     }
 

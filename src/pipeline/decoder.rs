@@ -19,6 +19,7 @@ use crate::batch::{Batch, Original};
 use crate::db::ledger::PortionKey;
 use crate::decode::{DecodeError, Decoded, ParquetSource, ParquetUnit, TextDecoder};
 use crate::limit::BATCH_ROWS;
+use crate::source::Fingerprint;
 use crate::span::Span;
 use crate::write::{Job, WriteError};
 
@@ -125,6 +126,11 @@ impl Decoder<'_> {
         let total = source.rows().max(1);
         let (mut window, mut start) = (first_window, unit.first_row);
         for decoded in reader {
+            // Before the rows are claimed, and before what is read of a file that changed is
+            // blamed on the file as it was.
+            if let Form::Parquet { fingerprint } = &plan.form {
+                check_parquet(plan, fingerprint, source)?;
+            }
             let decoded = decoded.map_err(|cause| self.named(load, cause))?;
             let end = start + decoded.read();
             let span = Span { window, start, end, ..Span::default() };
@@ -188,6 +194,16 @@ impl Decoder<'_> {
             _lease: lease,
         }))
     }
+}
+
+/// Fails if a Parquet file that is open is not the one that was fingerprinted, or was written to.
+pub(super) fn check_parquet(
+    plan: &LoadPlan,
+    fingerprint: &Fingerprint,
+    source: &ParquetSource,
+) -> Result<(), PipelineError> {
+    let named = |cause| PipelineError::Decode { source_name: Arc::clone(&plan.source), cause };
+    Ok(fingerprint.check(&plan.path, &source.file_metadata().map_err(named)?)?)
 }
 
 fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {

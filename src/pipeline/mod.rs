@@ -91,7 +91,10 @@ pub enum Form {
         shape: Arc<TextShape>,
     },
     /// Parquet.
-    Parquet,
+    Parquet {
+        /// What the file must be.
+        fingerprint: Fingerprint,
+    },
 }
 
 /// One source's way into one target.

@@ -26,8 +26,8 @@ use crate::write::{LadderCounters, WriteError};
 pub struct Ended {
     /// The user stopped it.
     pub interrupted: bool,
-    /// The error budget stopped it.
-    pub budget_spent: bool,
+    /// The error budget stopped it; why, for people.
+    pub budget_spent: Option<String>,
     /// What stopped the whole run.
     pub error: Option<PipelineError>,
     /// Loads that failed on their own, by position in the plan.
@@ -63,8 +63,8 @@ pub async fn run(
                 ended.interrupted = true;
                 return ended;
             }
-            PassEnd::Budget => {
-                ended.budget_spent = true;
+            PassEnd::Budget(why) => {
+                ended.budget_spent = Some(why);
                 return ended;
             }
             PassEnd::Failed(error) => {

@@ -79,7 +79,7 @@ impl Reader<'_> {
         for at in 0..self.loads.len() {
             let read = match &self.loads[at].form {
                 Form::Text { fingerprint, shape } => self.read_text(at, fingerprint, shape),
-                Form::Parquet => self.read_parquet(at),
+                Form::Parquet { fingerprint } => self.read_parquet(at, fingerprint),
             };
             match read {
                 Ok(Ok(())) => {}
@@ -161,7 +161,11 @@ impl Reader<'_> {
         Ok(Ok(()))
     }
 
-    fn read_parquet(&self, load: usize) -> Result<Result<(), PipelineError>, Stopped> {
+    fn read_parquet(
+        &self,
+        load: usize,
+        fingerprint: &Fingerprint,
+    ) -> Result<Result<(), PipelineError>, Stopped> {
         let plan = &self.loads[load];
         let source = match ParquetSource::open(&plan.path) {
             Ok(source) => Arc::new(source),
@@ -170,6 +174,9 @@ impl Reader<'_> {
                 return Ok(Err(PipelineError::Decode { source_name, cause }));
             }
         };
+        if let Err(error) = super::decoder::check_parquet(plan, fingerprint, &source) {
+            return Ok(Err(error));
+        }
         let units = source.units();
         let (mut window, count) = (0, units.len());
         for (at, unit) in units.into_iter().enumerate() {

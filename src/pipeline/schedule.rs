@@ -12,8 +12,9 @@ use super::live::{Live, add, sub};
 use super::order::Item;
 use super::partitions::PartitionMaker;
 use super::{Cancel, PipelineError, Plan, Stage};
+use crate::batch::Original;
 use crate::count::Counts;
-use crate::write::{Ladder, LadderCounters, Outcome, Target, WriteError, share_a_key};
+use crate::write::{Job, Ladder, LadderCounters, Outcome, Target, WriteError, share_a_key};
 
 /// How a pass over the sources ended.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub(super) enum PassEnd {
     Interrupted,
     /// The server started anew: the ledger must be read again.
     Restarted,
-    /// Too many rejects.
-    Budget,
+    /// Too many rejects; what a person should know about them.
+    Budget(String),
     /// It cannot go on.
     Failed(PipelineError),
 }
@@ -120,7 +121,7 @@ impl Scheduler<'_> {
         let read = desk.totals.read + prepared.job.batch.read();
         let rejected = desk.totals.rejected + prepared.job.batch.rejects.len() as u64;
         if self.plan.rejects_max.is_some_and(|budget| budget.is_spent(read, rejected, false)) {
-            return Err(PassEnd::Budget);
+            return Err(PassEnd::Budget(over_budget(&prepared.job, read, rejected)));
         }
         partitions.make_for(&prepared).await.map_err(PassEnd::Failed)?;
         desk.pace.wait(prepared.job.order.len() as u64).await;
@@ -184,8 +185,35 @@ impl Scheduler<'_> {
         add(&self.live.records_committed, answer.records);
         add(&self.live.files_done, u64::from(answer.last));
         let budget = self.plan.rejects_max?;
-        budget.is_spent(totals.read, totals.rejected, false).then_some(PassEnd::Budget)
+        budget.is_spent(totals.read, totals.rejected, false).then(|| {
+            let Counts { read, rejected, .. } = totals;
+            PassEnd::Budget(format!(
+                "stopped by --max-rejects: {rejected} of {read} records were refused; mend the \
+                 sources, or allow more"
+            ))
+        })
     }
+}
+
+/// Says why a batch is not loaded: its rejects, which are recorded with it or not at all, would be
+/// too many.
+fn over_budget(job: &Job, read: u64, rejected: u64) -> String {
+    let first = job.batch.rejects.first().map(|reject| {
+        let row = job.batch.span.first_row + u64::from(reject.row);
+        match job.batch.original {
+            Original::Text(_) => {
+                let line = job.batch.span.first_line + u64::from(reject.line);
+                format!("line {line}, {}: {}", reject.rule, reject.reason)
+            }
+            Original::Columns => format!("row {row}, {}: {}", reject.rule, reject.reason),
+        }
+    });
+    format!(
+        "stopped by --max-rejects: the next batch of {} would make it {rejected} rejects in {read} \
+         records, so it was not loaded (its first: {}); mend the source, or allow more",
+        job.source,
+        first.unwrap_or_default()
+    )
 }
 
 /// How often the cancel flag is looked at.

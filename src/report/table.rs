@@ -62,7 +62,7 @@ fn files(out: &mut String, report: &Report, look: Look) {
     out.push_str(&files_grid(&shown).render(look.width, look.colour));
     for file in &shown {
         if let Some(error) = &file.error {
-            let text = format!("{}: {}", human::one_line(&file.source), human::one_line(error));
+            let text = failure(&file.source, error);
             line(out, &Style::Red.paint(&text, look.colour));
         }
     }
@@ -71,6 +71,15 @@ fn files(out: &mut String, report: &Report, look: Look) {
         line(out, &format!("... and {}, no worse than these", human::plural(hidden, "more file")));
     }
     out.push('\n');
+}
+
+/// A file and why it failed. The lines of a long explanation stay lines; control characters in them
+/// do not reach the terminal.
+fn failure(source: &str, error: &str) -> String {
+    let lines: Vec<String> = error.lines().map(human::one_line).collect();
+    let text = lines.join("\n");
+    let source = human::one_line(source);
+    if text.starts_with(&source) { text } else { format!("{source}: {text}") }
 }
 
 /// What is looked at first: failures and rejects, then what is not sealed, then what is large.
@@ -390,7 +399,7 @@ mend them there, then: tidegate rejects replay r1
         let names: Vec<&str> = shown.lines().skip(1).take(4).map(|line| &line[..6]).collect();
         assert_eq!(names, ["good34", "good31", "good32", "good33"], "{shown}");
         assert!(shown.contains("... and 20 more files"), "{shown}");
-        assert!(shown.contains("good34.csv: it broke\\nhere"), "{shown}");
+        assert!(shown.contains("good34.csv: it broke\nhere"), "{shown}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Hashing a file in blocks, and reading it again block by block.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +18,42 @@ pub struct Fingerprint {
     pub bytes: u64,
     /// CRC-32 of each block of [`BLOCK_BYTES`]; the last may be shorter.
     blocks: Arc<[u32]>,
+    /// What the file system said of the file before it was read.
+    stamp: Stamp,
+}
+
+impl Fingerprint {
+    /// Whether `now`, what the file system says of the file at `path`, is what it said when the
+    /// file was fingerprinted: for readers that do not go through [`BlockReader`].
+    ///
+    /// # Errors
+    /// [`SourceError::Changed`] if the file was written to since, or is another.
+    pub fn check(&self, path: &Path, now: &Metadata) -> Result<(), SourceError> {
+        if Stamp::of(now) == self.stamp {
+            return Ok(());
+        }
+        Err(SourceError::Changed { path: path.to_owned(), offset: 0 })
+    }
+}
+
+/// Another value means that a file was written to or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
 }
 
 /// Reads a file once and fingerprints it.
@@ -25,6 +62,8 @@ pub struct Fingerprint {
 /// When the file cannot be read.
 pub fn fingerprint(path: &Path) -> Result<Fingerprint, SourceError> {
     let mut file = File::open(path).map_err(|cause| SourceError::io(path, cause))?;
+    let metadata = file.metadata().map_err(|cause| SourceError::io(path, cause))?;
+    let stamp = Stamp::of(&metadata);
     let mut buffer = vec![0; BLOCK_BYTES];
     let (mut hash, mut bytes, mut blocks) = (blake3::Hasher::new(), 0, Vec::new());
     loop {
@@ -39,7 +78,7 @@ pub fn fingerprint(path: &Path) -> Result<Fingerprint, SourceError> {
             break;
         }
     }
-    Ok(Fingerprint { hash: *hash.finalize().as_bytes(), bytes, blocks: blocks.into() })
+    Ok(Fingerprint { hash: *hash.finalize().as_bytes(), bytes, blocks: blocks.into(), stamp })
 }
 
 /// Reads until the buffer is full or the file ends.
@@ -161,6 +200,23 @@ mod tests {
             while reader.read_more(&mut read, 70_001).unwrap() > 0 {}
             assert!(read == bytes[offset..], "from {offset}");
         }
+    }
+
+    #[test]
+    fn a_file_that_was_written_to_or_replaced_fails_its_check() {
+        let file = file_of(b"rows");
+        let print = fingerprint(file.path()).unwrap();
+        let check = |file: &tempfile::NamedTempFile| {
+            print.check(file.path(), &file.as_file().metadata().unwrap())
+        };
+        assert!(check(&file).is_ok());
+        let old = file.as_file().metadata().unwrap();
+        std::fs::write(file.path(), b"ROWS").unwrap();
+        let later = old.modified().unwrap() + std::time::Duration::from_millis(1);
+        file.as_file().set_modified(later).unwrap();
+        assert!(matches!(check(&file), Err(SourceError::Changed { .. })));
+        let other = file_of(b"rows");
+        assert!(matches!(check(&other), Err(SourceError::Changed { .. })));
     }
 
     #[test]

@@ -259,8 +259,9 @@ pub enum WriteError {
     Arrow(#[from] ArrowError),
     /// `--on-conflict error` met a stored key.
     #[error(
-        "{source_name}: {rows} records have keys that {table} holds already, and --on-conflict is \
-         error; nothing of this batch was loaded: use --on-conflict skip, update or reject"
+        "{source_name}: {rows} records have keys that {table} or records before them hold, and \
+         --on-conflict is error; nothing of this batch was loaded: use --on-conflict skip, update \
+         or reject"
     )]
     Conflict {
         /// The source.

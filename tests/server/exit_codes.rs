@@ -127,7 +127,11 @@ fn rejects_end_in_3_and_too_many_in_4() {
         assert_eq!(ended.report()["exit_code"], code, "{more:?}");
         let run = "SELECT exit_code FROM tidegate.run ORDER BY id DESC LIMIT 1";
         assert_eq!(db.client().query_one::<i32>(run), code, "{more:?}");
+        if code == 4 {
+            assert!(ended.stderr.contains("--max-rejects"), "{}", ended.stderr);
+        }
         if ended.report()["files"][0]["sealed"] == false {
+            assert!(ended.stderr.contains("line 5, bad_number"), "{}", ended.stderr);
             // With a larger budget the same load goes on and ends.
             assert_eq!(code, 4, "{more:?}");
             assert!(ended.report()["resume_command"].is_string());

@@ -1,7 +1,7 @@
 //! A file that several readers use at once: every read names its offset, so none moves another's,
 //! and a file replaced under its name stays the one that was opened.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -20,6 +20,10 @@ impl SharedFile {
     pub fn new(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         Ok(Self { file: Arc::new(file), len })
+    }
+
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 }
 

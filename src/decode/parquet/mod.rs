@@ -11,7 +11,7 @@ mod cells;
 mod convert;
 mod file;
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -83,6 +83,15 @@ impl ParquetSource {
             return Err(damaged(path, &reason));
         }
         Ok(Self { path: path.to_owned(), file, metadata, group_rows })
+    }
+
+    /// What the file system says now of the file that is open.
+    ///
+    /// # Errors
+    /// When it says nothing.
+    pub fn file_metadata(&self) -> Result<Metadata, DecodeError> {
+        let io = |error| DecodeError::Io { path: self.path.clone(), error };
+        self.file.metadata().map_err(io)
     }
 
     /// Rows of the file.

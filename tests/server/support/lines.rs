@@ -49,12 +49,17 @@ impl Lines {
         Self(std::iter::once(self.0[0].clone()).chain(picked).collect())
     }
 
+    /// The file's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut bytes = self.0.join(&b'\n');
+        bytes.push(b'\n');
+        bytes
+    }
+
     /// Writes the file into a folder and gives its path.
     pub fn write(&self, folder: &Path, name: &str) -> PathBuf {
         let path = folder.join(name);
-        let mut bytes = self.0.join(&b'\n');
-        bytes.push(b'\n');
-        std::fs::write(&path, bytes).expect("the folder is writable");
+        std::fs::write(&path, self.bytes()).expect("the folder is writable");
         path
     }
 
