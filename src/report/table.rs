@@ -56,7 +56,7 @@ fn files(out: &mut String, report: &Report, look: Look) {
         return;
     }
     if total > FILES_SHOWN_MAX {
-        shown.sort_by(|a, b| badness(b).cmp(&badness(a)));
+        shown.sort_by_key(|file| std::cmp::Reverse(badness(file)));
         shown.truncate(FILES_SHOWN_MAX);
     }
     out.push_str(&files_grid(&shown).render(look.width, look.colour));

@@ -1,6 +1,8 @@
 //! Equal keys in a batch, across files and in the table: who wins under each policy, how it is
 //! counted, and what a table without a key does.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use crate::support::{BARS, Bars, TestDb, closes, file, load, same_rows, totals};
 
 /// The closes that are stored, in order of time.

@@ -2,6 +2,8 @@
 //! stored, once, with the file's own digits, at the right instant. What a file holds is read here
 //! by a few lines of their own, which share nothing with the decoder.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -310,7 +312,8 @@ fn every_digit_reaches_numeric_columns() {
         client.execute(
             "DROP TABLE IF EXISTS exact; CREATE TABLE exact (symbol text NOT NULL, \
              interval text NOT NULL, ts timestamptz NOT NULL, open numeric, high numeric, \
-             low numeric, close numeric, volume numeric, quote_volume numeric, trade_count numeric)",
+             low numeric, close numeric, volume numeric, quote_volume numeric, \
+             trade_count numeric)",
         );
         let path = folder.join(vendor.file);
         let bars = (vendor.read)(&path);
@@ -348,7 +351,8 @@ fn zones_and_units_are_the_vendors() {
     let histdata = client.query_one::<String>(&format!("{first} 'EURUSD'"));
     assert_eq!(histdata, "2015-02-01 22:00:00", "17:00 in New York without daylight saving");
     assert_eq!(client.query_one::<String>(&format!("{first} 'BTCUSDT'")), "2024-11-01 00:00:00");
-    let gaps = "SELECT count(*) FILTER (WHERE ts - before <> interval '1 hour') || ' of ' || count(*) \
+    let gaps = "SELECT count(*) FILTER (WHERE ts - before <> interval '1 hour') || ' of ' || \
+                       count(*) \
                 FROM (SELECT ts, lag(ts) OVER (ORDER BY ts) AS before FROM market_data m \
                       JOIN tickers t ON t.id = m.ticker_id WHERE symbol = 'BTCUSDT') b";
     let hours = (30 + 31 + 31 + 28) * 24;

@@ -1,5 +1,7 @@
 //! Tables of the user's own: types by the catalogue, columns by their names, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use crate::support::{Outcome, Program, TestDb, backfill, closes, file, load, totals};
 
 const HEADER: &str = "symbol,interval,ts,open,high,low,close,volume";

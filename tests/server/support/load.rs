@@ -114,7 +114,7 @@ pub fn adds_up(db: &TestDb<'_>, outcome: &Outcome) {
 
 fn rejects_are_recorded(client: &Client, report: &Value, run: &str) {
     let sql = format!(
-        "SELECT rule, count(*) FROM tidegate.reject WHERE run_id = {run} GROUP BY rule ORDER BY rule"
+        "SELECT rule, count(*) FROM tidegate.reject WHERE run_id = {run} GROUP BY 1 ORDER BY 1"
     );
     let recorded: Vec<(String, String)> = client
         .rows(&sql)
