@@ -14,10 +14,8 @@ use crate::support::{
     Bars, Client, Lines, Outcome, Program, Running, Server, StopMode, TestDb, equations, except_all,
 };
 
-/// Seven chunks of text, so at least seven batches.
-const BARS: Bars = Bars { rows: 400_000, symbols: 7, seed: 11 };
-/// Rows a second: a load takes some seconds, so that there is time for disasters.
-const RATE: &str = "180000";
+/// Six chunks of text, so at least six batches.
+const BARS: Bars = Bars { rows: 330_000, symbols: 7, seed: 11 };
 /// Rows whose volume is no number.
 const BAD: usize = 40;
 /// Rows whose volume the server refuses.
@@ -64,14 +62,14 @@ fn text() -> &'static [u8] {
     TEXT.get_or_init(|| {
         let mut lines = Lines::of(&BARS);
         for at in 0..BAD {
-            lines.set_field(at * 9_999 + 5, 7, "many");
+            lines.set_field(at * 7_999 + 5, 7, "many");
         }
         for at in 0..REFUSED {
-            lines.set_field(at * 49_999 + 7, 7, "4242");
+            lines.set_field(at * 39_999 + 7, 7, "4242");
         }
         // A bar that comes again, far away.
         let first = lines.row(3).to_vec();
-        lines.set(390_000, first);
+        lines.set(320_100, first);
         lines.bytes()
     })
 }
@@ -102,10 +100,12 @@ impl<'a> Scene<'a> {
         Self { db, file, portions }
     }
 
+    /// The load, slow enough that there is time for disasters.
     fn program(&self) -> Program {
         let program = Program::new(self.db).args(["backfill", "--progress", "none"]);
         let program = program.args(["--memory", "32MiB", "--writers", "2", "--table"]);
-        program.args(["public.bars", "--max-rows-per-sec", RATE]).arg(&self.file).report_json()
+        let rate = if whole_set() { "130000" } else { "220000" };
+        program.args(["public.bars", "--max-rows-per-sec", rate]).arg(&self.file).report_json()
     }
 
     /// Batches that are committed now.
@@ -378,7 +378,7 @@ fn too_many_connections_are_waited_for() {
         let (url, role) = limited_role(&db, 6);
         let others: Vec<Client> = (0..taken).map(|_| Client::connect(&url)).collect();
         let mut running = scene.program().env("DATABASE_URL", &url).spawn();
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(Duration::from_secs(2));
         assert!(running.is_running(), "gave up: {}", running.stderr());
         assert_eq!(scene.committed(), 0, "nothing could be written");
         assert!(Client::try_connect(&url).is_err(), "there is no room");

@@ -115,7 +115,8 @@ fn a_check_is_sifted_out_of_a_table_whose_trigger_fills_a_column() {
          $$ BEGIN NEW.loaded := now(); RETURN NEW; END $$; \
          CREATE TRIGGER fill BEFORE INSERT ON bars FOR EACH ROW EXECUTE FUNCTION fill()",
         table(
-            ", loaded timestamptz CHECK (loaded IS NOT NULL), CONSTRAINT sane CHECK (volume <> 4242)"
+            ", loaded timestamptz CHECK (loaded IS NOT NULL), \
+             CONSTRAINT sane CHECK (volume <> 4242)"
         )
     );
     refuses("check trigger", &ddl, "check:sane", ("23514", None));
@@ -251,7 +252,8 @@ fn what_is_refused_at_commit_is_sifted_out() {
         "CREATE TABLE amounts (amount double precision PRIMARY KEY); \
          INSERT INTO amounts SELECT generate_series(0, 4000); {}",
         table(
-            ", CONSTRAINT known FOREIGN KEY (volume) REFERENCES amounts DEFERRABLE INITIALLY DEFERRED"
+            ", CONSTRAINT known FOREIGN KEY (volume) REFERENCES amounts \
+             DEFERRABLE INITIALLY DEFERRED"
         )
     );
     refuses("deferred foreign", &ddl, "foreign_key:known", ("23503", None));
