@@ -36,7 +36,7 @@ fn spoil(lines: &mut Lines, row: usize, kind: usize, nth: usize) -> &'static str
         6 => lines.set_field(row, volume, "99999999999"),
         7 => {
             // Half of them come right before, half of them far away.
-            let twin = if nth % 2 == 0 { row - 1 } else { nth + 1 };
+            let twin = if nth.is_multiple_of(2) { row - 1 } else { nth + 1 };
             lines.set(row, lines.row(twin).to_vec());
         }
         8 => {
