@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tokio_postgres::types::Type;
 
-use crate::db::connect::Edition;
-use crate::db::{Connection, Database, DbError};
+use crate::db::{Connection, Database, DbError, Edition};
 use crate::pipeline::Stage;
 use crate::report::model::{self, Ladder, RejectExample, Report};
 use crate::span::Place;
@@ -144,8 +143,8 @@ pub(super) fn commands(request: &LoadRequest, run_id: i64, report: &mut Report) 
     if !report.rejects_by_rule.is_empty() {
         report.rejects_at.push("tidegate.reject".to_owned());
         report.replay_command = Some(format!(
-            "tidegate rejects export --run {run_id} --out rejects.csv, mend the column `record`, \
-             then: tidegate rejects replay rejects.csv"
+            "tidegate rejects export --run {run_id} --out rejects.csv && $EDITOR rejects.csv \
+             && tidegate rejects replay rejects.csv"
         ));
     }
 }

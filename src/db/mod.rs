@@ -4,6 +4,7 @@
 
 pub mod catalog;
 pub mod connect;
+mod connection;
 mod conninfo;
 pub mod embedded;
 mod error;
@@ -15,5 +16,6 @@ pub mod sqlstate;
 pub(crate) mod testing;
 mod tls;
 
-pub use connect::{Connection, Database};
+pub use connect::Database;
+pub use connection::{Connection, Edition, ServerInfo, Timescale};
 pub use error::{DbError, Doing};

@@ -263,7 +263,7 @@ fn rejects(out: &mut String, report: &Report, look: Look) {
         line(out, &format!("rejects are in {}", places.join(", ")));
     }
     if let Some(command) = &report.replay_command {
-        line(out, &format!("mend them there, then: {}", human::one_line(command)));
+        line(out, &format!("mend and load them: {}", human::one_line(command)));
     }
 }
 
@@ -370,7 +370,7 @@ rejects by rule, with the first example of each
     data/btc.csv, line 8, row 7: column symbol holds a NUL byte
     B\\u{0}TC,1m
 rejects are in tidegate.reject
-mend them there, then: tidegate rejects replay r1
+mend and load them: tidegate rejects replay r1
 ";
         assert_eq!(render(&report, PLAIN), expected);
     }

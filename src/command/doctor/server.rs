@@ -1,7 +1,7 @@
 //! What kind of server it is, and how much room it has for our connections.
 
-use crate::db::connect::{Edition, ServerInfo};
 use crate::db::{Connection, DbError, Doing as _};
+use crate::db::{Edition, ServerInfo};
 use crate::report::human;
 
 use super::{Finding, Level};
