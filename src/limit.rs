@@ -54,6 +54,12 @@ pub const SAMPLE_RECORDS: usize = 20;
 
 /// Seconds that a command waits to be let in by a server that takes nobody at the moment.
 pub const ADMISSION_S: u64 = 60;
+/// Pieces in which a batch is copied that may meet stored keys: more cost more savepoints, fewer
+/// cost more rows staged.
+pub const COPY_PIECES_MAX: usize = 32;
+/// Rows of such a piece at least.
+pub const COPY_PIECE_ROWS_MIN: usize = 500;
+
 /// Backoff between retries: first wait, in milliseconds.
 pub const BACKOFF_FIRST_MS: u64 = 100;
 /// Backoff between retries: longest wait, in milliseconds.

@@ -263,6 +263,7 @@ pub(super) fn aim(
         strategy,
         time: mapping.time_column,
         meets_stored: AtomicBool::new(false),
+        meets_few: AtomicBool::new(false),
         mostly_bad: AtomicBool::new(false),
     }
 }

@@ -3,6 +3,7 @@
 //! what the server refuses row by row goes into the reject table. Decisions are made on SQLSTATE
 //! alone; what may pass later is tried again with growing pauses up to one deadline.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,12 +22,18 @@ use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};
 use crate::encode::Encoder;
 use crate::error::Class;
-use crate::limit::{BACKOFF_FIRST_MS, BACKOFF_LAST_MS, COPY_MESSAGE_BYTES, LOCK_TIMEOUT_MS};
+use crate::limit::{
+    BACKOFF_FIRST_MS, BACKOFF_LAST_MS, COPY_MESSAGE_BYTES, COPY_PIECE_ROWS_MIN, COPY_PIECES_MAX,
+    LOCK_TIMEOUT_MS,
+};
 
 /// Rounds of sifting after which rows that still fail are a mystery.
 const SIFT_ROUNDS_MAX: u32 = 4;
 /// Merges in a row whose counts are not the server's before it is called a miscount.
 pub(super) const MERGE_ROUNDS_MAX: u32 = 5;
+
+/// Pieces that met stored keys after which, if they are most, the others are not tried.
+const PIECES_REFUSED_MAX: usize = 4;
 
 /// What became of a portion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +49,11 @@ pub enum Outcome {
 /// How a batch is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rung {
+    /// All rows by one COPY.
     Copy,
+    /// By a COPY for every few rows; those that meet stored keys are staged.
+    Pieces,
+    /// All rows staged and merged.
     Stage,
 }
 
@@ -78,7 +89,11 @@ impl Ladder {
     /// [`WriteError::Restarted`] when the server started anew.
     pub async fn write(&mut self, target: &Target, job: &mut Job) -> Result<Outcome, WriteError> {
         let mut pause = Pause::new(self.retry.deadline);
-        let mut rung = if target.stage_first() { Rung::Stage } else { Rung::Copy };
+        let mut rung = match target.stage_first() {
+            true => Rung::Stage,
+            false if target.meets_few.load(Ordering::Relaxed) => Rung::Pieces,
+            false => Rung::Copy,
+        };
         let mut rounds = 0;
         if target.mostly_bad.load(Ordering::Relaxed) && job.order.len() > 1 {
             self.sift_out(target, job, Probe::Target, &mut rounds).await?;
@@ -91,11 +106,10 @@ impl Ladder {
             self.roll_back().await;
             match error.class() {
                 Class::Stop => return Err(error),
-                Class::UseInsert if rung == Rung::Copy => rung = Rung::Stage,
+                Class::UseInsert if rung != Rung::Stage => rung = Rung::Stage,
                 Class::UseInsert => return Err(error),
                 Class::StepDown if rung == Rung::Copy && meets_stored_key(target, &error) => {
-                    target.meets_stored.store(true, Ordering::Relaxed);
-                    rung = Rung::Stage;
+                    rung = Rung::Pieces;
                 }
                 Class::StepDown => {
                     let probe = Probe::for_error(target, &error);
@@ -251,24 +265,20 @@ async fn attempt_on(
     }
     if !job.order.is_empty() {
         let encoders = encoders(target, job)?;
-        match rung {
-            Rung::Copy => copy_all(db, target, job, &encoders, buffer).await?,
-            Rung::Stage => {
-                let mut round = 0;
-                while !staged(db, target, job, &encoders, buffer, counters, &mut portion).await? {
-                    round += 1;
-                    if round == MERGE_ROUNDS_MAX {
-                        return Err(miscount(target, "merging inserts fewer rows than are new"));
-                    }
-                    db.batch_execute("ROLLBACK").await?;
-                    if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
-                        return Ok(Outcome::Busy);
-                    }
-                    if !ledger::claim(db, &portion).await? {
-                        db.batch_execute("ROLLBACK").await?;
-                        return Ok(Outcome::DoneBefore);
-                    }
-                }
+        let filling = Filling { db, target, job, encoders: &encoders, counters };
+        let mut round = 0;
+        while !filling.fill(rung, buffer, &mut portion).await? {
+            round += 1;
+            if round == MERGE_ROUNDS_MAX {
+                return Err(miscount(target, "merging inserts fewer rows than are new"));
+            }
+            db.batch_execute("ROLLBACK").await?;
+            if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
+                return Ok(Outcome::Busy);
+            }
+            if !ledger::claim(db, &portion).await? {
+                db.batch_execute("ROLLBACK").await?;
+                return Ok(Outcome::DoneBefore);
             }
         }
     }
@@ -280,23 +290,141 @@ async fn attempt_on(
     Ok(Outcome::Committed(portion.counts))
 }
 
+/// One attempt to bring a job's rows into the target, inside its transaction.
+struct Filling<'a> {
+    db: &'a Connection,
+    target: &'a Target,
+    job: &'a Job,
+    encoders: &'a [Encoder],
+    counters: &'a LadderCounters,
+}
+
+impl Filling<'_> {
+    /// `false`: the counts were disturbed by somebody else, to be done again.
+    async fn fill(
+        &self,
+        rung: Rung,
+        buffer: &mut BytesMut,
+        portion: &mut Portion,
+    ) -> Result<bool, WriteError> {
+        let (copied, left) = match rung {
+            Rung::Copy => {
+                self.copy(&self.job.order, buffer).await?;
+                return Ok(true);
+            }
+            Rung::Pieces => self.copy_pieces(buffer).await?,
+            Rung::Stage => (Vec::new(), self.job.order.clone()),
+        };
+        self.stage(&copied, &left, buffer, portion).await
+    }
+
+    /// Every table by COPY; the server's count must be what was sent.
+    async fn copy(&self, roots: &[u32], buffer: &mut BytesMut) -> Result<(), WriteError> {
+        for (at, (table, encoder)) in self.target.tables.iter().zip(self.encoders).enumerate() {
+            let sql = format!(
+                "COPY {} ({}) FROM STDIN (FORMAT binary)",
+                table.table.sql_name(),
+                table.column_list("")
+            );
+            let rows = sent_rows(self.job, at, roots);
+            let batch = match at {
+                0 => &self.job.batch.root,
+                _ => &self.job.batch.children[at - 1].rows,
+            };
+            let copied = copy_rows(self.db, &sql, encoder, batch, &rows, buffer).await?;
+            if copied != rows.len() as u64 {
+                let message = format!("{} rows sent, {copied} stored", rows.len());
+                return Err(miscount(self.target, message));
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies piece by piece, so that a stored key costs its piece and not the batch. Returns the
+    /// roots that were copied, and those of pieces that met stored keys.
+    async fn copy_pieces(&self, buffer: &mut BytesMut) -> Result<(Vec<u32>, Vec<u32>), WriteError> {
+        let order = &self.job.order;
+        let piece_rows = order.len().div_ceil(COPY_PIECES_MAX).max(COPY_PIECE_ROWS_MIN);
+        let (mut copied, mut left) = (Vec::with_capacity(order.len()), Vec::new());
+        let mut refused = 0;
+        for (tried, piece) in order.chunks(piece_rows).enumerate() {
+            if refused >= PIECES_REFUSED_MAX && refused * 2 > tried {
+                left.extend_from_slice(piece);
+                continue;
+            }
+            self.db.batch_execute("SAVEPOINT piece").await?;
+            match self.copy(piece, buffer).await {
+                Ok(()) => {
+                    self.db.batch_execute("RELEASE SAVEPOINT piece").await?;
+                    copied.extend_from_slice(piece);
+                }
+                Err(error) if meets_stored_key(self.target, &error) => {
+                    let back = "ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece";
+                    self.db.batch_execute(back).await?;
+                    left.extend_from_slice(piece);
+                    refused += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((copied, left))
+    }
+
+    /// Stages and merges the roots `left`; `copied` are in the target already.
+    async fn stage(
+        &self,
+        copied: &[u32],
+        left: &[u32],
+        buffer: &mut BytesMut,
+        portion: &mut Portion,
+    ) -> Result<bool, WriteError> {
+        let Self { db, target, job, encoders, counters } = *self;
+        let mut merged = Merged::default();
+        if !left.is_empty() {
+            match move_rows(db, target, job, left, encoders, buffer, counters).await? {
+                Some(moved) => merged = moved,
+                None => return Ok(false),
+            }
+        }
+        let met = merged.duplicate + merged.updated + merged.refused.len() as u64;
+        // Pieces pay while most of them meet no stored key.
+        let many = met * COPY_PIECES_MAX as u64 > job.order.len() as u64 * 2
+            && left.len() * 2 > job.order.len();
+        target.meets_stored.store(many, Ordering::Relaxed);
+        target.meets_few.store(met > 0, Ordering::Relaxed);
+        if !copied.is_empty() {
+            tick(&counters.copy_batches);
+            merged.inserted += copied.len() as u64;
+            for (at, table) in target.tables.iter().enumerate() {
+                merged.table(table).inserted += sent_rows(job, at, copied).len() as u64;
+            }
+        }
+        portion.counts = job.expected();
+        merged.apply(&mut portion.counts);
+        reject::record(db, job, &stored(target, job, &merged)).await?;
+        portion.tables = merged.tables;
+        ledger::record(db, portion).await?;
+        Ok(true)
+    }
+}
+
 fn expected_tables(target: &Target, job: &Job) -> BTreeMap<String, TableCounts> {
     let mut tables = BTreeMap::new();
     for (at, table) in target.tables.iter().enumerate() {
-        let inserted = sent_rows(job, at).len() as u64;
+        let inserted = sent_rows(job, at, &job.order).len() as u64;
         let counts = TableCounts { inserted, ..TableCounts::default() };
         tables.insert(table.table.display_name(), counts);
     }
     tables
 }
 
-/// Positions of the rows of table number `at` that are sent.
-fn sent_rows(job: &Job, at: usize) -> std::borrow::Cow<'_, [u32]> {
+/// Positions of the rows of table number `at` that are sent with some roots.
+fn sent_rows<'a>(job: &Job, at: usize, roots: &'a [u32]) -> Cow<'a, [u32]> {
     match at.checked_sub(1).map(|at| job.batch.children.get(at)) {
-        None => (&job.order).into(),
+        None => roots.into(),
         Some(None) => Vec::new().into(),
         Some(Some(child)) => {
-            order::children_of(&child.root_of, &job.order, job.batch.root.num_rows()).into()
+            order::children_of(&child.root_of, roots, job.batch.root.num_rows()).into()
         }
     }
 }
@@ -305,72 +433,23 @@ pub(super) fn miscount(target: &Target, message: impl Into<String>) -> WriteErro
     WriteError::Miscount { table: target.root().table.display_name(), message: message.into() }
 }
 
-/// The first rung: every table by COPY; the server's count must be what was sent.
-async fn copy_all(
-    db: &Connection,
-    target: &Target,
-    job: &Job,
-    encoders: &[Encoder],
-    buffer: &mut BytesMut,
-) -> Result<(), WriteError> {
-    for (at, (table, encoder)) in target.tables.iter().zip(encoders).enumerate() {
-        let sql = format!(
-            "COPY {} ({}) FROM STDIN (FORMAT binary)",
-            table.table.sql_name(),
-            table.column_list("")
-        );
-        let rows = sent_rows(job, at);
-        let batch = match at {
-            0 => &job.batch.root,
-            _ => &job.batch.children[at - 1].rows,
-        };
-        let copied = copy_rows(db, &sql, encoder, batch, &rows, buffer).await?;
-        if copied != rows.len() as u64 {
-            return Err(miscount(target, format!("{} rows sent, {copied} stored", rows.len())));
-        }
-    }
-    Ok(())
-}
-
-/// Stages and merges. `false`: the counts were disturbed by somebody else, to be done again.
-async fn staged(
-    db: &Connection,
-    target: &Target,
-    job: &Job,
-    encoders: &[Encoder],
-    buffer: &mut BytesMut,
-    counters: &LadderCounters,
-    portion: &mut Portion,
-) -> Result<bool, WriteError> {
-    let Some(merged) = move_rows(db, target, job, encoders, buffer, counters).await? else {
-        return Ok(false);
-    };
-    let met_any = merged.duplicate + merged.updated > 0 || !merged.refused.is_empty();
-    target.meets_stored.store(met_any, Ordering::Relaxed);
-    portion.counts = job.expected();
-    merged.apply(&mut portion.counts);
-    reject::record(db, job, &stored(target, job, &merged)).await?;
-    portion.tables = merged.tables;
-    ledger::record(db, portion).await?;
-    Ok(true)
-}
-
-/// Stages a job's rows and moves them into the target. `None`: as [`stage::merge`].
+/// Stages some of a job's roots and moves them into the target. `None`: as [`stage::merge`].
 pub(super) async fn move_rows(
     db: &Connection,
     target: &Target,
     job: &Job,
+    roots: &[u32],
     encoders: &[Encoder],
     buffer: &mut BytesMut,
     counters: &LadderCounters,
 ) -> Result<Option<Merged>, WriteError> {
-    stage::stage(db, target, job, encoders, buffer).await?;
+    stage::stage(db, target, job, roots, encoders, buffer).await?;
     if !target.key.is_empty() {
         return stage::merge(db, target, job, counters).await;
     }
     let merged = stage::insert_all(db, target, counters).await?;
-    if merged.inserted != job.order.len() as u64 {
-        let sent = job.order.len();
+    if merged.inserted != roots.len() as u64 {
+        let sent = roots.len();
         return Err(miscount(target, format!("{sent} rows sent, {} stored", merged.inserted)));
     }
     Ok(Some(merged))

@@ -85,8 +85,10 @@ pub struct Target {
     /// Position of the time column, if there is one: merges name its range, so that partitions
     /// outside it are not looked at.
     pub time: Option<usize>,
-    /// The last batch met stored keys: the next goes through staging at once.
+    /// The last batch met many stored keys: the next goes through staging at once.
     pub meets_stored: AtomicBool,
+    /// The last batch met stored keys: the next is copied in pieces.
+    pub meets_few: AtomicBool,
     /// The last batch was mostly refused: the next goes to the second rung at once.
     pub mostly_bad: AtomicBool,
 }

@@ -138,7 +138,8 @@ async fn replay_on(
         (replayed.duplicate, replayed.conflicting) = (job.duplicate, job.conflicting);
         let mut resolved = good.clone();
         if !job.order.is_empty() {
-            let Some(merged) = move_rows(db, target, job, &encoders, buffer, counters).await?
+            let Some(merged) =
+                move_rows(db, target, job, &job.order, &encoders, buffer, counters).await?
             else {
                 db.batch_execute("ROLLBACK").await?;
                 continue;

@@ -61,7 +61,7 @@ pub(super) async fn sift(
     probe: Probe,
 ) -> Result<Vec<Fault>, WriteError> {
     db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
-    stage(db, target, job, encoders, buffer).await?;
+    stage(db, target, job, &job.order, encoders, buffer).await?;
     let statements = match probe {
         Probe::Target if !target.key.is_empty() => merging(db, target, job).await?,
         _ => plain(db, target, probe).await?,

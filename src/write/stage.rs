@@ -34,11 +34,13 @@ pub(super) fn stage_name(at: usize) -> String {
     format!("pg_temp._tidegate_stage_{at}")
 }
 
-/// Creates the staging tables and fills them with the rows to send. Inside a transaction.
+/// Creates the staging tables and fills them with some roots and their children. Inside a
+/// transaction.
 pub(super) async fn stage(
     db: &Connection,
     target: &Target,
     job: &Job,
+    roots: &[u32],
     encoders: &[Encoder],
     buffer: &mut BytesMut,
 ) -> Result<(), WriteError> {
@@ -58,9 +60,9 @@ pub(super) async fn stage(
             format!("COPY {name} ({ROW}, {}) FROM STDIN (FORMAT binary)", table.column_list(""));
         let encoder = encoder.clone().with_position();
         if at == 0 {
-            copy_rows(db, &copy, &encoder, &job.batch.root, &job.order, buffer).await?;
+            copy_rows(db, &copy, &encoder, &job.batch.root, roots, buffer).await?;
         } else if let Some(child) = job.batch.children.get(at - 1) {
-            let rows = order::children_of(&child.root_of, &job.order, job.batch.root.num_rows());
+            let rows = order::children_of(&child.root_of, roots, job.batch.root.num_rows());
             copy_rows(db, &copy, &encoder, &child.rows, &rows, buffer).await?;
         }
     }
@@ -89,7 +91,8 @@ impl Merged {
         counts.rejected += self.refused.len() as u64;
     }
 
-    fn table(&mut self, table: &TableTarget) -> &mut TableCounts {
+    /// The counts of one table.
+    pub fn table(&mut self, table: &TableTarget) -> &mut TableCounts {
         self.tables.entry(table.table.display_name()).or_default()
     }
 }

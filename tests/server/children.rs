@@ -62,6 +62,7 @@ impl<'a> Family<'a> {
                 strategy: Strategy::Direct,
                 time: None,
                 meets_stored: AtomicBool::new(false),
+                meets_few: AtomicBool::new(false),
                 mostly_bad: AtomicBool::new(false),
             };
             let counters = Arc::new(LadderCounters::default());

@@ -83,16 +83,51 @@ fn stored_keys_are_staged_and_merged() {
     let db = TestDb::new("merge");
     db.client().execute(&table(KEY));
     let lines = Lines::of(&BARS);
-    let half = lines.pick((0..6_000).filter(|row| row % 2 == 0));
+    let half = lines.pick((0..6_000).filter(|row| row / 4 % 2 == 0));
     let _ = load(&db, &half.write(db.home(), "half.csv"), &[]).expect_code(0);
     db.client().execute("UPDATE bars SET open = -1 WHERE symbol = 'S000'");
     let outcome = load(&db, &lines.write(db.home(), "all.csv"), &[]).expect_code(0);
     assert_eq!(stored(&db), 6_000);
     let counts = ["read", "inserted", "duplicate", "conflicting"].map(|name| outcome.total(name));
-    assert_eq!(counts, [6_000, 3_000, 3_000, 1_500]);
+    assert_eq!(counts, [6_000, 3_000, 3_000, 750]);
     assert_eq!((ladder(&outcome, "copy_batches"), ladder(&outcome, "row_attempts")), (0, 0));
     assert_eq!(ladder(&outcome, "insert_batches"), 1);
     equations(&db);
+}
+
+#[test]
+fn a_few_stored_keys_do_not_keep_the_others_from_copy() {
+    for policy in ["skip", "update", "reject"] {
+        let db = TestDb::new("few stored");
+        db.client().execute(&table(KEY));
+        let lines = Lines::of(&BARS);
+        let stored_before = [0, 1, 2_000, 5_999];
+        let some = lines.pick(stored_before).write(db.home(), "some.csv");
+        let _ = load(&db, &some, &[]).expect_code(0);
+        db.client().execute("UPDATE bars SET open = -1 WHERE symbol = 'S003'");
+        let args = ["--on-conflict", policy];
+        let outcome = load(&db, &lines.write(db.home(), "all.csv"), &args);
+        let names = ["inserted", "updated", "duplicate", "conflicting", "rejected"];
+        let expected = match policy {
+            "skip" => [5_996, 0, 4, 1, 0],
+            "update" => [5_996, 1, 3, 0, 0],
+            _ => [5_996, 0, 0, 0, 4],
+        };
+        assert_eq!(names.map(|name| outcome.total(name)), expected, "{policy}");
+        let merges = if policy == "update" { 2 } else { 1 };
+        let rungs = ["copy_batches", "insert_batches"].map(|rung| ladder(&outcome, rung));
+        assert_eq!(rungs, [1, merges], "{policy}");
+        let _ = outcome.expect_code(if policy == "reject" { 3 } else { 0 });
+        assert_eq!(stored(&db), 6_000);
+        let old: i64 = db.client().query_one("SELECT count(*) FROM bars WHERE open = -1");
+        assert_eq!(old, i64::from(policy != "update"), "{policy}");
+        let by_table: i64 = db.client().query_one(
+            "SELECT sum((tables->'public.bars'->>'inserted')::bigint)::bigint \
+             FROM tidegate.portion",
+        );
+        assert_eq!(by_table, 6_000, "rows by table are all rows that were inserted");
+        equations(&db);
+    }
 }
 
 #[test]
