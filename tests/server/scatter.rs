@@ -33,7 +33,12 @@ fn both<'a>(
     let scattered = load(&sorted, args(EXCHANGE, rest, &write(sorted.home())), code);
     let directly = load(&direct, args(DIRECT, rest, &write(direct.home())), code);
     same_rows(&sorted, &direct, BARS);
-    assert_eq!(totals(&scattered), totals(&directly));
+    // A record that was replaced before it was stored is a duplicate, not stored and updated.
+    let fates = |outcome: &Outcome| {
+        let [read, inserted, updated, duplicate, _, rejected, skipped] = totals(outcome);
+        [read, inserted, updated + duplicate, rejected, skipped]
+    };
+    assert_eq!(fates(&scattered), fates(&directly));
     let rejects = "SELECT source, row_no, line_no, byte_offset, byte_len, rule, column_name, raw \
                    FROM (SELECT regexp_replace(source, '.*/', '') AS source, row_no, line_no, \
                    byte_offset, byte_len, rule, column_name, raw FROM tidegate.reject) r";
