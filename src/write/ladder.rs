@@ -11,13 +11,16 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use rand::RngExt;
+use tokio_postgres::types::Type;
 
 use super::copy::copy_rows;
 use super::sift::{Probe, sift};
 use super::stage::Merged;
+use super::timeout::Timeout;
 use super::{Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick};
 use crate::batch::Reject;
 use crate::count::{Counts, TableCounts};
+use crate::dataset::ConflictPolicy;
 use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};
 use crate::encode::Encoder;
@@ -68,6 +71,8 @@ pub struct Ladder {
     pub(super) buffer: BytesMut,
     pub(super) counters: Arc<LadderCounters>,
     pub(super) retry: RetryPolicy,
+    /// Of the batch in hand.
+    pub(super) timeout: Timeout,
 }
 
 impl Ladder {
@@ -79,7 +84,8 @@ impl Ladder {
         retry: RetryPolicy,
     ) -> Self {
         let buffer = BytesMut::with_capacity(COPY_MESSAGE_BYTES);
-        Self { database, connection: None, server_started_at, buffer, counters, retry }
+        let (connection, timeout) = (None, Timeout::default());
+        Self { database, connection, server_started_at, buffer, counters, retry, timeout }
     }
 
     /// Writes one portion, whatever it takes.
@@ -89,6 +95,7 @@ impl Ladder {
     /// [`WriteError::Restarted`] when the server started anew.
     pub async fn write(&mut self, target: &Target, job: &mut Job) -> Result<Outcome, WriteError> {
         let mut pause = Pause::new(self.retry.deadline);
+        self.timeout = Timeout::default();
         let mut rung = match target.stage_first() {
             true => Rung::Stage,
             false if target.meets_few.load(Ordering::Relaxed) => Rung::Pieces,
@@ -105,7 +112,7 @@ impl Ladder {
             };
             self.roll_back().await;
             match error.class() {
-                Class::Stop => return Err(error),
+                Class::Stop => return Err(self.explain(target, job, error).await),
                 Class::UseInsert if rung != Rung::Stage => rung = Rung::Stage,
                 Class::UseInsert => return Err(error),
                 Class::StepDown if rung == Rung::Copy && meets_stored_key(target, &error) => {
@@ -117,12 +124,54 @@ impl Ladder {
                         return Err(error);
                     }
                 }
-                Class::Redo | Class::Reconnect => {
-                    tick(&self.counters.retries);
-                    pause.wait(error).await?;
-                }
+                Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
             }
         }
+    }
+
+    /// Waits before what failed is tried again, if that may help.
+    pub(super) async fn pause(
+        &mut self,
+        pause: &mut Pause,
+        error: WriteError,
+    ) -> Result<(), WriteError> {
+        let mut error = error;
+        if let Some(connection) = &self.connection {
+            error = self.timeout.note(connection, error).await?;
+        }
+        tick(&self.counters.retries);
+        pause.wait(error).await
+    }
+
+    /// Says more of an error that stops the load, where its SQLSTATE alone misleads: a right that
+    /// is missing and a row that a policy refuses are both 42501.
+    async fn explain(&self, target: &Target, job: &Job, error: WriteError) -> WriteError {
+        let WriteError::Db(cause) = &error else { return error };
+        let (Some("42501"), Some(connection)) = (cause.sqlstate(), &self.connection) else {
+            return error;
+        };
+        for table in &target.tables {
+            // The policy refuses the row, not the table: the role may insert and update there.
+            let asked = connection
+                .query_typed_one(
+                    "SELECT row_security_active($1) AND has_table_privilege($1, 'SELECT') \
+                         AND has_table_privilege($1, 'INSERT') \
+                         AND ($2 OR has_table_privilege($1, 'UPDATE'))",
+                    &[
+                        (&table.table.oid, Type::OID),
+                        (&(target.policy != ConflictPolicy::Update), Type::BOOL),
+                    ],
+                )
+                .await;
+            if asked.is_ok_and(|row| row.get(0)) {
+                return WriteError::RowSecurity {
+                    table: table.table.display_name(),
+                    source_name: job.source.to_string(),
+                    cause: cause.said(),
+                };
+            }
+        }
+        error
     }
 
     /// Finds the rows at fault and takes them out. `false`: none was found.
@@ -153,13 +202,10 @@ impl Ladder {
                 Err(error) => {
                     self.roll_back().await;
                     match error.class() {
-                        Class::Redo | Class::Reconnect => {
-                            tick(&self.counters.retries);
-                            pause.wait(error).await?;
-                        }
+                        Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
                         // The copy of the table cannot be made: the table itself can be asked.
                         _ if probe == Probe::Copy => probe = Probe::Target,
-                        _ => return Err(error),
+                        _ => return Err(self.explain(target, job, error).await),
                     }
                 }
             }
@@ -175,7 +221,10 @@ impl Ladder {
         let counters = Arc::clone(&self.counters);
         let mut buffer = std::mem::take(&mut self.buffer);
         let encoders = encoders(target, job)?;
+        let timeout = self.timeout;
         let db = self.connection().await?;
+        db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+        timeout.apply(db).await?;
         let faults = sift(db, target, job, &encoders, &mut buffer, &counters, probe).await;
         self.buffer = buffer;
         faults
@@ -190,8 +239,10 @@ impl Ladder {
     ) -> Result<Outcome, WriteError> {
         let counters = Arc::clone(&self.counters);
         let mut buffer = std::mem::take(&mut self.buffer);
+        let timeout = self.timeout;
         let db = self.connection().await?;
-        let outcome = attempt_on(db, target, job, rung, &counters, &mut buffer).await;
+        let how = (rung, timeout);
+        let outcome = attempt_on(db, target, job, how, &counters, &mut buffer).await;
         self.buffer = buffer;
         outcome
     }
@@ -245,13 +296,14 @@ async fn attempt_on(
     db: &Connection,
     target: &Target,
     job: &Job,
-    rung: Rung,
+    (rung, timeout): (Rung, Timeout),
     counters: &LadderCounters,
     buffer: &mut BytesMut,
 ) -> Result<Outcome, WriteError> {
     if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
         return Ok(Outcome::Busy);
     }
+    timeout.apply(db).await?;
     let mut portion = Portion {
         key: job.key.clone(),
         run_id: job.run_id,
@@ -276,6 +328,7 @@ async fn attempt_on(
             if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
                 return Ok(Outcome::Busy);
             }
+            timeout.apply(db).await?;
             if !ledger::claim(db, &portion).await? {
                 db.batch_execute("ROLLBACK").await?;
                 return Ok(Outcome::DoneBefore);

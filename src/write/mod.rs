@@ -11,6 +11,7 @@ mod sift;
 mod stage;
 mod statement;
 mod ticker;
+mod timeout;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -287,6 +288,27 @@ pub enum WriteError {
     /// The server started anew: what it acknowledged may be lost, so the ledger must be read again.
     #[error("the server restarted")]
     Restarted,
+    /// A statement was cancelled, and again with twice the time.
+    #[error("{}: {cause}", cancelled(*timeout))]
+    Cancelled {
+        /// The `statement_timeout` that did not suffice; none: there is none, somebody cancelled.
+        timeout: Option<Duration>,
+        /// The last error.
+        cause: Box<WriteError>,
+    },
+    /// A policy of the table's row security refuses rows.
+    #[error(
+        "{table}: its row security refuses a record of {source_name} for this role: {cause}; mend \
+         the policy's WITH CHECK, take the record out, or connect as a role with BYPASSRLS"
+    )]
+    RowSecurity {
+        /// The table.
+        table: String,
+        /// The source.
+        source_name: String,
+        /// What the server said.
+        cause: String,
+    },
     /// Waiting did not help.
     #[error("gave up after {seconds} s of retries: {cause}; raise --retry-deadline to wait longer")]
     Deadline {
@@ -295,6 +317,17 @@ pub enum WriteError {
         /// The last error.
         cause: Box<WriteError>,
     },
+}
+
+fn cancelled(timeout: Option<Duration>) -> String {
+    match timeout {
+        Some(timeout) => format!(
+            "a batch took longer than statement_timeout allows, and again with twice the time \
+             ({} ms); raise statement_timeout for this role (ALTER ROLE ... SET statement_timeout)",
+            timeout.as_millis()
+        ),
+        None => "a batch was cancelled twice by somebody (statement_timeout is off)".to_owned(),
+    }
 }
 
 impl From<tokio_postgres::Error> for WriteError {
