@@ -74,7 +74,7 @@ pub(super) async fn rejects(
         .query_typed(
             "SELECT DISTINCT ON (rule) rule, count(*) OVER (PARTITION BY rule) AS n, source, \
                  row_no, line_no, byte_offset, reason, raw \
-             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, id",
+             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, load_id, row_no",
             &[(&run_id, Type::INT8)],
         )
         .await?;

@@ -7,28 +7,21 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use rand::RngExt;
-use tokio_postgres::types::Type;
 
 use super::copy::copy_rows;
+use super::patience::{Pause, Timeout};
 use super::sift::{Probe, sift};
 use super::stage::Merged;
-use super::timeout::Timeout;
 use super::{Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick};
 use crate::batch::Reject;
 use crate::count::{Counts, TableCounts};
-use crate::dataset::ConflictPolicy;
 use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};
 use crate::encode::Encoder;
 use crate::error::Class;
-use crate::limit::{
-    BACKOFF_FIRST_MS, BACKOFF_LAST_MS, COPY_MESSAGE_BYTES, COPY_PIECE_ROWS_MIN, COPY_PIECES_MAX,
-    LOCK_TIMEOUT_MS,
-};
+use crate::limit::{COPY_MESSAGE_BYTES, COPY_PIECE_ROWS_MIN, COPY_PIECES_MAX, LOCK_TIMEOUT_MS};
 
 /// Rounds of sifting after which rows that still fail are a mystery.
 const SIFT_ROUNDS_MAX: u32 = 4;
@@ -64,7 +57,7 @@ enum Rung {
 #[derive(Debug)]
 pub struct Ladder {
     database: Database,
-    connection: Option<Connection>,
+    pub(super) connection: Option<Connection>,
     /// When the server that this pass talks to started. Another value means a restart, after which
     /// acknowledged batches may be lost.
     server_started_at: f64,
@@ -127,51 +120,6 @@ impl Ladder {
                 Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
             }
         }
-    }
-
-    /// Waits before what failed is tried again, if that may help.
-    pub(super) async fn pause(
-        &mut self,
-        pause: &mut Pause,
-        error: WriteError,
-    ) -> Result<(), WriteError> {
-        let mut error = error;
-        if let Some(connection) = &self.connection {
-            error = self.timeout.note(connection, error).await?;
-        }
-        tick(&self.counters.retries);
-        pause.wait(error).await
-    }
-
-    /// Says more of an error that stops the load, where its SQLSTATE alone misleads: a right that
-    /// is missing and a row that a policy refuses are both 42501.
-    async fn explain(&self, target: &Target, job: &Job, error: WriteError) -> WriteError {
-        let WriteError::Db(cause) = &error else { return error };
-        let (Some("42501"), Some(connection)) = (cause.sqlstate(), &self.connection) else {
-            return error;
-        };
-        for table in &target.tables {
-            // The policy refuses the row, not the table: the role may insert and update there.
-            let asked = connection
-                .query_typed_one(
-                    "SELECT row_security_active($1) AND has_table_privilege($1, 'SELECT') \
-                         AND has_table_privilege($1, 'INSERT') \
-                         AND ($2 OR has_table_privilege($1, 'UPDATE'))",
-                    &[
-                        (&table.table.oid, Type::OID),
-                        (&(target.policy != ConflictPolicy::Update), Type::BOOL),
-                    ],
-                )
-                .await;
-            if asked.is_ok_and(|row| row.get(0)) {
-                return WriteError::RowSecurity {
-                    table: table.table.display_name(),
-                    source_name: job.source.to_string(),
-                    cause: cause.said(),
-                };
-            }
-        }
-        error
     }
 
     /// Finds the rows at fault and takes them out. `false`: none was found.
@@ -335,7 +283,7 @@ async fn attempt_on(
             }
         }
     }
-    reject::record(db, job, &job.batch.rejects).await?;
+    reject::record_all(db, job).await?;
     db.batch_execute("COMMIT").await?;
     if rung == Rung::Copy && !job.order.is_empty() {
         tick(&counters.copy_batches);
@@ -517,29 +465,4 @@ pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject>
         Reject { sqlstate: Some("23505".to_owned()), ..reject }
     };
     merged.refused.iter().map(reject).collect()
-}
-
-/// Exponential backoff with full jitter and one deadline for all of a batch's retries.
-pub(super) struct Pause {
-    began: Instant,
-    deadline: Duration,
-    next_ms: u64,
-}
-
-impl Pause {
-    pub fn new(deadline: Duration) -> Self {
-        Self { began: Instant::now(), deadline, next_ms: BACKOFF_FIRST_MS }
-    }
-
-    pub async fn wait(&mut self, cause: WriteError) -> Result<(), WriteError> {
-        if self.began.elapsed() >= self.deadline {
-            let seconds = self.deadline.as_secs();
-            return Err(WriteError::Deadline { seconds, cause: Box::new(cause) });
-        }
-        let left = self.deadline.saturating_sub(self.began.elapsed());
-        let jittered = rand::rng().random_range(BACKOFF_FIRST_MS / 2..=self.next_ms);
-        tokio::time::sleep(Duration::from_millis(jittered).min(left)).await;
-        self.next_ms = (self.next_ms * 2).min(BACKOFF_LAST_MS);
-        Ok(())
-    }
 }

@@ -5,13 +5,13 @@
 mod copy;
 mod ladder;
 mod order;
+mod patience;
 mod reject;
 mod replay;
 mod sift;
 mod stage;
 mod statement;
 mod ticker;
-mod timeout;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -5,9 +5,9 @@
 use bytes::BytesMut;
 use tokio_postgres::types::Type;
 
-use super::ladder::{MERGE_ROUNDS_MAX, Pause, encoders, miscount, move_rows, stored};
+use super::ladder::{MERGE_ROUNDS_MAX, encoders, miscount, move_rows, stored};
+use super::patience::{Pause, Timeout};
 use super::sift::Probe;
-use super::timeout::Timeout;
 use super::{Job, Ladder, LadderCounters, Target, WriteError};
 use crate::batch::Reject;
 use crate::db::Connection;
@@ -118,7 +118,7 @@ async fn replay_on(
     unanswered: &mut Option<Replayed>,
 ) -> Result<Option<Replayed>, WriteError> {
     let job = &mended.job;
-    let still_open = job.batch.rejects.iter().cloned().map(|reject| mended.with_id(reject));
+    let still_open = job.batch.rejected().map(|reject| mended.with_id(reject));
     let mut replayed = Replayed { still_open: still_open.collect(), ..Replayed::default() };
     let good = mended.ids_of_good();
     if good.is_empty() {
