@@ -59,6 +59,13 @@ pub const SAMPLE_BYTES: usize = 64 * KIB;
 /// Records at the head of a file that recognition tries to decode.
 pub const SAMPLE_RECORDS: usize = 20;
 
+/// Tickers, and gaps, that one statement of `gaps` returns.
+pub const GAPS_PAGE_ROWS: usize = 5_000;
+/// Gaps of one series that `gaps` keeps and lists in its JSON; more are counted.
+pub const GAPS_KEPT_MAX: usize = 1_000;
+/// Gaps that `gaps` shows to people.
+pub const GAPS_SHOWN_MAX: usize = 20;
+
 /// Seconds that a command waits to be let in by a server that takes nobody at the moment.
 pub const ADMISSION_S: u64 = 60;
 /// Pieces in which a batch is copied that may meet stored keys: more cost more savepoints, fewer

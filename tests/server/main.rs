@@ -7,6 +7,8 @@
 //! - `exit_codes`: each exit code with a real cause.
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
+//! - `gaps`: bars that are missing, by calendar.
+//! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
@@ -27,7 +29,9 @@ mod encode;
 mod exit_codes;
 mod faults;
 mod fixtures_load;
+mod gaps;
 mod harness;
+mod inspect;
 mod ladder;
 mod ops;
 mod plan;
