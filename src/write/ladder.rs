@@ -284,11 +284,14 @@ async fn attempt_on(
         }
     }
     reject::record_all(db, job).await?;
+    reject::record_merged(db, job).await?;
     db.batch_execute("COMMIT").await?;
     if rung == Rung::Copy && !job.order.is_empty() {
         tick(&counters.copy_batches);
     }
-    Ok(Outcome::Committed(portion.counts))
+    let mut counts = Counts::default();
+    portion.counts.iter().for_each(|of_load| counts += *of_load);
+    Ok(Outcome::Committed(counts))
 }
 
 /// One attempt to bring a job's rows into the target, inside its transaction.
@@ -400,8 +403,7 @@ impl Filling<'_> {
                 merged.table(table).inserted += sent_rows(job, at, copied).len() as u64;
             }
         }
-        portion.counts = job.expected();
-        merged.apply(&mut portion.counts);
+        portion.counts = merged.counts(target, job)?;
         reject::record(db, job, &stored(target, job, &merged)).await?;
         portion.tables = merged.tables;
         ledger::record(db, portion).await?;

@@ -118,17 +118,23 @@ impl Ladder {
 }
 
 /// Exponential backoff with full jitter and one deadline for all of a batch's retries.
-pub(super) struct Pause {
+#[derive(Debug)]
+pub struct Pause {
     began: Instant,
     deadline: Duration,
     next_ms: u64,
 }
 
 impl Pause {
+    /// Begins now.
     pub fn new(deadline: Duration) -> Self {
         Self { began: Instant::now(), deadline, next_ms: BACKOFF_FIRST_MS }
     }
 
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// [`WriteError::Deadline`] with `cause` when the deadline is over.
     pub async fn wait(&mut self, cause: WriteError) -> Result<(), WriteError> {
         if self.began.elapsed() >= self.deadline {
             let seconds = self.deadline.as_secs();
