@@ -532,6 +532,16 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_calendar_is_one() {
+        let page = include_str!("../../../docs/calendars.md");
+        let (_, after) = page.split_once("```toml\n").unwrap();
+        let calendar = Calendar::parse(after.split("```").next().unwrap()).unwrap();
+        assert_eq!(calendar.name, "xetra");
+        assert_eq!(calendar.ends_early(date(2024, 12, 30)), Some(14 * 60));
+        assert_eq!(calendar.trading.iter().filter(|day| **day).count(), 5);
+    }
+
+    #[test]
     fn a_calendar_is_read_from_toml() {
         let text = "name = \"xetra\"\nzone = \"Europe/Berlin\"\nsessions = [\"09:00-17:30\"]\n\
             holidays = [\"2024-05-01\"]\n[early]\n\"2024-12-30\" = \"14:00\"\n\

@@ -14,7 +14,7 @@ mod show;
 mod unknown;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -233,7 +233,8 @@ impl Looking<'_> {
     ) -> Result<Inspected, CommandError> {
         let layout = Layout::parse(draft, &out.display().to_string())?;
         let name = layout.name.clone();
-        std::fs::write(out, draft).map_err(CommandError::file(out))?;
+        let mut file = File::create_new(out).map_err(CommandError::file(out))?;
+        file.write_all(draft.as_bytes()).map_err(CommandError::file(out))?;
         let layouts = [layout];
         let again = recognise_with(subject, &self.request.facts, &layouts, Some(&name));
         let mut text = format!("{before}\n{} is written:\n\n", out.display());
@@ -340,4 +341,33 @@ fn profile(path: &Path, guess: &guess::Guess) -> Result<profile::Profile, Comman
     read::text(path, &guess.shape(), &mapping, |piece| profile.add(&piece))?;
     profile.settle();
     Ok(profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+
+        /// Whatever the bytes: an answer, and a draft that is written is one that parses.
+        #[test]
+        fn any_file_is_answered(
+            text in "(2024-01-0[1-9]|[0-9]{1,10}|-?[0-9]\\.[0-9]|1,5|null|ACME|open|Zeit|\
+                     [,;|\t ]|[,;|\t ]|\"|'|\n|\n|\r\n|\u{0}|é|#){0,120}",
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("file.csv");
+            std::fs::write(&path, &text).unwrap();
+            let request = InspectRequest {
+                inputs: vec![path.display().to_string()],
+                layout: None,
+                facts: GivenFacts::default(),
+                write_layout: Some(folder.path().join("draft.toml")),
+            };
+            let answer = run(&request).unwrap();
+            prop_assert!(answer.json.is_some() && answer.text.is_some());
+        }
+    }
 }

@@ -21,6 +21,8 @@ pub(super) const COLUMNS_MAX: usize = 64;
 /// Columns of numbers that are compared with each other.
 const COMPARED_MAX: usize = 24;
 
+/// The longest spelling of nothing, in bytes.
+const NOTHING_BYTES_MAX: usize = 9;
 /// Spellings of nothing that are known, in lower case.
 const NOTHING: [&str; 14] = [
     "null",
@@ -244,7 +246,7 @@ impl Column {
             self.empty += 1;
             return None;
         }
-        if NOTHING.contains(&value.to_lowercase().as_str()) {
+        if value.len() <= NOTHING_BYTES_MAX && NOTHING.contains(&value.to_lowercase().as_str()) {
             *self.nothing.entry(value.to_owned()).or_default() += 1;
             return None;
         }
