@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::flags::{Conflict, LoadFlags, ProgressChoice, StrategyChoice};
+use super::flags::{Conflict, FactFlags, LoadFlags, ProgressChoice, StrategyChoice};
 use super::output;
 use crate::command::backfill::watched;
 use crate::command::rejects::{Action, Filter, RejectsRequest};
@@ -83,43 +83,13 @@ impl LoadFlags {
     /// # Errors
     /// When they make no sense.
     pub fn request(&self, units: Option<(u64, u64)>) -> Result<LoadRequest, CommandError> {
-        if let Some(name) = &self.dataset
-            && dataset::by_name(name).is_none()
-        {
-            let known: Vec<&str> = dataset::ALL.iter().map(|dataset| dataset.name).collect();
-            return Err(CommandError::Usage(format!(
-                "--dataset {name}: this version knows {}",
-                known.join(", ")
-            )));
-        }
-        if let (Some(from), Some(to)) = (self.from, self.to)
-            && from >= to
-        {
-            return Err(CommandError::Usage("--from must be before --to".to_owned()));
-        }
-        let interval = match &self.interval {
-            Some(text) => Some(normalise_interval(text).ok_or_else(|| {
-                CommandError::Usage(format!(
-                    "--interval {text:?} is no interval: use 1s, 5m, 1h, 1d, 1w or 1mo"
-                ))
-            })?),
-            None => None,
-        };
+        in_order(self.from, self.to)?;
         Ok(LoadRequest {
             inputs: self.inputs.clone(),
             access: Access { url: self.database.database_url.clone() },
             table: self.table.clone(),
-            layout: self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
-                true => LayoutChoice::File(PathBuf::from(layout)),
-                false => LayoutChoice::Named(layout.clone()),
-            }),
-            facts: GivenFacts {
-                symbol: self.symbol.clone(),
-                interval,
-                zone: self.tz.clone(),
-                venue: self.venue.clone(),
-                dataset: self.dataset.clone(),
-            },
+            layout: self.facts.layout(),
+            facts: self.facts.given()?,
             on_conflict: self.on_conflict.map(policy),
             reload: self.reload,
             verify: self.verify,
@@ -145,6 +115,64 @@ impl LoadFlags {
             StrategyChoice::Exchange => Some(Strategy::Exchange),
         }
     }
+}
+
+impl FactFlags {
+    /// `--layout`.
+    pub fn layout(&self) -> Option<LayoutChoice> {
+        self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
+            true => LayoutChoice::File(PathBuf::from(layout)),
+            false => LayoutChoice::Named(layout.clone()),
+        })
+    }
+
+    /// The facts.
+    ///
+    /// # Errors
+    /// A dataset that this version does not know, an interval that is none.
+    pub fn given(&self) -> Result<GivenFacts, CommandError> {
+        if let Some(name) = &self.dataset
+            && dataset::by_name(name).is_none()
+        {
+            let known: Vec<&str> = dataset::ALL.iter().map(|dataset| dataset.name).collect();
+            return Err(CommandError::Usage(format!(
+                "--dataset {name}: this version knows {}",
+                known.join(", ")
+            )));
+        }
+        Ok(GivenFacts {
+            symbol: self.symbol.clone(),
+            interval: self.interval.as_deref().map(interval).transpose()?,
+            zone: self.tz.clone(),
+            venue: self.venue.clone(),
+            dataset: self.dataset.clone(),
+        })
+    }
+}
+
+/// `--from` before `--to`.
+///
+/// # Errors
+/// When they are not.
+pub fn in_order(from: Option<i64>, to: Option<i64>) -> Result<(), CommandError> {
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => {
+            Err(CommandError::Usage("--from must be before --to".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `--interval` in its canonical spelling.
+///
+/// # Errors
+/// When it is none.
+pub fn interval(text: &str) -> Result<String, CommandError> {
+    normalise_interval(text).ok_or_else(|| {
+        CommandError::Usage(format!(
+            "--interval {text:?} is no interval: use 1s, 5m, 1h, 1d, 1w or 1mo"
+        ))
+    })
 }
 
 fn policy(conflict: Conflict) -> ConflictPolicy {

@@ -14,6 +14,7 @@ use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::{ADMISSION_S, WRITERS_MAX};
 use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
+use crate::report::human;
 use crate::report::model::{FileReport, Report};
 use crate::report::progress::{Queues, Snapshot};
 use crate::write::{LadderCounters, RetryPolicy};
@@ -263,6 +264,7 @@ impl Progressing<'_> {
                 counts: of_run.counts,
                 sealed,
                 already_loaded: planned.standing == Standing::Done,
+                rejected_before: 0,
                 bytes_read: if load.is_some() { planned.content.bytes } else { 0 },
                 error: blocked.or_else(|| failures.get(&at).cloned()),
             });
@@ -274,6 +276,7 @@ impl Progressing<'_> {
                 ..FileReport::default()
             });
         }
+        self.earlier_rejects(connection, begun, report).await?;
         report.strategy = summary::strategy(&planning, begun, self.watch);
         report.ignored = planning.ignored.iter().map(|(name, _)| name.clone()).collect();
         report.messages.extend(planning.messages.iter().cloned());
@@ -294,6 +297,39 @@ impl Progressing<'_> {
         Ok(())
     }
 
+    /// Books the rejects that earlier runs recorded for the loads that this run completed: whoever
+    /// reads only this run's report must learn of them.
+    async fn earlier_rejects(
+        &self,
+        connection: &Connection,
+        begun: &Begun,
+        report: &mut Report,
+    ) -> Result<(), CommandError> {
+        // The report's first files are the plan's loads, in its order.
+        let completed = begun.iter().filter(|&(&at, load)| {
+            !load.sealed && report.files.get(at).is_some_and(|file| file.sealed)
+        });
+        let completed: BTreeMap<i64, usize> = completed.map(|(&at, load)| (load.id, at)).collect();
+        let loads: Vec<i64> = completed.keys().copied().collect();
+        for (load, run, rejects) in
+            summary::earlier_rejects(connection, self.run_id, &loads).await?
+        {
+            let Some(file) = completed.get(&load).and_then(|&at| report.files.get_mut(at)) else {
+                continue;
+            };
+            file.rejected_before += rejects;
+            report.messages.push(format!(
+                "{}: run {run} refused {} of this load, which is complete now; mend and load \
+                 them: {}",
+                file.source,
+                human::plural(rejects, "record"),
+                summary::replay_command(run)
+            ));
+            report.replay_command.get_or_insert_with(|| summary::replay_command(run));
+        }
+        Ok(())
+    }
+
     fn exit(&self, ended: &Ended, report: &mut Report) -> Exit {
         let mut exit = Exit::Done;
         let mut worse = |condition: bool, than: Exit| {
@@ -304,6 +340,7 @@ impl Progressing<'_> {
         let mut totals = Counts::default();
         report.files.iter().for_each(|file| totals += file.counts);
         worse(totals.rejected > 0, Exit::Rejects);
+        worse(report.files.iter().any(|file| file.rejected_before > 0), Exit::Rejects);
         worse(report.files.iter().any(|file| file.error.is_some()), Exit::Failed);
         worse(ended.error.is_some() || !ended.failures.is_empty(), Exit::Failed);
         let over = self.request.rejects_max.is_some_and(|budget| {

@@ -4,6 +4,8 @@
 pub mod backfill;
 pub mod doctor;
 pub mod embedded;
+pub mod gaps;
+pub mod inspect;
 pub mod migrate;
 pub mod plan;
 pub mod rejects;

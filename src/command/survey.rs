@@ -86,7 +86,9 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
 }
 
 /// A user's layout, and the name that `--layout` asks for.
-fn layouts(choice: Option<&LayoutChoice>) -> Result<(Vec<Layout>, Option<String>), CommandError> {
+pub(super) fn layouts(
+    choice: Option<&LayoutChoice>,
+) -> Result<(Vec<Layout>, Option<String>), CommandError> {
     match choice {
         None => Ok((Vec::new(), None)),
         Some(LayoutChoice::Named(name)) => Ok((Vec::new(), Some(name.clone()))),

@@ -1,5 +1,7 @@
 //! What can be wrong with a record, with the stable rule names that rejects are counted by.
 
+use std::borrow::Cow;
+
 use super::number::NumberFault;
 use super::time::TimeFault;
 
@@ -109,27 +111,29 @@ impl Broken {
 
     /// What is wrong, for a person.
     #[cold]
-    pub fn reason(self) -> String {
-        match self {
-            Broken::NulByte => "the record holds a NUL byte".to_owned(),
-            Broken::InvalidUtf8 => "the record is not valid UTF-8".to_owned(),
+    pub fn reason(self) -> Cow<'static, str> {
+        let text = match self {
+            Broken::NulByte => "the record holds a NUL byte",
+            Broken::InvalidUtf8 => "the record is not valid UTF-8",
             Broken::TooFewFields { found, min } => {
-                format!("the record has {found} fields where at least {min} are needed")
+                return format!("the record has {found} fields where at least {min} are needed")
+                    .into();
             }
             Broken::TooManyFields { max } => {
-                format!("the record has more than the {max} fields that fit")
+                return format!("the record has more than the {max} fields that fit").into();
             }
             Broken::UnterminatedQuote => {
                 "a quote is opened and never closed; all that follows it is in this record"
-                    .to_owned()
             }
             Broken::BadQuote => {
-                "text follows a closing quote; a quote inside quotes must be doubled".to_owned()
+                "text follows a closing quote; a quote inside quotes must be doubled"
             }
             Broken::TooLong { max } => {
-                format!("the record is longer than {max} bytes; a quote may be missing")
+                return format!("the record is longer than {max} bytes; a quote may be missing")
+                    .into();
             }
-        }
+        };
+        Cow::Borrowed(text)
     }
 }
 

@@ -7,6 +7,8 @@
 //! - `exit_codes`: each exit code with a real cause.
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
+//! - `gaps`: bars that are missing, by calendar.
+//! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
@@ -15,6 +17,7 @@
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
+//! - `stops`: errors that waiting does not cure, and what they say.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -27,7 +30,9 @@ mod encode;
 mod exit_codes;
 mod faults;
 mod fixtures_load;
+mod gaps;
 mod harness;
+mod inspect;
 mod ladder;
 mod ops;
 mod plan;
@@ -35,5 +40,6 @@ mod real_files;
 mod rejects;
 mod report;
 mod scatter;
+mod stops;
 mod support;
 mod tables;
