@@ -275,7 +275,8 @@ fn natural_kind(pg_type: PgType) -> ValueKind {
         PgType::Int2 | PgType::Int4 | PgType::Int8 => ValueKind::Integer,
         PgType::Float4 | PgType::Float8 => ValueKind::Float,
         PgType::Numeric(_) => ValueKind::Decimal,
-        PgType::Text(_) => ValueKind::Text,
+        PgType::Text(_) | PgType::Uuid => ValueKind::Text,
+        PgType::Json | PgType::Jsonb => ValueKind::Json,
         PgType::Timestamptz | PgType::Timestamp => ValueKind::Time,
         PgType::Date => ValueKind::Date,
     }
@@ -291,6 +292,10 @@ fn kind_for(
     let fits = match (kind, target.pg_type) {
         (ValueKind::Word, Some(PgType::Text(_))) => Some(ValueKind::Word),
         (ValueKind::Text, Some(PgType::Text(_))) => Some(ValueKind::Text),
+        (ValueKind::Word | ValueKind::Text, Some(PgType::Uuid)) => Some(ValueKind::Text),
+        (ValueKind::Json, Some(PgType::Json | PgType::Jsonb | PgType::Text(_))) => {
+            Some(ValueKind::Json)
+        }
         (
             ValueKind::Float | ValueKind::Integer | ValueKind::Decimal,
             Some(pg_type @ (PgType::Int2 | PgType::Int4 | PgType::Int8)),

@@ -200,6 +200,7 @@ fn to_be_made(dataset: &Dataset) -> TargetTable {
             ValueKind::Decimal => (PgType::Numeric(None), "numeric"),
             ValueKind::Bool => (PgType::Bool, "boolean"),
             ValueKind::Date => (PgType::Date, "date"),
+            ValueKind::Json => (PgType::Jsonb, "jsonb"),
             ValueKind::Word | ValueKind::Text => (PgType::Text(None), "text"),
         };
         TargetColumn {

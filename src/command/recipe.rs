@@ -274,6 +274,7 @@ enum WireKind {
     Time,
     Date,
     Bool,
+    Json,
 }
 
 impl WireKind {
@@ -287,6 +288,7 @@ impl WireKind {
             ValueKind::Time => WireKind::Time,
             ValueKind::Date => WireKind::Date,
             ValueKind::Bool => WireKind::Bool,
+            ValueKind::Json => WireKind::Json,
         }
     }
 
@@ -300,6 +302,7 @@ impl WireKind {
             WireKind::Time => ValueKind::Time,
             WireKind::Date => ValueKind::Date,
             WireKind::Bool => ValueKind::Bool,
+            WireKind::Json => ValueKind::Json,
         }
     }
 }

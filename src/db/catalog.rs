@@ -221,6 +221,9 @@ fn pg_type(name: &str, built_in: bool, typmod: i32) -> Option<PgType> {
         "timestamptz" => PgType::Timestamptz,
         "timestamp" => PgType::Timestamp,
         "date" => PgType::Date,
+        "json" => PgType::Json,
+        "jsonb" => PgType::Jsonb,
+        "uuid" => PgType::Uuid,
         _ => return None,
     })
 }
@@ -386,7 +389,8 @@ mod tests {
         assert_eq!(pg_type("numeric", true, minus_two), Some(PgType::Numeric(Some((10, -2)))));
         assert_eq!(pg_type("varchar", true, 24), Some(PgType::Text(Some(20))));
         assert_eq!(pg_type("varchar", true, -1), Some(PgType::Text(None)));
-        assert_eq!(pg_type("jsonb", true, -1), None);
+        assert_eq!(pg_type("jsonb", true, -1), Some(PgType::Jsonb));
+        assert_eq!(pg_type("jsonpath", true, -1), None);
         assert_eq!(pg_type("text", false, -1), None, "somebody's own type called text");
     }
 
@@ -410,7 +414,7 @@ mod tests {
                          name varchar(7) NOT NULL, \
                          fixed char(3) DEFAULT 'x', \
                          twice float8 GENERATED ALWAYS AS (1.0 * 2) STORED, \
-                         at timestamptz(3), raw jsonb, n numeric); \
+                         at timestamptz(3), raw jsonb, place point, id2 uuid); \
                      ALTER TABLE \"My S\".\"T\" DROP COLUMN gone",
                 )
                 .await
@@ -434,8 +438,9 @@ mod tests {
                     ("fixed", Some(PgType::Text(Some(3))), false, true, false),
                     ("twice", Some(PgType::Float8), false, true, true),
                     ("at", Some(PgType::Timestamptz), false, false, false),
-                    ("raw", None, false, false, false),
-                    ("n", Some(PgType::Numeric(None)), false, false, false),
+                    ("raw", Some(PgType::Jsonb), false, false, false),
+                    ("place", None, false, false, false),
+                    ("id2", Some(PgType::Uuid), false, false, false),
                 ]
             );
             assert_eq!(table.columns[2].type_name, "character varying(7)");
