@@ -38,7 +38,7 @@ pub fn respell(
 /// How a value is stored: as the word that it is, in any case and spelling.
 pub(super) fn stored(value: &str, words: &[Word]) -> Option<String> {
     let is = |spelling: &&str| spelling.eq_ignore_ascii_case(value);
-    let word = words.iter().find(|word| is(&word.name) || word.aliases.iter().any(|a| is(a)));
+    let word = words.iter().find(|word| is(&word.name) || word.aliases.iter().any(is));
     word.map(|word| word.name.to_owned())
 }
 
@@ -67,7 +67,8 @@ mod tests {
 
     fn spelled(sides: &[Option<&str>]) -> (Option<Vec<Option<String>>>, Vec<Fault>) {
         let words: DictionaryArray<Int32Type> = sides.iter().copied().collect();
-        let batch = RecordBatch::try_from_iter([("side", Arc::new(words) as ArrayRef)]).unwrap();
+        let column = ("side", Arc::new(words) as ArrayRef, true);
+        let batch = RecordBatch::try_from_iter_with_nullable([column]).unwrap();
         let checker = Checker { words: vec![(0, SIDES)], ..Checker::default() };
         let mut faults = Vec::new();
         let spelled = checker.spell(&batch, &mut faults).unwrap().map(|batch| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::db::embedded::Embedded;
-use crate::db::{Connection, Database, DbError, catalog, migration};
+use crate::db::{Connection, Database, DbError, catalog, migration, relation};
 
 use super::CommandError;
 
@@ -78,7 +78,7 @@ pub(super) async fn bring_up(
     }
     if let Some(domain) = missing
         && !database.is_embedded()
-        && catalog::has_user_tables(connection, &migration::relations(connection).await?).await?
+        && catalog::has_user_tables(connection, &relation::relations(connection).await?).await?
     {
         return Err(CommandError::Refused(format!(
             "{} has tables of its own but not those of the domain {domain}; make them with: \

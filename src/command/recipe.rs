@@ -62,7 +62,7 @@ impl Recipe {
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
             tickers: self.tickers.as_ref().map(WireTickers::of),
-            identity: self.identity.map(WireIdentity::of),
+            identity: self.identity,
             shape: self.shape.as_ref().map(WireShape::of),
         };
         // Plain structs of texts and numbers: there is nothing in them that JSON could refuse.
@@ -155,7 +155,7 @@ struct Wire {
     to_us: Option<i64>,
     tickers: Option<WireTickers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    identity: Option<WireIdentity>,
+    identity: Option<Identity>,
     shape: Option<WireShape>,
 }
 
@@ -170,7 +170,7 @@ impl Wire {
         let tickers = self.tickers.map(WireTickers::open).transpose()?;
         let words = tickers.iter().map(|tickers| tickers.column).chain(self.interval_column);
         let words: Vec<usize> = words.collect();
-        let identity = self.identity.map(WireIdentity::open);
+        let identity = self.identity;
         let filled = identity.iter().flat_map(|i| [i.id, i.content, i.row]);
         let positions = self.time_column.into_iter().chain(words.iter().copied()).chain(filled);
         if let Some(outside) = positions.into_iter().find(|&at| at >= columns.len()) {
@@ -220,27 +220,6 @@ impl WireTickers {
     fn open(self) -> Result<Tickers, String> {
         let (id_name, venue) = (self.id_name.text()?, self.venue.text()?);
         Ok(Tickers { column: self.column, id_name, venue })
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireIdentity {
-    id: usize,
-    content: usize,
-    row: usize,
-    number: i64,
-}
-
-impl WireIdentity {
-    fn of(identity: Identity) -> Self {
-        let Identity { id, content, row, number } = identity;
-        Self { id, content, row, number }
-    }
-
-    fn open(self) -> Identity {
-        let Self { id, content, row, number } = self;
-        Identity { id, content, row, number }
     }
 }
 

@@ -198,6 +198,54 @@ mod tests {
         }
     }
 
+    /// The canonical header and the columns of a dataset, as `docs/datasets.md` shows them.
+    fn described(dataset: &Dataset) -> String {
+        use std::fmt::Write as _;
+        let header: Vec<&str> = dataset.columns.iter().map(|column| column.name).collect();
+        let mut text = format!("{}.\n\n", dataset.title);
+        let tables: Vec<String> = dataset.tables().map(|table| format!("`{table}`")).collect();
+        let _ = writeln!(text, "- tables: {}", tables.join(", "));
+        let _ = writeln!(text, "- key: {}", dataset.key.join(", "));
+        let width = if dataset.partitioned { ", partitions by range of it" } else { "" };
+        let _ = writeln!(text, "- time: {}{width}", dataset.time.unwrap_or("none"));
+        let _ = writeln!(text, "- a stored key: `{}`", dataset.on_conflict.name());
+        let _ = writeln!(text, "\n```\n{}\n```\n", header.join(","));
+        text.push_str("| column | holds | also called |\n|---|---|---|\n");
+        for column in dataset.columns {
+            let name = if column.required {
+                format!("**`{}`**", column.name)
+            } else {
+                format!("`{}`", column.name)
+            };
+            let default =
+                column.default.map(|value| format!("; `{value}` where the file has none"));
+            let aliases: Vec<String> =
+                column.aliases.iter().map(|alias| format!("`{alias}`")).collect();
+            let default = default.unwrap_or_default();
+            let _ =
+                writeln!(text, "| {name} | {}{default} | {} |", column.about, aliases.join(" "));
+        }
+        text
+    }
+
+    #[test]
+    fn the_documentation_says_what_the_columns_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/datasets.md");
+        let found = std::fs::read_to_string(path).expect("docs/datasets.md");
+        let mut expected = found.clone();
+        for dataset in ALL {
+            let (open, close) =
+                (format!("<!-- {} -->\n", dataset.name), format!("<!-- end {} -->", dataset.name));
+            let (before, rest) = expected.split_once(&open).expect(dataset.name);
+            let (_, after) = rest.split_once(&close).expect(dataset.name);
+            expected = format!("{before}{open}{}{close}{after}", described(dataset));
+        }
+        if std::env::var_os("TIDEGATE_BLESS").is_some() {
+            std::fs::write(path, &expected).expect("docs/datasets.md can be written");
+        }
+        assert_eq!(found, expected, "TIDEGATE_BLESS=1 writes it anew");
+    }
+
     #[test]
     fn a_name_means_one_column() {
         for dataset in ALL {

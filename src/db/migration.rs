@@ -102,49 +102,6 @@ pub fn domains() -> Vec<&'static str> {
     domains
 }
 
-/// The tables and views that the applied migrations made, as `schema.name`.
-///
-/// # Errors
-/// [`DbError::Server`].
-pub async fn relations(connection: &Connection) -> Result<Vec<String>, DbError> {
-    let known = status(connection).await?;
-    let is_applied = |migration: &&Migration| {
-        known.iter().any(|known| {
-            known.domain == migration.domain
-                && known.version == migration.version
-                && matches!(known.state, State::Applied(_) | State::Changed(_))
-        })
-    };
-    Ok(MIGRATIONS.iter().filter(is_applied).flat_map(|m| made_by(m.up)).collect())
-}
-
-/// What follows `CREATE TABLE`, `CREATE VIEW` and the like in a migration's SQL.
-fn made_by(sql: &str) -> Vec<String> {
-    const BEFORE_NAME: [&str; 9] =
-        ["or", "replace", "materialized", "unlogged", "table", "view", "if", "not", "exists"];
-    let mut words = sql.split_whitespace();
-    let mut made = Vec::new();
-    while let Some(word) = words.next() {
-        if !word.eq_ignore_ascii_case("create") {
-            continue;
-        }
-        let is_relation = |word: &str| ["table", "view"].contains(&word);
-        let mut seen = false;
-        for word in words.by_ref() {
-            let lower = word.to_lowercase();
-            seen |= is_relation(&lower);
-            if !BEFORE_NAME.contains(&lower.as_str()) {
-                let name = lower.split('(').next().unwrap_or_default().trim_end_matches(';');
-                if seen {
-                    made.push(name.to_owned());
-                }
-                break;
-            }
-        }
-    }
-    made
-}
-
 /// Applies what is missing of `domains`, in their order, each migration in one transaction with
 /// its row in `tidegate.migration`. If another process is at it, waits for it or, without `wait`,
 /// gives up.
@@ -575,7 +532,8 @@ mod tests {
             let table = table.await.unwrap().unwrap();
             assert_eq!(table.key, ["ticker_id", "interval", "ts"]);
             assert_eq!(table.partitioning.unwrap().time_column.as_deref(), Some("ts"));
-            let removed = down(&mut connection, "market", false).await.unwrap();
+            let mut removed = down(&mut connection, "market", false).await.unwrap();
+            removed.reverse();
             assert_eq!(removed, applied);
             assert!(pending(&connection, "market").await.unwrap());
             assert!(down(&mut connection, "market", false).await.unwrap().is_empty());

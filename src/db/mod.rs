@@ -11,6 +11,7 @@ mod error;
 pub mod ledger;
 pub mod migration;
 pub mod partition;
+pub mod relation;
 pub mod sqlstate;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -8,6 +8,10 @@ use super::error::LayoutError;
 use super::model::{Format, Layout};
 use crate::dataset::{self, Dataset};
 
+/// Above the generic layouts of bars, whose few columns many files have, and below those of
+/// vendors.
+pub(super) const CANONICAL_RANK: u32 = 20;
+
 include!(concat!(env!("OUT_DIR"), "/layouts.rs"));
 
 /// All built-in layouts: the files in the order of their names, then the canonical ones. Parsed at
@@ -43,8 +47,7 @@ pub fn by_name(name: &str) -> Result<Option<&'static Layout>, &'static LayoutErr
     Ok(registry()?.iter().find(|layout| layout.name == name))
 }
 
-/// Columns of a dataset's own names or their usual aliases, in any order and case. It ranks above
-/// the generic layouts of bars, whose few columns many files have, and below those of vendors.
+/// Columns of a dataset's own names or their usual aliases, in any order and case.
 fn canonical(dataset: &Dataset, format: Format) -> String {
     let quoted = |names: &[&str]| {
         names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
@@ -64,7 +67,7 @@ fn canonical(dataset: &Dataset, format: Format) -> String {
     let _ = write!(
         text,
         "name = \"{name}_{}\"\ntitle = \"{title}: {}\"\ndataset = {:?}\nformat = {format:?}\n\
-         {shape}[recognise]\nrank = 20\naliases = true\nrequire = [{}]\n",
+         {shape}[recognise]\nrank = {CANONICAL_RANK}\naliases = true\nrequire = [{}]\n",
         dataset.name,
         dataset.name,
         dataset.name,

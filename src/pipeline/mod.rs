@@ -133,7 +133,8 @@ pub struct LoadPlan {
 
 /// How records without an id of their own are known again: by the content and their place in it.
 /// The positions are of columns of the batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Identity {
     /// The id, a text.
     pub id: usize,
