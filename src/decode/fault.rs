@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::number::NumberFault;
 use super::time::TimeFault;
+use crate::json::{DEPTH_MAX, JsonFault};
 
 /// Characters of a value that a reason shows.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -18,6 +19,7 @@ pub(super) enum Fault {
     Number(NumberFault),
     Time(TimeFault),
     Boolean,
+    Json(JsonFault),
     Utf8,
 }
 
@@ -30,6 +32,12 @@ impl From<NumberFault> for Fault {
 impl From<TimeFault> for Fault {
     fn from(fault: TimeFault) -> Self {
         Fault::Time(fault)
+    }
+}
+
+impl From<JsonFault> for Fault {
+    fn from(fault: JsonFault) -> Self {
+        Fault::Json(fault)
     }
 }
 
@@ -48,6 +56,7 @@ impl Fault {
             Fault::Time(TimeFault::DstGap) => "dst_gap",
             Fault::Time(TimeFault::DstOverlap) => "dst_overlap",
             Fault::Boolean => "bad_boolean",
+            Fault::Json(_) => "bad_json",
             Fault::Utf8 => "invalid_utf8",
         }
     }
@@ -62,6 +71,10 @@ impl Fault {
             Fault::Number(fault) => fault.to_string(),
             Fault::Time(fault) => fault.to_string(),
             Fault::Boolean => "neither true nor false".to_owned(),
+            Fault::Json(JsonFault::Bad(at)) => format!("not valid JSON at byte {at}"),
+            Fault::Json(JsonFault::TooDeep(_)) => {
+                format!("JSON nested deeper than {DEPTH_MAX} levels")
+            }
             Fault::Utf8 => "not valid UTF-8".to_owned(),
         };
         format!("column {column}: {} is {what}", shown(value))

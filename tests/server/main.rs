@@ -2,6 +2,7 @@
 //!
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
 //! - `conflicts`: equal keys in a batch, across files and in the table, under each policy.
+//! - `datasets`: every dataset, there and back, and what is special about some.
 //! - `dirty_million`: a big file with a few bad rows of every kind.
 //! - `encode`: values of every pair of types, there and back.
 //! - `exit_codes`: each exit code with a real cause.
@@ -25,6 +26,7 @@
 
 mod children;
 mod conflicts;
+mod datasets;
 mod dirty_million;
 mod encode;
 mod exit_codes;

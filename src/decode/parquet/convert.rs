@@ -240,6 +240,7 @@ fn check_types(schema: &SchemaRef, column: &MappedColumn) -> Result<(), DecodeEr
                     (_, ValueKind::Time) => "times",
                     (_, ValueKind::Date) => "days",
                     (_, ValueKind::Bool) => "true and false",
+                    (_, ValueKind::Json) => "JSON text",
                 }
                 .to_owned(),
             });
