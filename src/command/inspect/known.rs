@@ -111,7 +111,7 @@ fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
             required: column.required,
         });
     }
-    let time_column = columns.iter().position(|column| column.name == dataset.time);
+    let time_column = columns.iter().position(|column| Some(column.name.as_str()) == dataset.time);
     let dataset = dataset.name.to_owned();
     Mapping { dataset, columns, time_column, from_us: None, to_us: None }
 }
@@ -120,7 +120,7 @@ fn places(mapping: &Mapping, dataset: &Dataset) -> Places {
     let at = |name: &str| mapping.columns.iter().position(|column| column.name == name);
     let key: Vec<usize> = dataset.key.iter().filter_map(|name| at(name)).collect();
     let is_word = |at: &usize| mapping.columns[*at].kind == ValueKind::Word;
-    let time = at(dataset.time);
+    let time = dataset.time.and_then(at);
     let other = |at: &usize| !is_word(at) && Some(*at) != time;
     let number = |name| at(name).filter(|at| mapping.columns[*at].kind == ValueKind::Float);
     Places {
@@ -153,6 +153,7 @@ fn kind_name(kind: ValueKind) -> &'static str {
         ValueKind::Time => "time",
         ValueKind::Date => "day",
         ValueKind::Bool => "true or false",
+        ValueKind::Json => "JSON",
     }
 }
 
