@@ -42,8 +42,8 @@ pub const UNIT_BATCHES_QUEUED_MAX: usize = 1;
 pub const UNITS_QUEUED_MAX: usize = 4;
 
 /// While rows are scattered, one in so many bytes of `--memory` is what is gathered before it is
-/// sorted; as much is being sorted, and the rest is for chunks.
-pub const SORT_BUFFER_SHARE: usize = 4;
+/// sorted; as much is being sorted, as much again goes into sorting it, the rest is for chunks.
+pub const SORT_BUFFER_SHARE: usize = 6;
 /// Rows from which on loads into a keyed table are sorted first; fewer are written as they come.
 pub const SCATTER_ROWS_MIN: u64 = 500_000;
 /// Rows in a block of a run: a merge holds about two blocks of each run.
@@ -113,7 +113,7 @@ pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 pub const PASSES_MAX: usize = 1_000;
 
 const _: () = assert!(MEMORY_BYTES_MIN >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
-const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 2 >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
+const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 3 >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
 const _: () = assert!(MEMORY_BYTES_MIN >= PARQUET_UNIT_LEASE_BYTES);
 const _: () = assert!(RECORD_BYTES_MAX >= CHUNK_BYTES);
 const _: () = assert!(PARTITIONS_PER_TRANSACTION_MAX <= PARTITIONS_PER_LOAD_MAX);

@@ -14,7 +14,7 @@ use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
 use crate::layout::{GivenFacts, normalise_interval};
-use crate::limit::MEMORY_BYTES_DEFAULT;
+use crate::limit::{MEMORY_BYTES_DEFAULT, SPILL_BYTES_MAX};
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::table;
@@ -95,6 +95,7 @@ impl LoadFlags {
             verify: self.verify,
             strategy: self.strategy(),
             writers: self.writers.map(usize::from),
+            spill_bytes_max: self.spill_max.map_or(SPILL_BYTES_MAX, |bytes| bytes as u64),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
             rejects_max: self.max_rejects,
             window: TimeWindow { from_us: self.from, to_us: self.to },

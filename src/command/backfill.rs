@@ -209,13 +209,18 @@ impl Progressing<'_> {
         live.files_total.store(loads.len() as u64, Relaxed);
         live.bytes_total.store(loads.iter().map(|load| load.bytes).sum(), Relaxed);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let writers = |usual: usize, max: usize| {
+            self.request.writers.unwrap_or(usual.clamp(2, max)).clamp(1, WRITERS_MAX)
+        };
         let plan = pipeline::Plan {
             database: self.database.clone(),
             run_id: self.run_id,
             loads,
-            writers: self.request.writers.unwrap_or(cores.clamp(2, 8)).clamp(1, WRITERS_MAX),
+            writers: writers(cores, 8),
+            exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,
+            spill_bytes_max: self.request.spill_bytes_max,
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,

@@ -58,6 +58,8 @@ pub struct LoadRequest {
     pub writers: Option<usize>,
     /// Memory for chunks and batches, in bytes.
     pub memory_bytes: usize,
+    /// Disk that sorting may use at once, in bytes.
+    pub spill_bytes_max: u64,
     /// How many rejects are too many.
     pub rejects_max: Option<RejectBudget>,
     /// Rows outside are skipped.

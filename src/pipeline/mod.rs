@@ -46,10 +46,14 @@ pub struct Plan {
     pub loads: Vec<LoadPlan>,
     /// Writer tasks, each with a connection.
     pub writers: usize,
+    /// Writer tasks where each fills a table of its own: they do not get into each other's way.
+    pub exchangers: usize,
     /// Decoder threads.
     pub decoders: usize,
     /// What chunks and batches may take together, in bytes.
     pub memory_bytes: usize,
+    /// What runs of sorted rows may take on disk at once, in bytes; they end a window.
+    pub spill_bytes_max: u64,
     /// How long a batch is tried.
     pub retry: RetryPolicy,
     /// How many rejects are too many.

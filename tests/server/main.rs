@@ -17,6 +17,7 @@
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `stops`: errors that waiting does not cure, and what they say.
+//! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -38,6 +39,7 @@ mod plan;
 mod real_files;
 mod rejects;
 mod report;
+mod scatter;
 mod stops;
 mod support;
 mod tables;

@@ -342,7 +342,7 @@ impl Scatter<'_> {
 
     fn read(&self, walks: Vec<Walk>) -> Reading {
         let share = self.plan.memory_bytes / SORT_BUFFER_SHARE;
-        let memory = self.plan.memory_bytes - 2 * share;
+        let memory = self.plan.memory_bytes - 3 * share;
         Reading::start(Arc::clone(&self.plan), walks, memory, self.cancel, self.live)
     }
 
@@ -363,6 +363,7 @@ impl Scatter<'_> {
             accepted,
             sources: self.members.len(),
             buffer_bytes: self.plan.memory_bytes / SORT_BUFFER_SHARE,
+            spill_bytes_max: self.plan.spill_bytes_max,
             frozen,
         }
     }
