@@ -19,6 +19,8 @@
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `stops`: errors that waiting does not cure, and what they say.
+//! - `stops`: errors that waiting does not cure, and what they say.
+//! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
