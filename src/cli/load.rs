@@ -127,6 +127,7 @@ impl LoadFlags {
             writers: self.writers.map(usize::from),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
             rejects_max: self.max_rejects,
+            no_check: self.no_check.clone(),
             window: TimeWindow { from_us: self.from, to_us: self.to },
             rows_per_sec_max: self.max_rows_per_sec,
             shard: self.shard,

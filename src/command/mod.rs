@@ -58,6 +58,8 @@ pub struct LoadRequest {
     pub memory_bytes: usize,
     /// How many rejects are too many.
     pub rejects_max: Option<RejectBudget>,
+    /// Rules that are not applied, by name; `all` is all of them.
+    pub no_check: Vec<String>,
     /// Rows outside are skipped.
     pub window: TimeWindow,
     /// Rows a second at most.

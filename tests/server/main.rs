@@ -15,6 +15,7 @@
 //! - `real_files`: files of real vendors, where they are.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
+//! - `rules`: market rules and warnings.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -35,5 +36,6 @@ mod plan;
 mod real_files;
 mod rejects;
 mod report;
+mod rules;
 mod support;
 mod tables;
