@@ -1,6 +1,6 @@
 //! What may be right and is worth a look: jumps, fillers, gaps. Looks at the bars of a batch in the
-//! order of their source, each beside the one before of the same ticker and interval, and counts. It
-//! refuses nothing. A pure function of the batch: how many threads there are changes nothing.
+//! order of their source, each beside the one before of the same ticker and interval, and counts.
+//! It refuses nothing. Called by the decoders. A pure function of the batch: how many threads there are changes nothing.
 
 use std::collections::HashMap;
 
@@ -174,9 +174,7 @@ fn compare(before: &Bar, bar: &Bar, on: &[bool], met: &mut Met) -> (i64, u32) {
         return (step, 0);
     }
     let same = if before.step.0 == step { before.step.1 + 1 } else { 0 };
-    if step < interval {
-        met.note(on, GRANULARITY, bar.ts_us);
-    } else if step % interval == 0 && same == STEPS {
+    if step < interval || (step % interval == 0 && same == STEPS) {
         met.note(on, GRANULARITY, bar.ts_us);
     }
     let same_day = bar.ts_us.div_euclid(DAY_US) == before.ts_us.div_euclid(DAY_US);

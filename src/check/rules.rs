@@ -228,8 +228,10 @@ fn not_more(a: usize, b: usize, found: &mut Found<'_>) {
     }
 }
 
+type Instants<'a> = Box<dyn Fn(usize) -> Option<i64> + 'a>;
+
 /// The value of a time or day column in microseconds, and whether it is a day.
-fn instants(array: &ArrayRef) -> Option<(bool, Box<dyn Fn(usize) -> Option<i64> + '_>)> {
+fn instants(array: &ArrayRef) -> Option<(bool, Instants<'_>)> {
     match array.data_type() {
         DataType::Date32 => {
             let days = array.as_primitive::<Date32Type>();
