@@ -11,8 +11,12 @@ use crate::batch::Fault;
 use crate::column::TimeRanges;
 use crate::dataset::Word;
 
+mod quality;
+mod rules;
 mod spelling;
 
+pub use quality::{Met, Quality, Tally};
+pub use rules::Bound;
 pub use spelling::respell;
 
 /// The rules for one target.
@@ -20,6 +24,8 @@ pub use spelling::respell;
 pub struct Checker {
     /// Groups of column positions that must be all NULL or all present.
     pub together: Vec<Vec<usize>>,
+    /// The dataset's rules.
+    pub rules: Vec<Bound>,
     /// Positions of columns that take few words, with the words.
     pub words: Vec<(usize, &'static [Word])>,
     /// The position of the partitioning time column, and what the partitions accept.
@@ -32,6 +38,9 @@ impl Checker {
         let mut faults = Vec::new();
         for group in &self.together {
             self.partial_groups(batch, group, &mut faults);
+        }
+        for rule in &self.rules {
+            rule.faults(batch, &mut faults);
         }
         if let Some((column, ranges)) = &self.accepted {
             outside(batch, *column, ranges, &mut faults);

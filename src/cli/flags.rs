@@ -259,6 +259,9 @@ pub struct LoadFlags {
     /// Stop at more rejects than this: a number, or a share such as 1%
     #[arg(long, value_name = "N|P%", value_parser = parse::reject_budget)]
     pub max_rejects: Option<RejectBudget>,
+    /// Rules and warnings that are not looked at: names from reports, or all
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = parse::rule)]
+    pub no_check: Vec<String>,
     /// Skip rows before this time: RFC 3339 or a date
     #[arg(long, value_name = "TS", value_parser = parse::instant)]
     pub from: Option<i64>,

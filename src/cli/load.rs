@@ -98,6 +98,7 @@ impl LoadFlags {
             spill_bytes_max: self.spill_max.map_or(SPILL_BYTES_MAX, |bytes| bytes as u64),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
             rejects_max: self.max_rejects,
+            no_check: self.no_check.clone(),
             window: TimeWindow { from_us: self.from, to_us: self.to },
             rows_per_sec_max: self.max_rows_per_sec,
             shard: self.shard,

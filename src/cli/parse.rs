@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
+use crate::dataset;
 use crate::limit::{KIB, MEMORY_BYTES_MIN, MIB};
 use crate::pipeline::RejectBudget;
 
@@ -24,6 +25,15 @@ pub fn size(text: &str) -> Result<usize, String> {
         .parse()
         .map_err(|_| format!("{text:?} is no size: use a number with KiB, MiB or GiB"))?;
     number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too much"))
+}
+
+/// A rule or warning that can be switched off, or `all`.
+pub fn rule(text: &str) -> Result<String, String> {
+    let known = dataset::rule_names();
+    if text == "all" || known.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is no rule that can be switched off: all, {}", known.join(", ")))
 }
 
 /// A size that a load can run in.

@@ -147,7 +147,7 @@ async fn begin(
     for (at, planned) in planning.loads.iter().enumerate() {
         match planned.standing {
             Standing::New | Standing::Resumable { .. } => {
-                let mut new = planned.new_load(request, recipe(planned).to_json());
+                let mut new = planned.new_load(request, recipe(request, planned).to_json());
                 if let Some(group) = planned.scatter {
                     let set = match sets.get_mut(&group) {
                         Some(set) => set,
@@ -246,6 +246,7 @@ impl Progressing<'_> {
         let loads = ledger::run_loads(connection, self.run_id).await?;
         report.tables = ledger::run_tables(connection, self.run_id).await?;
         summary::rejects(connection, self.run_id, report).await?;
+        summary::warnings(self.watch, begun, &planning, report);
         let failures = failures_by_load(&planning, begun, &ended);
         for (at, planned) in planning.loads.iter().enumerate() {
             let load = begun.get(&at);
@@ -363,7 +364,7 @@ impl Progressing<'_> {
 }
 
 /// How a mended reject of this source is read again.
-fn recipe(planned: &Planned) -> Recipe {
+fn recipe(request: &LoadRequest, planned: &Planned) -> Recipe {
     let root = planned.route.target.root();
     Recipe {
         shape: planned.source.recognised.shape.clone(),
@@ -372,6 +373,7 @@ fn recipe(planned: &Planned) -> Recipe {
         targets: root.columns.iter().map(|column| column.name.clone()).collect(),
         tickers: planned.route.tickers.clone(),
         identity: planned.route.identity,
+        no_check: request.no_check.clone(),
         schema: root.table.schema.clone(),
         table: root.table.name.clone(),
         makes_partitions: planned.route.makes_partitions,
@@ -406,6 +408,7 @@ fn load_plan(
         identity: planned.route.identity,
         interval_column: planned.route.interval_column,
         checker: Arc::new(planned.route.checker.clone()),
+        quality: planned.route.quality.clone(),
         makes_partitions: planned.route.makes_partitions,
         done,
     }

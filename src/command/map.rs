@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::check::Checker;
+use crate::check::{Bound, Checker, Quality};
 use crate::column::{PgType, TargetColumn, TargetTable};
-use crate::dataset::{Column, ConflictPolicy, Dataset, Position};
+use crate::dataset::{Column, ConflictPolicy, Dataset, Position, WARNINGS};
 use crate::db::ledger::TimeWindow;
 use crate::layout::Recognised;
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
@@ -14,6 +14,9 @@ use crate::pipeline::{Identity, Tickers};
 use crate::write::{Strategy, TableTarget, Target};
 
 use super::CommandError;
+
+/// The word that switches all rules off.
+pub(super) const ALL_RULES: &str = "all";
 
 /// A source's way into a table.
 #[derive(Debug)]
@@ -25,6 +28,7 @@ pub(super) struct Route {
     /// content is known.
     pub identity: Option<Identity>,
     pub checker: Checker,
+    pub quality: Option<Quality>,
     pub makes_partitions: bool,
     /// The interval column of the dataset's own table, whose words are made canonical.
     pub interval_column: Option<usize>,
@@ -34,12 +38,14 @@ pub(super) struct Route {
 
 /// What the user decided about the route.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wishes {
+pub(super) struct Wishes<'a> {
     pub policy: ConflictPolicy,
     pub strategy: Option<Strategy>,
     pub window: TimeWindow,
     /// The table is the dataset's own, not a user's.
     pub own_table: bool,
+    /// Rules that are not applied, by name.
+    pub no_check: &'a [String],
 }
 
 /// Resolves it all.
@@ -47,7 +53,7 @@ pub(super) fn route(
     recognised: &Recognised,
     dataset: &Dataset,
     table: &TargetTable,
-    wishes: Wishes,
+    wishes: Wishes<'_>,
 ) -> Result<Route, CommandError> {
     if table.unlogged {
         return Err(refuse(table, "is unlogged: after a crash the ledger would outlive its rows"));
@@ -247,7 +253,7 @@ impl Building<'_> {
     fn finish(
         self,
         dataset: &Dataset,
-        wishes: Wishes,
+        wishes: Wishes<'_>,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
         let time = (self.columns.iter()).position(|column| {
@@ -275,7 +281,9 @@ impl Building<'_> {
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
         };
-        let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
+        let mut checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
+        checker.rules = rules(dataset, &mapping, wishes.no_check);
+        let quality = quality(dataset, &mapping, wishes.no_check);
         let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));
         let (tickers, identity) = (self.tickers, self.identity);
         Ok(Route {
@@ -284,6 +292,7 @@ impl Building<'_> {
             tickers,
             identity,
             checker,
+            quality,
             makes_partitions,
             interval_column,
             unused,
@@ -323,9 +332,36 @@ pub(super) fn checker(
     });
     Checker {
         together: dataset.together.iter().filter_map(of_group).collect(),
+        rules: Vec::new(),
         words: words.collect(),
         accepted,
     }
+}
+
+/// Whether a rule or warning is not switched off.
+fn is_on(name: &str, no_check: &[String]) -> bool {
+    !no_check.iter().any(|off| off == name || off == ALL_RULES)
+}
+
+/// What is looked at in rows of this mapping, if they form a series.
+fn quality(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -> Option<Quality> {
+    let series = dataset.series?;
+    let position = |name: &str| mapping.columns.iter().position(|column| column.name == name);
+    Some(Quality {
+        series: [position(series.ticker)?, position(series.interval)?, position(series.time)?],
+        prices: series.prices.map(position),
+        volume: position(series.volume),
+        on: WARNINGS.map(|(name, _)| is_on(name, no_check)),
+    })
+    .filter(|quality| quality.on.contains(&true))
+}
+
+/// The dataset's rules for rows of this mapping, but for those that are switched off.
+pub(super) fn rules(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -> Vec<Bound> {
+    let position = |name: &str| mapping.columns.iter().position(|column| column.name == name);
+    let now_us = jiff::Timestamp::now().as_microsecond();
+    let rules = dataset.rules.iter().filter(|rule| is_on(rule.name, no_check));
+    rules.filter_map(|rule| Bound::new(rule, position, now_us)).collect()
 }
 
 /// The table as a target for rows of this mapping, whose columns go to `targets` one by one.

@@ -62,6 +62,8 @@ pub struct LoadRequest {
     pub spill_bytes_max: u64,
     /// How many rejects are too many.
     pub rejects_max: Option<RejectBudget>,
+    /// Rules that are not applied, by name; `all` is all of them.
+    pub no_check: Vec<String>,
     /// Rows outside are skipped.
     pub window: TimeWindow,
     /// Rows a second at most.

@@ -101,6 +101,7 @@ pub(super) async fn plan(
             strategy: request.strategy,
             window: request.window,
             own_table: request.table.is_none(),
+            no_check: &request.no_check,
         };
         let mut route = match route(&source.recognised, dataset, &table, wishes) {
             Ok(route) => route,

@@ -35,6 +35,8 @@ pub struct Recipe {
     pub tickers: Option<Tickers>,
     /// How its records without an id are known again, if they are.
     pub identity: Option<Identity>,
+    /// Rules that were switched off, by name.
+    pub no_check: Vec<String>,
     /// The target's schema, as stored.
     pub schema: String,
     /// The target's name, as stored.
@@ -63,6 +65,7 @@ impl Recipe {
             to_us: self.mapping.to_us,
             tickers: self.tickers.as_ref().map(WireTickers::of),
             identity: self.identity,
+            no_check: self.no_check.clone(),
             shape: self.shape.as_ref().map(WireShape::of),
         };
         // Plain structs of texts and numbers: there is nothing in them that JSON could refuse.
@@ -156,6 +159,8 @@ struct Wire {
     tickers: Option<WireTickers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<Identity>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    no_check: Vec<String>,
     shape: Option<WireShape>,
 }
 
@@ -195,6 +200,7 @@ impl Wire {
             targets,
             tickers,
             identity,
+            no_check: self.no_check,
             schema: self.schema.text()?,
             table: self.table.text()?,
             makes_partitions: self.makes_partitions,
@@ -555,6 +561,7 @@ mod tests {
                 id_name: "ticker_id".to_owned(),
                 venue: "kraken".to_owned(),
             }),
+            no_check: vec!["high_low".to_owned()],
             identity: Some(Identity { id: 1, content: 4, row: 4, number: i64::MAX }),
             schema: "My.Schema".to_owned(),
             table: "Bars \"2\"".to_owned(),
@@ -578,6 +585,7 @@ mod tests {
         bare.shape = None;
         bare.tickers = None;
         bare.identity = None;
+        bare.no_check.clear();
         bare.mapping.time_column = None;
         (bare.mapping.from_us, bare.mapping.to_us) = (None, None);
         bare.makes_partitions = false;

@@ -6,8 +6,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::dataset::WARNINGS;
 use crate::db::{Connection, Database, DbError, Edition};
 use crate::pipeline::Stage;
+use crate::report::human;
 use crate::report::model::{self, Ladder, RejectExample, Report};
 use crate::span::Place;
 
@@ -62,6 +64,35 @@ fn peak_memory_bytes() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
+}
+
+/// What was loaded and is worth a look, by warning, with the first of each.
+pub(super) fn warnings(watch: &Watch, begun: &Begun, planning: &Planning, report: &mut Report) {
+    // Records, files, and the first file with its first time.
+    let mut found = WARNINGS.map(|_| (0, 0, None));
+    for (&at, load) in begun {
+        let planned = &planning.loads[at];
+        let Some(quality) = &planned.route.quality else { continue };
+        let met = watch.live.met_in(load.id, quality);
+        for ((records, files, example), tally) in found.iter_mut().zip(met.tallies) {
+            let Some(first_us) = tally.first_us else { continue };
+            *records += tally.count;
+            *files += 1;
+            example.get_or_insert((&planned.source.name, first_us));
+        }
+    }
+    for ((rule, about), (records, files, example)) in WARNINGS.into_iter().zip(found) {
+        let Some((source, first_us)) = example else { continue };
+        let first = jiff::Timestamp::from_microsecond(first_us)
+            .map_or_else(|_| first_us.to_string(), |ts| ts.to_string());
+        report.warnings_by_rule.insert(rule.to_owned(), records);
+        report.messages.push(format!(
+            "warning: {rule}: {} in {}, first {first} in {source}: {about}; loaded all the same \
+             (--no-check {rule} says no more of it)",
+            human::plural(records, "bar"),
+            human::plural(files, "file"),
+        ));
+    }
 }
 
 /// Rejects of a run by rule, with the first example of each.

@@ -1,6 +1,7 @@
 //! Bars: open, high, low, close and volume of one ticker over one interval.
 
 use super::column::{INTERVAL, SYMBOL, TIME_NAMES};
+use super::rule::{HIGH_LOW, Series, not_future, not_negative};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `bars`. Prices are in the quote currency; `volume` is in units of the base asset or
@@ -47,5 +48,17 @@ pub const BARS: Dataset = Dataset {
     ticker: Some("symbol"),
     on_conflict: ConflictPolicy::Skip,
     together: &[&["open", "high", "low"]],
+    rules: &[
+        HIGH_LOW,
+        not_negative(&["volume", "quote_volume", "trade_count", "open_interest"]),
+        not_future("ts"),
+    ],
+    series: Some(Series {
+        ticker: "symbol",
+        interval: "interval",
+        time: "ts",
+        prices: ["open", "high", "low", "close"],
+        volume: "volume",
+    }),
     marks: &[],
 };

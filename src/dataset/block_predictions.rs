@@ -2,6 +2,7 @@
 
 use super::column::SYMBOL;
 use super::predictions::DIRECTIONS;
+use super::rule::{Test, positive, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `block_predictions`: a block is a stretch of some minutes, numbered in its session.
@@ -42,5 +43,10 @@ pub const BLOCK_PREDICTIONS: Dataset = Dataset {
     ticker: Some("symbol"),
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        rule("probability_bounds", Test::Within(&["confidence"], 0.0, 1.0)),
+        positive(&["block_minutes"]),
+    ],
+    series: None,
     marks: &["block_start", "predicted_direction"],
 };

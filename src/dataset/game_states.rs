@@ -1,5 +1,6 @@
 //! Snapshots of games while they are played.
 
+use super::rule::{Test, not_future, not_negative, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `game_states`: what the score was at a point in time.
@@ -32,5 +33,11 @@ pub const GAME_STATES: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        not_negative(&["home_score", "away_score", "clock_seconds"]),
+        rule("probability_bounds", Test::Within(&["home_win_probability"], 0.0, 1.0)),
+        not_future("ts"),
+    ],
+    series: None,
     marks: &["sequence", "home_score"],
 };

@@ -1,5 +1,6 @@
 //! Games that prediction markets are about.
 
+use super::rule::{Test, not_negative, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `games`.
@@ -32,5 +33,10 @@ pub const GAMES: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[&["home_score", "away_score"]],
+    rules: &[
+        not_negative(&["home_score", "away_score"]),
+        rule("end_before_start", Test::NotBefore("game_end", "game_start")),
+    ],
+    series: None,
     marks: &["home_team", "away_team"],
 };

@@ -2,6 +2,7 @@
 
 use super::column::word;
 use super::kalshi_trades::YES_NO;
+use super::rule::{Test, not_negative, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `kalshi_markets`: one row a market, with the game and team that it is about, if it
@@ -41,5 +42,10 @@ pub const KALSHI_MARKETS: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        rule("price_bounds", Test::Within(&["last_price"], 0.0, 100.0)),
+        not_negative(&["volume", "open_interest"]),
+    ],
+    series: None,
     marks: &["event_ticker", "status"],
 };

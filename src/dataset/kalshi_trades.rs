@@ -1,6 +1,7 @@
 //! Trades on Kalshi's prediction markets.
 
 use super::column::word;
+use super::rule::{Test, not_future, positive, rule};
 use super::{Column, ConflictPolicy, Dataset, POSITION, TableName, Word};
 
 /// The two sides of a contract.
@@ -34,5 +35,13 @@ pub const KALSHI_TRADES: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        positive(&["count"]),
+        rule("price_bounds", Test::Within(&["yes_price", "no_price"], 0.0, 100.0)),
+        rule("no_price", Test::Any(&["yes_price", "no_price"])),
+        rule("yes_no_sum", Test::Sum(["yes_price", "no_price"], 100.0)),
+        not_future("created_time"),
+    ],
+    series: None,
     marks: &["yes_price"],
 };

@@ -2,6 +2,7 @@
 //! dataset.
 
 use super::column::{SYMBOL, word};
+use super::rule::{not_future, not_negative};
 use super::{Column, ConflictPolicy, Dataset, POSITION, TableName};
 
 /// The dataset `market_trades`. A record without the vendor's `trade_id` is known again by its
@@ -43,5 +44,7 @@ pub const MARKET_TRADES: Dataset = Dataset {
     ticker: Some("symbol"),
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[not_negative(&["size"]), not_future("ts")],
+    series: None,
     marks: &["price", "size"],
 };

@@ -13,9 +13,11 @@ mod option_bars;
 mod option_strike_bars;
 mod orders;
 mod predictions;
+mod rule;
 mod trades;
 
 pub use column::{Column, Word};
+pub use rule::{Rule, Series, Test, WARNINGS};
 
 /// What happens to a record whose key is stored already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,6 +128,10 @@ pub struct Dataset {
     pub on_conflict: ConflictPolicy,
     /// Groups of columns that must be all empty or all present.
     pub together: &'static [&'static [&'static str]],
+    /// What its rows must keep.
+    pub rules: &'static [Rule],
+    /// The series whose quality is looked at, if its rows form one.
+    pub series: Option<Series>,
     /// Columns that a header must name to be taken for this dataset, besides the required ones.
     /// Empty: files are not recognised by these names alone.
     pub marks: &'static [&'static str],
@@ -162,6 +168,15 @@ pub const ALL: &[&Dataset] = &[
     &block_predictions::BLOCK_PREDICTIONS,
 ];
 
+/// Names of all rules and warnings that can be switched off, sorted.
+pub fn rule_names() -> Vec<&'static str> {
+    let rules = ALL.iter().flat_map(|dataset| dataset.rules.iter().map(|rule| rule.name));
+    let mut names: Vec<&str> = rules.chain(WARNINGS.iter().map(|warning| warning.0)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// The dataset called `name`.
 pub fn by_name(name: &str) -> Option<&'static Dataset> {
     ALL.iter().copied().find(|dataset| dataset.name == name)
@@ -175,6 +190,19 @@ mod tests {
 
     fn has(dataset: &Dataset, name: &str) -> bool {
         dataset.columns.iter().any(|column| column.name == name)
+    }
+
+    fn columns_of(test: Test) -> Vec<&'static str> {
+        match test {
+            Test::HighLow { prices } => prices.to_vec(),
+            Test::NotNegative(columns)
+            | Test::Positive(columns)
+            | Test::Within(columns, ..)
+            | Test::Any(columns) => columns.to_vec(),
+            Test::Sum(columns, _) => columns.to_vec(),
+            Test::NotMore(one, two) | Test::NotBefore(one, two) => vec![one, two],
+            Test::NotFuture(column) => vec![column],
+        }
     }
 
     #[test]
@@ -191,6 +219,9 @@ mod tests {
             }
             for column in dataset.time.iter().chain(&dataset.ticker) {
                 assert!(has(dataset, column), "{name}: {column}");
+            }
+            for column in dataset.rules.iter().flat_map(|rule| columns_of(rule.test)) {
+                assert!(has(dataset, column), "{name}: {column} of a rule");
             }
             let time = dataset.time.and_then(|time| dataset.column(time));
             assert!(time.is_none_or(|column| column.kind == ValueKind::Time), "{name}");
@@ -209,6 +240,15 @@ mod tests {
         let width = if dataset.partitioned { ", partitions by range of it" } else { "" };
         let _ = writeln!(text, "- time: {}{width}", dataset.time.unwrap_or("none"));
         let _ = writeln!(text, "- a stored key: `{}`", dataset.on_conflict.name());
+        let mut rules: Vec<String> = Vec::new();
+        for rule in dataset.rules {
+            rules.push(format!("`{}`", rule.name));
+        }
+        let _ = writeln!(text, "- rules: {}", rules.join(", "));
+        if dataset.series.is_some() {
+            let names = WARNINGS.map(|(name, _)| format!("`{name}`"));
+            let _ = writeln!(text, "- warnings: {}", names.join(", "));
+        }
         let _ = writeln!(text, "\n```\n{}\n```\n", header.join(","));
         text.push_str("| column | holds | also called |\n|---|---|---|\n");
         for column in dataset.columns {

@@ -1,6 +1,7 @@
 //! Bars of option contracts with open interest.
 
 use super::column::{INTERVAL, TIME_NAMES, word};
+use super::rule::{HIGH_LOW, Test, not_future, not_negative, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName, Word};
 
 /// `call` and `put` in the spellings of exchanges.
@@ -50,5 +51,13 @@ pub const OPTION_BARS: Dataset =
         ticker: None,
         on_conflict: ConflictPolicy::Skip,
         together: &[&["open", "high", "low"]],
+        rules: &[
+            HIGH_LOW,
+            not_negative(&["volume", "open_interest", "trade_count"]),
+            rule("bad_strike", Test::Positive(&["strike"])),
+            rule("expiry_before_trade", Test::NotBefore("expiry", "ts")),
+            not_future("ts"),
+        ],
+        series: None,
         marks: &["strike", "option_type"],
     };

@@ -1,5 +1,6 @@
 //! One minute of one strike, call and put side by side.
 
+use super::rule::{Test, not_future, not_negative, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `option_strike_bars`, from which the 5 and 15 minute aggregates are made.
@@ -50,5 +51,21 @@ pub const OPTION_STRIKE_BARS: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        not_negative(&[
+            "call_iv",
+            "call_volume",
+            "call_count",
+            "call_oi",
+            "put_iv",
+            "put_volume",
+            "put_count",
+            "put_oi",
+        ]),
+        rule("bad_strike", Test::Positive(&["strike"])),
+        rule("expiry_before_trade", Test::NotBefore("expiry", "bucket_time")),
+        not_future("bucket_time"),
+    ],
+    series: None,
     marks: &["call_oi", "put_oi"],
 };

@@ -1,6 +1,7 @@
 //! Orders of a trade engine.
 
 use super::column::word;
+use super::rule::{Test, not_future, not_negative, positive, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName, Word};
 
 /// What an order may be doing.
@@ -83,5 +84,13 @@ pub const ORDERS: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        positive(&["quantity", "price", "stop_price"]),
+        not_negative(&["filled_quantity"]),
+        rule("overfilled", Test::NotMore("filled_quantity", "quantity")),
+        rule("update_before_creation", Test::NotBefore("updated_at", "created_at")),
+        not_future("created_at"),
+    ],
+    series: None,
     marks: &["order_id", "status"],
 };

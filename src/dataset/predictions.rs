@@ -1,6 +1,7 @@
 //! Predictions of a ticker's next price.
 
 use super::column::{INTERVAL, SYMBOL, word};
+use super::rule::{Test, not_future, rule};
 use super::{Column, ConflictPolicy, Dataset, TableName, Word};
 
 /// Which way a price goes.
@@ -45,5 +46,11 @@ pub const PREDICTIONS: Dataset = Dataset {
     ticker: Some("symbol"),
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[
+        rule("probability_bounds", Test::Within(&["confidence"], 0.0, 1.0)),
+        rule("target_before_prediction", Test::NotBefore("target_ts", "ts")),
+        not_future("ts"),
+    ],
+    series: None,
     marks: &["predicted_direction"],
 };

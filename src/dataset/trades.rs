@@ -1,5 +1,6 @@
 //! Trades of a trade engine: who bought from whom.
 
+use super::rule::{not_future, positive};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
 /// The dataset `trades`. Prices and quantities keep every digit. Trades that a vendor sells have no
@@ -37,5 +38,7 @@ pub const TRADES: Dataset = Dataset {
     ticker: None,
     on_conflict: ConflictPolicy::Skip,
     together: &[],
+    rules: &[positive(&["price", "quantity"]), not_future("executed_at")],
+    series: None,
     marks: &["buyer_user_id", "seller_user_id"],
 };

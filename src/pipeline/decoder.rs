@@ -182,6 +182,11 @@ impl Decoder<'_> {
                 .map_err(WriteError::from)?;
         }
         prepare::check(&mut batch, plan.interval_column, &plan.checker, &plan.target)?;
+        if let Some(quality) = &plan.quality
+            && !plan.done.contains_key(&batch.span.window)
+        {
+            self.live.met(plan.id, batch.span.window, quality.look(&batch.root));
+        }
         let key =
             PortionKey { set_id: plan.set_id, route: "*".to_owned(), window: batch.span.window };
         if plan.scattered {

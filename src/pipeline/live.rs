@@ -1,8 +1,12 @@
 //! What is going on right now: counters that every stage adds to and the progress display reads.
 //! The report does not: its figures come from the ledger.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use crate::check::{Met, Quality};
 
 /// A stage of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +57,26 @@ pub struct Live {
     /// Workers of each stage.
     workers: [AtomicU64; 3],
     busy_ns: [AtomicU64; 3],
+    /// What was met in each batch, by load and window: a batch that is decoded again counts once.
+    met: Mutex<BTreeMap<(i64, u32), Met>>,
 }
 
 impl Live {
+    /// Keeps what was met in a batch of a load.
+    pub(super) fn met(&self, load_id: i64, window: u32, met: Met) {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert((load_id, window), met);
+    }
+
+    /// What was met in all batches of a load, in the order of its source.
+    pub fn met_in(&self, load_id: i64, quality: &Quality) -> Met {
+        let batches = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut met = Met::default();
+        for (_, next) in batches.range((load_id, 0)..=(load_id, u32::MAX)) {
+            met.follow(next, quality);
+        }
+        met
+    }
+
     /// Adds the time since `since` to a stage's busy time.
     pub(super) fn worked(&self, stage: Stage, since: Instant) {
         let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);

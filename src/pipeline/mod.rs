@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::check::Checker;
+use crate::check::{Checker, Quality};
 use crate::db::{Database, DbError, ledger};
 use crate::decode::DecodeError;
 use crate::encode::EncodeError;
@@ -137,6 +137,8 @@ pub struct LoadPlan {
     pub interval_column: Option<usize>,
     /// Rules for its rows.
     pub checker: Arc<Checker>,
+    /// What is looked at in rows that are loaded all the same.
+    pub quality: Option<Quality>,
     /// Whether partitions are made for the range that arrives.
     pub makes_partitions: bool,
     /// Portions that are committed.

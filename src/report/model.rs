@@ -69,6 +69,8 @@ pub struct Report {
     pub peak_memory_bytes: u64,
     /// Rejects of this run by rule.
     pub rejects_by_rule: BTreeMap<String, u64>,
+    /// Records that were loaded and are worth a look, by warning.
+    pub warnings_by_rule: BTreeMap<String, u64>,
     /// Rows of each table, as the server's command tags counted them.
     #[serde(serialize_with = "tables")]
     pub tables: BTreeMap<String, TableCounts>,
@@ -233,6 +235,7 @@ impl Report {
             strategy: None,
             peak_memory_bytes: 0,
             rejects_by_rule: BTreeMap::new(),
+            warnings_by_rule: BTreeMap::new(),
             tables: BTreeMap::new(),
             ignored: Vec::new(),
             files: Vec::new(),
@@ -411,6 +414,7 @@ mod tests {
             "strategy",
             "peak_memory_bytes",
             "rejects_by_rule",
+            "warnings_by_rule",
             "tables",
             "ignored",
             "files",

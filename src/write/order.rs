@@ -8,7 +8,9 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, DynComparator, RecordBatch, make_comparator,
 };
 use arrow::compute::SortOptions;
-use arrow::datatypes::{DataType, Date32Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
@@ -242,6 +244,25 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u64]) {
                 values.iter().map(|value| text_hash(value.unwrap_or("").as_bytes())).collect();
             for (hash, code) in hashes.iter_mut().zip(dictionary.keys().values()) {
                 *hash = mix(*hash, texts.get(*code as usize).copied().unwrap_or(0));
+            }
+        }
+        DataType::Int64 => {
+            for (hash, value) in hashes.iter_mut().zip(column.as_primitive::<Int64Type>().values())
+            {
+                *hash = mix(*hash, *value as u64);
+            }
+        }
+        DataType::Date32 => {
+            for (hash, value) in hashes.iter_mut().zip(column.as_primitive::<Date32Type>().values())
+            {
+                *hash = mix(*hash, *value as u64);
+            }
+        }
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>().values();
+            for (hash, value) in hashes.iter_mut().zip(values) {
+                // Equal in the narrowest column that it may go to; both zeros are equal anywhere.
+                *hash = mix(*hash, u64::from((*value as f32 + 0.0).to_bits()));
             }
         }
         // A column of another type adds nothing: fewer differences, so more waiting, never less.

@@ -21,6 +21,7 @@
 //! - `stops`: errors that waiting does not cure, and what they say.
 //! - `stops`: errors that waiting does not cure, and what they say.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
+//! - `rules`: market rules and warnings.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -45,5 +46,6 @@ mod rejects;
 mod report;
 mod scatter;
 mod stops;
+mod rules;
 mod support;
 mod tables;

@@ -193,6 +193,7 @@ mod tests {
                 venue: String::new(),
             }),
             identity: None,
+            no_check: Vec::new(),
             schema: "public".to_owned(),
             table: "t".to_owned(),
             makes_partitions: false,

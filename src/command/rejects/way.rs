@@ -17,7 +17,7 @@ use crate::pipeline::PipelineError;
 use crate::write::{Strategy, Target};
 
 use super::super::CommandError;
-use super::super::map::{aim, checker};
+use super::super::map::{aim, checker, rules};
 use super::super::recipe::Recipe;
 use super::mended::RecordReader;
 use super::object::Objects;
@@ -86,7 +86,9 @@ impl Way {
         };
         let source_name = Arc::clone(&source);
         let reader = reader.map_err(|cause| PipelineError::Decode { source_name, cause })?;
-        let checker = checker(dataset, table, &recipe.mapping, &targets, recipe.makes_partitions);
+        let mut checker =
+            checker(dataset, table, &recipe.mapping, &targets, recipe.makes_partitions);
+        checker.rules = rules(dataset, &recipe.mapping, &recipe.no_check);
         let target = aim(table, &recipe.mapping, targets, policy, Strategy::Stage);
         let partitioning = table.partitioning.as_ref();
         let accepted = partitioning.map(|p| p.accepted.clone()).unwrap_or_default();
