@@ -1,7 +1,7 @@
 //! `backfill`: plans, begins the loads in the ledger, runs the pipeline, and accounts for every
 //! record from the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -99,13 +99,15 @@ pub async fn run(
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
-    let domain = match (&request.table, survey.sources.first()) {
-        (None, Some(first)) => {
-            dataset::by_name(&first.recognised.dataset).map(|dataset| dataset.domain)
+    let domains: BTreeSet<&str> = match &request.table {
+        None => {
+            let datasets =
+                survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
+            datasets.flatten().map(|dataset| dataset.domain).collect()
         }
-        _ => None,
+        Some(_) => BTreeSet::new(),
     };
-    bring_up(&database, &mut connection, domain).await?;
+    bring_up(&database, &mut connection, &domains).await?;
     let planning = plan(request, survey, &connection).await?;
     let run_id = ledger::begin_run(&connection, "backfill").await?;
     let begun = begin(request, &connection, run_id, &planning).await?;
@@ -307,6 +309,7 @@ fn recipe(planned: &Planned) -> Recipe {
         mapping: planned.route.mapping.clone(),
         targets: root.columns.iter().map(|column| column.name.clone()).collect(),
         tickers: planned.route.tickers.clone(),
+        identity: planned.route.identity,
         schema: root.table.schema.clone(),
         table: root.table.name.clone(),
         makes_partitions: planned.route.makes_partitions,
@@ -336,6 +339,7 @@ fn load_plan(
         mapping: Arc::new(planned.route.mapping.clone()),
         target: Arc::clone(&planned.route.target),
         tickers: planned.route.tickers.clone(),
+        identity: planned.route.identity,
         interval_column: planned.route.interval_column,
         checker: Arc::new(planned.route.checker.clone()),
         makes_partitions: planned.route.makes_partitions,

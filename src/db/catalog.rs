@@ -340,23 +340,26 @@ pub async fn has_rows_between(
 }
 
 /// Whether the database has any relation of a user: not the system's, not an extension's, not
-/// ours in schema `tidegate`.
+/// ours in schema `tidegate`, not a partition, and none of `ours` (as `schema.name`).
 ///
 /// # Errors
 /// [`DbError::Server`].
-pub async fn has_user_tables(connection: &Connection) -> Result<bool, DbError> {
+pub async fn has_user_tables(connection: &Connection, ours: &[String]) -> Result<bool, DbError> {
     const SQL: &str = "\
 SELECT EXISTS (
     SELECT 1 FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+      AND NOT (c.relispartition OR n.nspname || '.' || c.relname = ANY($1))
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tidegate')
       AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                        AND d.deptype = 'e'))";
-    let row =
-        connection.query_typed_one(SQL, &[]).await.doing("asking whether the database is empty")?;
+                        AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('a', 'i'))))";
+    let row = connection
+        .query_typed_one(SQL, &[(&ours, Type::TEXT_ARRAY)])
+        .await
+        .doing("asking whether the database is empty")?;
     Ok(row.try_get(0)?)
 }
 
@@ -476,7 +479,7 @@ mod tests {
     fn what_stands_in_the_way_is_seen() {
         testing::run(async |database| {
             let connection = database.connect().await.unwrap();
-            assert!(!has_user_tables(&connection).await.unwrap());
+            assert!(!has_user_tables(&connection, &[]).await.unwrap());
             connection
                 .batch_execute(
                     "CREATE UNLOGGED TABLE u (a int); CREATE VIEW v AS SELECT 1; \
@@ -490,7 +493,9 @@ mod tests {
                 )
                 .await
                 .unwrap();
-            assert!(has_user_tables(&connection).await.unwrap());
+            assert!(has_user_tables(&connection, &[]).await.unwrap());
+            let all = ["public.u", "public.v", "public.r"].map(str::to_owned);
+            assert!(!has_user_tables(&connection, &all).await.unwrap());
             assert!(load(&connection, "u").await.unlogged);
             let error = load_table(&connection, None, "v").await.unwrap_err().to_string();
             assert!(error.contains("is a view"), "{error}");

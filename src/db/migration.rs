@@ -102,6 +102,49 @@ pub fn domains() -> Vec<&'static str> {
     domains
 }
 
+/// The tables and views that the applied migrations made, as `schema.name`.
+///
+/// # Errors
+/// [`DbError::Server`].
+pub async fn relations(connection: &Connection) -> Result<Vec<String>, DbError> {
+    let known = status(connection).await?;
+    let is_applied = |migration: &&Migration| {
+        known.iter().any(|known| {
+            known.domain == migration.domain
+                && known.version == migration.version
+                && matches!(known.state, State::Applied(_) | State::Changed(_))
+        })
+    };
+    Ok(MIGRATIONS.iter().filter(is_applied).flat_map(|m| made_by(m.up)).collect())
+}
+
+/// What follows `CREATE TABLE`, `CREATE VIEW` and the like in a migration's SQL.
+fn made_by(sql: &str) -> Vec<String> {
+    const BEFORE_NAME: [&str; 9] =
+        ["or", "replace", "materialized", "unlogged", "table", "view", "if", "not", "exists"];
+    let mut words = sql.split_whitespace();
+    let mut made = Vec::new();
+    while let Some(word) = words.next() {
+        if !word.eq_ignore_ascii_case("create") {
+            continue;
+        }
+        let is_relation = |word: &str| ["table", "view"].contains(&word);
+        let mut seen = false;
+        for word in words.by_ref() {
+            let lower = word.to_lowercase();
+            seen |= is_relation(&lower);
+            if !BEFORE_NAME.contains(&lower.as_str()) {
+                let name = lower.split('(').next().unwrap_or_default().trim_end_matches(';');
+                if seen {
+                    made.push(name.to_owned());
+                }
+                break;
+            }
+        }
+    }
+    made
+}
+
 /// Applies what is missing of `domains`, in their order, each migration in one transaction with
 /// its row in `tidegate.migration`. If another process is at it, waits for it or, without `wait`,
 /// gives up.
@@ -554,7 +597,7 @@ mod tests {
                 assert!(!down(&mut connection, domain, false).await.unwrap().is_empty());
                 assert!(pending(&connection, domain).await.unwrap(), "{domain}");
             }
-            assert!(!crate::db::catalog::has_user_tables(&connection).await.unwrap());
+            assert!(!crate::db::catalog::has_user_tables(&connection, &[]).await.unwrap());
         });
     }
 

@@ -138,6 +138,7 @@ pub fn recognise(
         return Err(RecogniseError::Ambiguous {
             name: sample.name.to_owned(),
             layouts: fits.iter().map(|(layout, _)| layout.name.clone()).collect(),
+            datasets: fits.iter().map(|(layout, _)| layout.dataset.name.to_owned()).collect(),
         });
     }
     let Some((layout, fit)) = fits.pop() else {

@@ -118,6 +118,8 @@ pub struct LoadPlan {
     pub target: Arc<Target>,
     /// How its symbols become ids, if they do.
     pub tickers: Option<Tickers>,
+    /// How its records without an id are known again, if the dataset has such.
+    pub identity: Option<Identity>,
     /// Position of a column of intervals that are spelled in the canonical way before they are
     /// stored.
     pub interval_column: Option<usize>,
@@ -127,6 +129,20 @@ pub struct LoadPlan {
     pub makes_partitions: bool,
     /// Portions that are committed.
     pub done: BTreeMap<u32, ledger::DonePortion>,
+}
+
+/// How records without an id of their own are known again: by the content and their place in it.
+/// The positions are of columns of the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// The id, a text.
+    pub id: usize,
+    /// The content's number where the record has no id, else 0.
+    pub content: usize,
+    /// The record's place where it has no id, else 0.
+    pub row: usize,
+    /// The content's number.
+    pub number: i64,
 }
 
 /// How symbols become ids.
