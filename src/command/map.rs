@@ -11,7 +11,7 @@ use crate::db::ledger::TimeWindow;
 use crate::layout::Recognised;
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
 use crate::pipeline::{Identity, Tickers};
-use crate::write::{Strategy, TableTarget, Target};
+use crate::write::{Meeting, Strategy, TableTarget, Target};
 
 use super::CommandError;
 
@@ -340,6 +340,7 @@ pub(super) fn aim(
     Target {
         tables: vec![root],
         key,
+        meeting: Meeting::default(),
         policy,
         strategy,
         time: mapping.time_column,

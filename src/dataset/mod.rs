@@ -8,6 +8,7 @@ mod game_states;
 mod games;
 mod kalshi_markets;
 mod kalshi_trades;
+mod killmails;
 mod market_trades;
 mod option_bars;
 mod option_strike_bars;
@@ -15,7 +16,7 @@ mod orders;
 mod predictions;
 mod trades;
 
-pub use column::{Column, Word};
+pub use column::{Column, Meeting, Word};
 
 /// What happens to a record whose key is stored already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -160,6 +161,7 @@ pub const ALL: &[&Dataset] = &[
     &game_states::GAME_STATES,
     &predictions::PREDICTIONS,
     &block_predictions::BLOCK_PREDICTIONS,
+    &killmails::KILLMAILS,
 ];
 
 /// The dataset called `name`.
