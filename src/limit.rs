@@ -17,6 +17,8 @@ pub const RECORD_BYTES_MAX: usize = 16 * MIB;
 pub const REJECT_RAW_BYTES_MAX: usize = MIB;
 /// Fields in one record; a record with more is a reject.
 pub const FIELDS_MAX: usize = 4_096;
+/// Values inside each other that a JSON record may have; a record with more is a reject.
+pub const JSON_DEPTH_MAX: usize = 128;
 /// A file is checksummed in blocks of this size while it is hashed, and each block is compared
 /// when it is read again.
 pub const BLOCK_BYTES: usize = 4 * MIB;

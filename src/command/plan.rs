@@ -24,6 +24,8 @@ use super::{Answer, CommandError, LoadRequest};
 
 /// How batches of text are cut; stored with a load, so that a resume never cuts otherwise.
 const CUT_TEXT: &str = "text-4MiB-1";
+/// How batches of JSON are cut.
+const CUT_JSON: &str = "json-4MiB-1";
 /// How batches of Parquet are cut.
 const CUT_PARQUET: &str = "parquet-65536-1";
 /// Bytes a second that a load is expected to make where nothing is known.
@@ -256,7 +258,11 @@ fn content_key(
 }
 
 pub(super) fn cut_rule(source: &Source) -> &'static str {
-    if source.recognised.shape.is_some() { CUT_TEXT } else { CUT_PARQUET }
+    match (&source.recognised.shape, &source.recognised.json) {
+        (Some(_), _) => CUT_TEXT,
+        (None, Some(_)) => CUT_JSON,
+        (None, None) => CUT_PARQUET,
+    }
 }
 
 async fn standing(

@@ -77,9 +77,10 @@ impl Way {
             CommandError::Refused(format!("the dataset {name} is not part of this version"))
         })?;
         let targets = columns(&recipe, table)?;
-        let reader = match &recipe.shape {
-            Some(shape) => RecordReader::new(&recipe.mapping, shape),
-            None => {
+        let reader = match (&recipe.shape, &recipe.json) {
+            (Some(shape), _) => RecordReader::new(&recipe.mapping, shape),
+            (None, Some(shape)) => RecordReader::of_json(&recipe.mapping, shape),
+            (None, None) => {
                 let (mapping, shape) = Objects::reading(&recipe);
                 RecordReader::new(&mapping, &shape)
             }
