@@ -31,7 +31,8 @@ pub enum ValueKind {
 /// Where a column's values come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldSource {
-    /// The field at this position (from 0): a CSV field, or a Parquet leaf column.
+    /// The field at this position (from 0): a CSV field, a Parquet leaf column, or one of
+    /// [`JsonShape::fields`].
     Field(usize),
     /// Two fields joined by one space: a date and a time of day.
     Joined(usize, usize),
@@ -226,6 +227,33 @@ pub struct TextShape {
     /// Fields in a record at most; more is a reject.
     pub fields_max: usize,
     /// Values that mean "nothing", besides the empty one.
+    pub nulls: Vec<Vec<u8>>,
+}
+
+/// Where the records of a JSON source are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonRecords {
+    /// One value a line (NDJSON). Blank lines are no records.
+    Lines,
+    /// Whole documents one after another, on as many lines as they like; each is a record.
+    Documents,
+    /// The elements of the array to which these keys lead from a document's root; without a key
+    /// the document is the array.
+    Array(Vec<String>),
+}
+
+/// The outer shape of a JSON source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonShape {
+    /// Where the records are.
+    pub records: JsonRecords,
+    /// What columns may be read from, where [`FieldSource::Field`] counts in this list: for each
+    /// the keys that lead to it from the record. For an array a position from 0 is a key.
+    pub fields: Vec<Vec<String>>,
+    /// Elements that a record has at least and at most, where records are arrays; `None`: they are
+    /// objects.
+    pub elements: Option<(usize, usize)>,
+    /// Texts that mean "nothing", besides `null` and the empty one.
     pub nulls: Vec<Vec<u8>>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::check::Checker;
 use crate::column::{PgType, TargetColumn, TargetTable};
-use crate::dataset::{Column, ConflictPolicy, Dataset, Position};
+use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position};
 use crate::db::ledger::TimeWindow;
 use crate::layout::Recognised;
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
@@ -46,9 +46,17 @@ pub(super) struct Wishes {
 pub(super) fn route(
     recognised: &Recognised,
     dataset: &Dataset,
-    table: &TargetTable,
+    tables: &[TargetTable],
     wishes: Wishes,
 ) -> Result<Route, CommandError> {
+    let table = &tables[0];
+    if !dataset.children.is_empty() && !wishes.own_table {
+        let name = dataset.name;
+        return Err(refuse(
+            table,
+            format!("cannot take {name}, which are rows of several tables: leave --table out"),
+        ));
+    }
     if table.unlogged {
         return Err(refuse(table, "is unlogged: after a crash the ledger would outlive its rows"));
     }
@@ -73,7 +81,7 @@ pub(super) fn route(
         }
     }
     building.check_complete()?;
-    building.finish(dataset, wishes, unused)
+    building.finish(dataset, &tables[1..], wishes, unused)
 }
 
 fn refuse(table: &TargetTable, why: impl std::fmt::Display) -> CommandError {
@@ -247,6 +255,7 @@ impl Building<'_> {
     fn finish(
         self,
         dataset: &Dataset,
+        children: &[TargetTable],
         wishes: Wishes,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
@@ -274,7 +283,8 @@ impl Building<'_> {
             to_us: wishes.window.to_us,
         };
         let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
-        let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));
+        let tables = family(dataset, (self.table, self.targets), children)?;
+        let target = Arc::new(aim(dataset, tables, &mapping, wishes.policy, strategy));
         let (tickers, identity) = (self.tickers, self.identity);
         Ok(Route {
             mapping,
@@ -326,21 +336,57 @@ pub(super) fn checker(
     }
 }
 
-/// The table as a target for rows of this mapping, whose columns go to `targets` one by one.
+/// A dataset's tables with the columns that are sent: `root` has those of the mapping, its children
+/// those of the dataset.
+pub(super) fn family(
+    dataset: &Dataset,
+    root: (&TargetTable, Vec<TargetColumn>),
+    children: &[TargetTable],
+) -> Result<Vec<TableTarget>, CommandError> {
+    let (table, columns) = root;
+    let mut tables = vec![TableTarget { table: table.clone(), columns, root_key: Vec::new() }];
+    for (child, table) in dataset.children.iter().zip(children) {
+        let column = |name: &str| {
+            let missing = || format!("has no column {name}: apply its migrations again");
+            table.column(name).cloned().ok_or_else(|| refuse(table, missing()))
+        };
+        let columns = child.columns.iter().map(|child| column(child.name));
+        let position = |name: &&str| child.columns.iter().position(|column| column.name == *name);
+        tables.push(TableTarget {
+            table: table.clone(),
+            columns: columns.collect::<Result<_, _>>()?,
+            root_key: child.root_key.iter().filter_map(position).collect(),
+        });
+    }
+    Ok(tables)
+}
+
+/// The tables as a target for rows of this mapping.
 pub(super) fn aim(
-    table: &TargetTable,
+    dataset: &Dataset,
+    tables: Vec<TableTarget>,
     mapping: &Mapping,
-    targets: Vec<TargetColumn>,
     policy: ConflictPolicy,
     strategy: Strategy,
 ) -> Target {
-    let position = |name: &String| targets.iter().position(|target| target.name == *name);
-    let key = table.key.iter().map(position).collect::<Option<Vec<usize>>>().unwrap_or_default();
-    let root = TableTarget { table: table.clone(), columns: targets, root_key: Vec::new() };
+    let root = &tables[0];
+    let position = |name: &String| root.columns.iter().position(|target| target.name == *name);
+    let key = root.table.key.iter().map(position).collect::<Option<Vec<usize>>>();
+    let key = key.unwrap_or_default();
+    let meets = |meeting: dataset::Meeting| {
+        mapping.columns.iter().enumerate().filter_map(move |(at, mapped)| {
+            let column = dataset.columns.iter().find(|column| column.name == mapped.name)?;
+            (column.meeting == meeting).then_some(at)
+        })
+    };
+    let meeting = Meeting {
+        content: meets(dataset::Meeting::Content).next(),
+        adds: meets(dataset::Meeting::Adds).collect(),
+    };
     Target {
-        tables: vec![root],
+        tables,
         key,
-        meeting: Meeting::default(),
+        meeting,
         policy,
         strategy,
         time: mapping.time_column,

@@ -24,6 +24,8 @@ use super::{Answer, CommandError, LoadRequest};
 
 /// How batches of text are cut; stored with a load, so that a resume never cuts otherwise.
 const CUT_TEXT: &str = "text-4MiB-1";
+/// How batches of JSON are cut.
+const CUT_JSON: &str = "json-4MiB-1";
 /// How batches of Parquet are cut.
 const CUT_PARQUET: &str = "parquet-65536-1";
 /// Bytes a second that a load is expected to make where nothing is known.
@@ -81,7 +83,7 @@ pub(super) async fn plan(
     survey: Survey,
     connection: &Connection,
 ) -> Result<Planning, CommandError> {
-    let mut tables = Tables { request, connection, known: HashMap::new() };
+    let mut known_tables = Tables { request, connection, known: HashMap::new() };
     let ledger_exists = has_ledger(connection).await?;
     let mut planning = Planning {
         loads: Vec::new(),
@@ -92,14 +94,14 @@ pub(super) async fn plan(
     };
     for source in survey.sources {
         let dataset = dataset_of(&source.recognised.dataset)?;
-        let table = tables.of(dataset).await?;
+        let tables = known_tables.of(dataset).await?;
         let wishes = Wishes {
             policy: request.on_conflict.unwrap_or(dataset.on_conflict),
             strategy: request.strategy,
             window: request.window,
             own_table: request.table.is_none(),
         };
-        let mut route = match route(&source.recognised, dataset, &table, wishes) {
+        let mut route = match route(&source.recognised, dataset, &tables, wishes) {
             Ok(route) => route,
             Err(error) => {
                 planning.failed.push((source.name.to_string(), error.to_string()));
@@ -152,17 +154,17 @@ fn drop_repeats(planning: &mut Planning) {
     });
 }
 
-/// Target tables, looked up once.
+/// Target tables, looked up once: for each dataset the root first.
 struct Tables<'a> {
     request: &'a LoadRequest,
     connection: &'a Connection,
-    known: HashMap<&'static str, TargetTable>,
+    known: HashMap<&'static str, Vec<TargetTable>>,
 }
 
 impl Tables<'_> {
-    async fn of(&mut self, dataset: &'static Dataset) -> Result<TargetTable, CommandError> {
-        if let Some(table) = self.known.get(dataset.name) {
-            return Ok(table.clone());
+    async fn of(&mut self, dataset: &'static Dataset) -> Result<Vec<TargetTable>, CommandError> {
+        if let Some(tables) = self.known.get(dataset.name) {
+            return Ok(tables.clone());
         }
         let table = match &self.request.table {
             Some(name) => {
@@ -184,8 +186,51 @@ impl Tables<'_> {
                 found.unwrap_or_else(|| to_be_made(dataset))
             }
         };
-        self.known.insert(dataset.name, table.clone());
-        Ok(table)
+        let mut tables = vec![table];
+        for child in dataset.children {
+            let own = child.table;
+            let found = catalog::load_table(self.connection, Some(own.schema), own.name).await?;
+            tables.push(found.unwrap_or_else(|| child_to_be_made(child)));
+        }
+        self.known.insert(dataset.name, tables.clone());
+        Ok(tables)
+    }
+}
+
+/// A column of ours before its migration.
+fn column_to_be_made(column: &dataset::Column) -> TargetColumn {
+    let (pg_type, type_name) = match column.kind {
+        ValueKind::Time => (PgType::Timestamptz, "timestamptz"),
+        ValueKind::Integer => (PgType::Int8, "bigint"),
+        ValueKind::Float => (PgType::Float8, "double precision"),
+        ValueKind::Decimal => (PgType::Numeric(None), "numeric"),
+        ValueKind::Bool => (PgType::Bool, "boolean"),
+        ValueKind::Date => (PgType::Date, "date"),
+        ValueKind::Json => (PgType::Jsonb, "jsonb"),
+        ValueKind::Word | ValueKind::Text => (PgType::Text(None), "text"),
+    };
+    TargetColumn {
+        name: column.name.to_owned(),
+        pg_type: Some(pg_type),
+        type_name: type_name.to_owned(),
+        not_null: column.required || column.default.is_some(),
+        has_default: column.default.is_some(),
+        generated: false,
+    }
+}
+
+/// A child table of ours before its migration.
+fn child_to_be_made(child: &dataset::Child) -> TargetTable {
+    TargetTable {
+        schema: child.table.schema.to_owned(),
+        name: child.table.name.to_owned(),
+        oid: 0,
+        columns: child.columns.iter().map(column_to_be_made).collect(),
+        key: Vec::new(),
+        partitioning: None,
+        row_security: false,
+        before_triggers: false,
+        unlogged: false,
     }
 }
 
@@ -196,26 +241,12 @@ fn to_be_made(dataset: &Dataset) -> TargetTable {
         _ => column.to_owned(),
     };
     let column = |column: &dataset::Column| {
-        let not_null = column.required || column.default.is_some();
-        let (pg_type, type_name) = match column.kind {
-            _ if dataset.ticker == Some(column.name) => (PgType::Int4, "integer"),
-            ValueKind::Time => (PgType::Timestamptz, "timestamptz"),
-            ValueKind::Integer => (PgType::Int8, "bigint"),
-            ValueKind::Float => (PgType::Float8, "double precision"),
-            ValueKind::Decimal => (PgType::Numeric(None), "numeric"),
-            ValueKind::Bool => (PgType::Bool, "boolean"),
-            ValueKind::Date => (PgType::Date, "date"),
-            ValueKind::Json => (PgType::Jsonb, "jsonb"),
-            ValueKind::Word | ValueKind::Text => (PgType::Text(None), "text"),
-        };
-        TargetColumn {
-            name: name_of(column.name),
-            pg_type: Some(pg_type),
-            type_name: type_name.to_owned(),
-            not_null,
-            has_default: column.default.is_some(),
-            generated: false,
+        let made = column_to_be_made(column);
+        if dataset.ticker != Some(column.name) {
+            return made;
         }
+        let (pg_type, type_name) = (Some(PgType::Int4), "integer".to_owned());
+        TargetColumn { name: name_of(column.name), pg_type, type_name, ..made }
     };
     let filled = dataset.position.into_iter().flat_map(|position| [position.content, position.row]);
     let filled = filled.map(|name| TargetColumn {
@@ -273,7 +304,11 @@ fn content_key(
 }
 
 pub(super) fn cut_rule(source: &Source) -> &'static str {
-    if source.recognised.shape.is_some() { CUT_TEXT } else { CUT_PARQUET }
+    match (&source.recognised.shape, &source.recognised.json) {
+        (Some(_), _) => CUT_TEXT,
+        (None, Some(_)) => CUT_JSON,
+        (None, None) => CUT_PARQUET,
+    }
 }
 
 async fn standing(

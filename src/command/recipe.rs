@@ -5,14 +5,18 @@
 //! The JSON has a version of its own. Text that JSON or the server cannot hold (bytes that are not
 //! UTF-8, NUL) is written as hexadecimal digits; every recipe comes back as it was.
 
+mod json;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mapping::{
-    FieldSource, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule, ValueKind, Zone,
+    FieldSource, JsonShape, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule,
+    ValueKind, Zone,
 };
 use crate::pipeline::{Identity, Tickers};
 
+use self::json::WireJson;
 use super::CommandError;
 
 /// The version of the JSON that this program writes and reads.
@@ -21,9 +25,11 @@ const VERSION: u32 = 1;
 /// How a load's records are read and where they go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// The shape of its text; `None`: the source has columns (Parquet), and a reject is shown as a
-    /// JSON object.
+    /// The shape of its delimited text. Without it and [`Recipe::json`] the source has columns
+    /// (Parquet), and a reject is shown as a JSON object.
     pub shape: Option<TextShape>,
+    /// The shape of its JSON.
+    pub json: Option<JsonShape>,
     /// Names of the source's columns by position, where it has columns: the keys of a record that
     /// is shown as a JSON object. Else empty.
     pub fields: Vec<String>,
@@ -64,6 +70,7 @@ impl Recipe {
             tickers: self.tickers.as_ref().map(WireTickers::of),
             identity: self.identity.map(WireIdentity::of),
             shape: self.shape.as_ref().map(WireShape::of),
+            json: self.json.as_ref().map(WireJson::of),
         };
         // Plain structs of texts and numbers: there is nothing in them that JSON could refuse.
         serde_json::to_value(wire).unwrap_or_default()
@@ -157,6 +164,8 @@ struct Wire {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<WireIdentity>,
     shape: Option<WireShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    json: Option<WireJson>,
 }
 
 impl Wire {
@@ -184,6 +193,7 @@ impl Wire {
         }
         Ok(Recipe {
             shape: self.shape.map(WireShape::open).transpose()?,
+            json: self.json.map(WireJson::open).transpose()?,
             fields: texts(self.fields)?,
             mapping: Mapping {
                 dataset: self.dataset,
@@ -504,6 +514,7 @@ impl WireShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::JsonRecords;
 
     fn column(
         name: &str,
@@ -562,6 +573,7 @@ mod tests {
                 fields_max: 4_096,
                 nulls: vec![b"-".to_vec(), b"\0".to_vec(), b"\xe9".to_vec(), Vec::new()],
             }),
+            json: None,
             fields: vec!["Open time".to_owned(), "\0".to_owned()],
             targets: columns.iter().map(|column| format!("My {}", column.name)).collect(),
             mapping: Mapping {
@@ -597,6 +609,12 @@ mod tests {
         assert_eq!(round_trip(&full), full);
         let mut bare = recipe();
         bare.shape = None;
+        bare.json = Some(JsonShape {
+            records: JsonRecords::Array(vec!["data".to_owned(), "a\0b".to_owned()]),
+            fields: vec![vec!["zkb".to_owned(), "1. open".to_owned()], vec!["0".to_owned()]],
+            elements: Some((6, 8)),
+            nulls: vec![b"\xff".to_vec()],
+        });
         bare.tickers = None;
         bare.identity = None;
         bare.mapping.time_column = None;

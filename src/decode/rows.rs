@@ -1,4 +1,4 @@
-//! Rows of a text batch: the fields of one record go to their columns, or leave no trace.
+//! Rows of a text or JSON batch: the fields of one record go to their columns, or leave no trace.
 
 use std::sync::Arc;
 
@@ -10,7 +10,6 @@ use super::column::{ColumnBuilder, Nulls};
 use super::common::{Constant, Window, batch_schema};
 use super::fault::Fault;
 use super::number::trim;
-use super::record::Fields;
 use crate::mapping::{FieldSource, Mapping, ValueKind};
 
 /// The columns of the batch that grows.
@@ -34,6 +33,12 @@ struct Column {
     required: bool,
     builder: ColumnBuilder,
     constant: Option<Constant>,
+}
+
+/// One record, taken apart.
+pub(super) trait Record {
+    /// The bytes of the field at this position; empty if the record has none there.
+    fn field(&self, at: usize) -> &[u8];
 }
 
 /// Column at fault, and its fault.
@@ -86,15 +91,15 @@ impl Rows {
 
     /// Adds a record's row. `Ok(false)`: it lies outside the window.
     #[inline]
-    pub fn take(&mut self, fields: &Fields, view: &[u8], row: usize) -> Result<bool, ColumnFault> {
-        if self.window.is_some() && self.is_outside(fields, view) {
+    pub fn take(&mut self, record: &impl Record, row: usize) -> Result<bool, ColumnFault> {
+        if self.window.is_some() && self.is_outside(record) {
             return Ok(false);
         }
         for (at, column) in self.columns.iter_mut().enumerate() {
             let value = match column.source {
-                FieldSource::Field(field) => fields.get(view, field).unwrap_or_default(),
+                FieldSource::Field(field) => record.field(field),
                 FieldSource::Joined(one, two) => {
-                    join(fields, view, (one, two), &self.nulls, &mut self.joined);
+                    join(record, (one, two), &self.nulls, &mut self.joined);
                     &self.joined
                 }
                 FieldSource::Constant(_) => continue,
@@ -117,13 +122,13 @@ impl Rows {
         Ok(true)
     }
 
-    fn is_outside(&mut self, fields: &Fields, view: &[u8]) -> bool {
+    fn is_outside(&mut self, record: &impl Record) -> bool {
         let Some(window) = self.window else { return false };
         let Some(column) = self.columns.get_mut(window.column) else { return false };
         let value = match &column.source {
-            FieldSource::Field(field) => fields.get(view, *field).unwrap_or_default(),
+            FieldSource::Field(field) => record.field(*field),
             FieldSource::Joined(one, two) => {
-                join(fields, view, (*one, *two), &self.nulls, &mut self.joined);
+                join(record, (*one, *two), &self.nulls, &mut self.joined);
                 &self.joined
             }
             FieldSource::Constant(text) => text.as_bytes(),
@@ -133,18 +138,13 @@ impl Rows {
 
     /// The name of the column at fault, and what is wrong with its value.
     #[cold]
-    pub fn explain(
-        &mut self,
-        fault: ColumnFault,
-        fields: &Fields,
-        view: &[u8],
-    ) -> (String, String) {
+    pub fn explain(&mut self, fault: ColumnFault, record: &impl Record) -> (String, String) {
         let (at, fault) = fault;
         let column = &self.columns[at];
         let value = match column.source {
-            FieldSource::Field(field) => fields.get(view, field).unwrap_or_default(),
+            FieldSource::Field(field) => record.field(field),
             FieldSource::Joined(one, two) => {
-                join(fields, view, (one, two), &self.nulls, &mut self.joined);
+                join(record, (one, two), &self.nulls, &mut self.joined);
                 &self.joined
             }
             FieldSource::Constant(_) => b"",
@@ -168,16 +168,10 @@ impl Rows {
 }
 
 /// The two fields with a space between them; one that means "nothing" is left out.
-fn join(
-    fields: &Fields,
-    view: &[u8],
-    (one, two): (usize, usize),
-    nulls: &Nulls,
-    out: &mut Vec<u8>,
-) {
+fn join(record: &impl Record, (one, two): (usize, usize), nulls: &Nulls, out: &mut Vec<u8>) {
     out.clear();
     for field in [one, two] {
-        let value = trim(fields.get(view, field).unwrap_or_default());
+        let value = trim(record.field(field));
         if !nulls.mean(ValueKind::Text, value) {
             if !out.is_empty() {
                 out.push(b' ');

@@ -16,7 +16,7 @@ use super::cut::bom_len;
 use super::fault::Broken;
 use super::number::trim;
 use super::record::{Dialect, Fields, RecordScan, Scanned, content_end};
-use super::rows::Rows;
+use super::rows::{Record, Rows};
 use super::{DecodeError, Decoded};
 use crate::batch::{Chunk, Reject};
 use crate::limit::{FIELDS_MAX, RECORD_BYTES_MAX, REJECT_RAW_BYTES_MAX};
@@ -105,6 +105,7 @@ impl TextDecoder {
         Ok(Decoded {
             root,
             places: out.places,
+            children: Vec::new(),
             rejects: out.rejects,
             skipped: out.skipped,
             lines: u64::from(lines),
@@ -207,6 +208,19 @@ fn header_fields(shape: &TextShape, dialect: Dialect) -> Option<Vec<Vec<u8>>> {
     Some((0..fields.len()).filter_map(|at| fields.get(&view, at).map(<[u8]>::to_vec)).collect())
 }
 
+/// A record's fields, and the bytes that they point into.
+struct Line<'a> {
+    fields: &'a Fields,
+    view: &'a [u8],
+}
+
+impl Record for Line<'_> {
+    #[inline]
+    fn field(&self, at: usize) -> &[u8] {
+        self.fields.get(self.view, at).unwrap_or_default()
+    }
+}
+
 /// Decides what a record is, and takes its row if it is a good one.
 #[inline]
 fn take_record(
@@ -226,11 +240,12 @@ fn take_record(
     }
     place.row = out.records;
     out.records += 1;
-    match rows.take(fields, view, out.places.len()) {
+    let record = Line { fields, view };
+    match rows.take(&record, out.places.len()) {
         Ok(true) => out.places.push(place),
         Ok(false) => out.skipped += 1,
         Err(fault) => {
-            let (column, reason) = rows.explain(fault, fields, view);
+            let (column, reason) = rows.explain(fault, &record);
             out.rejects.push(out.reject(place, fault.1.rule(), Some(column), reason));
         }
     }

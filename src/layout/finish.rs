@@ -58,6 +58,7 @@ pub(super) fn finish(
         facts,
         why: outside.why,
         shape: fit.shape,
+        json: fit.json,
         other_fields: fit.others,
     })
 }

@@ -1,6 +1,7 @@
 //! Tries one layout on one sample: which field feeds which column, and whether the first records
 //! read that way. A layout that does not fit says why, for the user who expected it to.
 
+use super::json_fit::fit_json;
 use super::model::{ColumnRule, Format, HeaderRule, Layout, Way};
 use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
@@ -9,12 +10,13 @@ use super::sniff::without_bom;
 use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
-use crate::mapping::{FieldSource, TextShape, TimeFormat, ValueKind};
+use crate::mapping::{FieldSource, JsonShape, TextShape, TimeFormat, ValueKind};
 
 /// A layout that fits.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     pub(super) shape: Option<TextShape>,
+    pub(super) json: Option<JsonShape>,
     pub(super) fields: Vec<FitField>,
     pub(super) others: Vec<(String, usize)>,
     /// The interval that the form of the times tells.
@@ -47,8 +49,13 @@ pub(super) fn fit(layout: &Layout, head: SampleHead<'_>) -> Result<Fit, String> 
             let text = Text { bytes: without_bom(bytes), whole };
             fit_text(layout, text)
         }
-        (Format::Parquet, _) => Err("it is for Parquet files, and this is text".to_owned()),
-        (Format::Text, _) => Err("it is for text files, and this is Parquet".to_owned()),
+        (Format::Json, SampleHead::Json { bytes, whole }) => {
+            fit_json(layout, Text { bytes: without_bom(bytes), whole })
+        }
+        (wanted, found) => {
+            let wanted = wanted.name();
+            Err(format!("it is for {wanted}, and this is {}", found.format().name()))
+        }
     }
 }
 
@@ -67,7 +74,7 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Str
     }
     let others = unused(&names, &fields);
     let why = vec![format!("columns {}", names.join(", "))];
-    Ok(Fit { shape: None, fields, others, interval: None, why })
+    Ok(Fit { shape: None, json: None, fields, others, interval: None, why })
 }
 
 /// Whether times of this Arrow type are points in time: epochs, and timestamps with a zone.
@@ -146,7 +153,7 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         nulls: layout.text.nulls.iter().map(|null| null.clone().into_bytes()).collect(),
     };
     let interval = told_interval(&head.choices, &records, layout);
-    Ok(Fit { shape: Some(shape), fields, others, interval, why })
+    Ok(Fit { shape: Some(shape), json: None, fields, others, interval, why })
 }
 
 /// Finds the header among the first lines, by the columns that it names.
@@ -207,7 +214,7 @@ fn positional_head(
 }
 
 /// The number of fields that most records have, if the layout knows it.
-fn usual_count(layout: &Layout, records: &[Record]) -> Result<usize, Miss> {
+pub(super) fn usual_count(layout: &Layout, records: &[Record]) -> Result<usize, Miss> {
     let with = |count: usize| records.iter().filter(|r| r.fields.len() == count).count();
     let usual = records.iter().map(|record| record.fields.len()).max_by_key(|count| with(*count));
     let usual = usual.unwrap_or_default();
@@ -228,7 +235,7 @@ fn field(column: &'static Column, source: &FieldSource, way: &Way) -> FitField {
 }
 
 /// Of several ways the one that reads the most records; the first of equals.
-fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField> {
+pub(super) fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField> {
     let mut best: Option<(usize, FitField)> = None;
     for (source, way) in &choice.ways {
         let field = field(choice.column, source, way);
@@ -242,7 +249,11 @@ fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField
 
 /// The interval that the times tell in some form that reads most records, whether or not this
 /// form is the one they are taken from.
-fn told_interval(choices: &[Choice], records: &[Record], layout: &Layout) -> Option<String> {
+pub(super) fn told_interval(
+    choices: &[Choice],
+    records: &[Record],
+    layout: &Layout,
+) -> Option<String> {
     choices.iter().find_map(|choice| {
         choice.ways.iter().find_map(|(source, way)| {
             let field = field(choice.column, source, way);
@@ -253,7 +264,7 @@ fn told_interval(choices: &[Choice], records: &[Record], layout: &Layout) -> Opt
 }
 
 /// Most records must read; files may be dirty in their first rows.
-fn check(
+pub(super) fn check(
     records: &[Record],
     fields: &[FitField],
     count: usize,
@@ -339,7 +350,7 @@ fn shorten(value: &str) -> String {
 }
 
 /// Header fields that no column uses.
-fn unused(names: &[String], fields: &[FitField]) -> Vec<(String, usize)> {
+pub(super) fn unused(names: &[String], fields: &[FitField]) -> Vec<(String, usize)> {
     let used = |at: usize| {
         fields.iter().any(|field| match field.source {
             FieldSource::Field(field) => field == at,

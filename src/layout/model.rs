@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use crate::dataset::{Column, Dataset};
-use crate::mapping::{TimeFormat, Zone};
+use crate::mapping::{JsonRecords, TimeFormat, Zone};
 
 /// The shape of one vendor's files.
 #[derive(Debug, Clone)]
@@ -19,10 +19,13 @@ pub struct Layout {
     pub title: String,
     /// What the rows mean.
     pub dataset: &'static Dataset,
-    /// Text or Parquet.
+    /// Text, JSON or Parquet.
     pub format: Format,
-    /// The outer shape of a text; the defaults for Parquet, where nothing reads it.
+    /// The outer shape of a text; the defaults for Parquet, where nothing reads it. Of JSON it says
+    /// whether columns are found by name or by position, and what means "nothing".
     pub text: TextRules,
+    /// Where the records of JSON may be: these are tried in order. Else empty.
+    pub json: Vec<JsonRecords>,
     /// How a file is known to have this layout.
     pub recognise: RecogniseRules,
     /// Which field feeds which column, in the dataset's order.
@@ -31,13 +34,26 @@ pub struct Layout {
     pub facts: FactRules,
 }
 
-/// The two kinds of files.
+/// The kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Delimited text.
     Text,
+    /// JSON.
+    Json,
     /// Apache Parquet.
     Parquet,
+}
+
+impl Format {
+    /// How a person would say it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text files",
+            Format::Json => "JSON",
+            Format::Parquet => "Parquet",
+        }
+    }
 }
 
 /// Whether there is a line of field names.
@@ -79,6 +95,9 @@ pub struct RecogniseRules {
     pub fields: Vec<usize>,
     /// Columns that must be there besides those that the dataset requires.
     pub require: Vec<&'static str>,
+    /// For a dataset whose records are taken apart by a decoder of its own: keys of which a record
+    /// has one. Else empty.
+    pub members: Vec<String>,
     /// Whether the name must match one of [`FactRules::names`], because the shape alone says too
     /// little. Not asked when the user names the layout.
     pub by_name: bool,

@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::LayoutError;
 use super::interval::normalise_interval;
+use super::json_rules;
 use super::model::{
     ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, TextRules, Way,
     WaySource,
@@ -14,11 +15,32 @@ use super::toml_table::{Doc, Table, Value};
 use crate::dataset::{self, Column, Dataset};
 use crate::mapping::{TimeFormat, ValueKind, Zone};
 
-const ROOT_KEYS: &[&str] =
-    &["name", "version", "title", "dataset", "format", "text", "recognise", "columns", "facts"];
+const ROOT_KEYS: &[&str] = &[
+    "name",
+    "version",
+    "title",
+    "dataset",
+    "format",
+    "text",
+    "json",
+    "recognise",
+    "columns",
+    "facts",
+];
+const FORMATS: &[(&str, Format)] =
+    &[("text", Format::Text), ("json", Format::Json), ("parquet", Format::Parquet)];
 const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "nulls"];
-const RECOGNISE_KEYS: &[&str] =
-    &["rank", "headers", "fields", "require", "aliases", "by_name", "not_names", "values"];
+const RECOGNISE_KEYS: &[&str] = &[
+    "rank",
+    "headers",
+    "fields",
+    "require",
+    "members",
+    "aliases",
+    "by_name",
+    "not_names",
+    "values",
+];
 const WAY_KEYS: &[&str] =
     &["name", "aliases", "pattern", "nth", "at", "join", "time", "interval", "types"];
 const FACTS_KEYS: &[&str] = &["names", "example", "symbol", "interval", "venue", "zone"];
@@ -48,10 +70,11 @@ impl Layout {
         let root = Table::root(doc, &table, ROOT_KEYS)?;
         let dataset = read_dataset(&root.need("dataset")?)?;
         let format = match root.get("format") {
-            Some(value) => one_of(&value, &[("text", Format::Text), ("parquet", Format::Parquet)])?,
+            Some(value) => one_of(&value, FORMATS)?,
             None => Format::Text,
         };
-        let text = read_text(&root, format)?;
+        let mut text = read_text(&root, format)?;
+        let json = json_rules::read(&root, format, &mut text)?;
         let recognise = read_recognise(&root, dataset)?;
         let aliases = read_aliases(&root)?;
         let columns = read_columns(&root, dataset, aliases)?;
@@ -62,6 +85,7 @@ impl Layout {
             dataset,
             format,
             text,
+            json,
             recognise,
             columns,
             facts: read_facts(&root)?,
@@ -124,7 +148,7 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
     Ok(())
 }
 
-fn one_of<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Result<T, LayoutError> {
+pub(super) fn one_of<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Result<T, LayoutError> {
     let word = value.string()?;
     known.iter().find(|(name, _)| *name == word).map(|(_, what)| *what).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
@@ -163,8 +187,10 @@ fn read_text(root: &Table<'_>, format: Format) -> Result<TextRules, LayoutError>
         nulls: Vec::new(),
     };
     let Some(text) = root.table("text", TEXT_KEYS)? else { return Ok(rules) };
-    if format == Format::Parquet {
-        return Err(root.need("text")?.bad("a Parquet layout has no text"));
+    match format {
+        Format::Text => {}
+        Format::Json => return Err(root.need("text")?.bad("a JSON layout has [json] instead")),
+        Format::Parquet => return Err(root.need("text")?.bad("a Parquet layout has no text")),
     }
     if let Some(value) = text.get("delimiter") {
         rules.delimiters = value.list().iter().map(one_byte).collect::<Result<_, _>>()?;
@@ -208,6 +234,7 @@ fn read_recognise(
         headers: Vec::new(),
         fields: Vec::new(),
         require: Vec::new(),
+        members: Vec::new(),
         by_name: false,
         values: Vec::new(),
         not_names: Vec::new(),
@@ -226,6 +253,12 @@ fn read_recognise(
         for item in value.list() {
             rules.require.push(column(dataset, item.string()?, &item)?.name);
         }
+    }
+    if let Some(value) = table.get("members") {
+        if dataset.children.is_empty() {
+            return Err(value.bad("only a dataset of several tables has it: name its columns"));
+        }
+        rules.members = value.strings()?;
     }
     if let Some(value) = table.get("by_name") {
         rules.by_name = value.bool()?;
@@ -521,7 +554,7 @@ zone = "Europe/Paris"
                 "[facts]",
                 "[extra]",
                 "mine.toml, line 15: unknown key extra; known here: name, version, title, \
-                 dataset, format, text, recognise, columns, facts",
+                 dataset, format, text, json, recognise, columns, facts",
             ),
             ("name = \"mine\"\n", "", "mine.toml, line 1: name is missing"),
             (

@@ -8,8 +8,8 @@ use super::finish::finish;
 use super::fit::{Fit, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
-use super::sniff::refuse_foreign;
-use crate::mapping::{FieldSource, TextShape, TimeRule};
+use super::sniff::{is_json, refuse_foreign};
+use crate::mapping::{FieldSource, JsonShape, TextShape, TimeRule};
 
 /// A file as recognition sees it.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +30,29 @@ pub enum SampleHead<'a> {
         /// Whether they are all.
         whole: bool,
     },
+    /// JSON. A text whose first bytes are JSON's is taken for it.
+    Json {
+        /// Its first bytes, at most [`crate::limit::SAMPLE_BYTES`].
+        bytes: &'a [u8],
+        /// Whether they are all.
+        whole: bool,
+    },
     /// A Parquet file.
     Parquet {
         /// Name and Arrow type, as displayed, of each leaf column, in file order.
         columns: &'a [(String, String)],
     },
+}
+
+impl SampleHead<'_> {
+    /// What kind of file it is the head of.
+    pub(super) fn format(self) -> Format {
+        match self {
+            SampleHead::Text { .. } => Format::Text,
+            SampleHead::Json { .. } => Format::Json,
+            SampleHead::Parquet { .. } => Format::Parquet,
+        }
+    }
 }
 
 /// What the flags say.
@@ -61,8 +79,10 @@ pub struct Recognised {
     pub version: u32,
     /// The dataset's name.
     pub dataset: String,
-    /// The outer shape of a text; `None` for Parquet.
+    /// The outer shape of a delimited text; else `None`.
     pub shape: Option<TextShape>,
+    /// The outer shape of JSON; else `None`.
+    pub json: Option<JsonShape>,
     /// The dataset's columns that the file or a fact feeds, in the dataset's order. A fact stands
     /// here as [`FieldSource::Constant`].
     pub fields: Vec<RecognisedField>,
@@ -112,9 +132,14 @@ pub fn recognise(
     layouts: &[Layout],
     only: Option<&str>,
 ) -> Result<Recognised, RecogniseError> {
-    if let SampleHead::Text { bytes, .. } = sample.head {
+    let mut sample = *sample;
+    if let SampleHead::Text { bytes, whole } = sample.head {
         refuse_foreign(sample.name, bytes)?;
+        if is_json(bytes) {
+            sample.head = SampleHead::Json { bytes, whole };
+        }
     }
+    let sample = &sample;
     if let Some(only) = only {
         let layout = called(only, layouts)?;
         let fit = fit(layout, sample.head).map_err(|why| RecogniseError::DoesNotFit {
@@ -165,12 +190,8 @@ fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, Recognise
 }
 
 fn is_candidate(layout: &Layout, sample: &Sample<'_>, given: &GivenFacts) -> bool {
-    let format = match sample.head {
-        SampleHead::Text { .. } => Format::Text,
-        SampleHead::Parquet { .. } => Format::Parquet,
-    };
     let dataset = given.dataset.as_ref().is_none_or(|dataset| dataset == layout.dataset.name);
-    layout.format == format && dataset
+    layout.format == sample.head.format() && dataset
 }
 
 /// Fits by content and, where the content says too little, by name.

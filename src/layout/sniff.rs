@@ -75,19 +75,12 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     if start.starts_with(b"<?xml") {
         return Some(("it is XML", VENDOR));
     }
-    if is_json(text) {
-        return Some((
-            "it is JSON",
-            "no layout reads JSON; a vendor may have sent an error message: open it, \
-             or convert it to CSV",
-        ));
-    }
     None
 }
 
 /// `{`, or a `[` that opens a list of values. A header may begin with `[QUOTE_DATE]`.
-fn is_json(text: &[u8]) -> bool {
-    match text.split_first() {
+pub(super) fn is_json(bytes: &[u8]) -> bool {
+    match without_bom(bytes).trim_ascii_start().split_first() {
         Some((b'{', _)) => true,
         Some((b'[', rest)) => rest
             .trim_ascii_start()
@@ -168,8 +161,11 @@ mod tests {
     #[test]
     fn pages_and_documents_are_refused() {
         assert!(message("x", b"\xef\xbb\xbf \n<!DOCTYPE html>").contains("an HTML page"));
-        assert!(message("x", b"{\"Information\": \"limit\"}").contains("it is JSON"));
-        assert!(message("x", b"[{\"a\":1}]").contains("it is JSON"));
+        for json in [&b"{\"Information\": \"limit\"}"[..], b"\xef\xbb\xbf [{\"a\":1}]", b"[-1]"] {
+            assert!(is_json(json));
+            assert_eq!(message("x", json), "text");
+        }
+        assert!(!is_json(b"[QUOTE_DATE], [STRIKE]"));
         assert!(message("x", b"%PDF-1.7").contains("a PDF"));
         assert_eq!(message("x", b"<DATE>\t<OPEN>"), "text");
         assert_eq!(message("x", b"[QUOTE_DATE], [STRIKE]"), "text");

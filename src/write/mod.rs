@@ -85,7 +85,7 @@ pub struct Meeting {
 
 impl Meeting {
     /// Whether a row is a part of a record.
-    fn is_part(&self, root: &RecordBatch, row: usize) -> bool {
+    pub fn is_part(&self, root: &RecordBatch, row: usize) -> bool {
         self.content.is_some_and(|column| root.column(column).is_null(row))
     }
 }

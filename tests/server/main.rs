@@ -7,6 +7,7 @@
 //! - `exit_codes`: each exit code with a real cause.
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
+//! - `json`: JSON in all its shapes.
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
@@ -27,6 +28,7 @@ mod exit_codes;
 mod faults;
 mod fixtures_load;
 mod harness;
+mod json;
 mod ladder;
 mod ops;
 mod plan;

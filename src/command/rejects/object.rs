@@ -178,6 +178,7 @@ mod tests {
         ];
         Recipe {
             shape: None,
+            json: None,
             fields: ["Day", "Clock", "Last \"px\"", "Name"].map(str::to_owned).to_vec(),
             targets: ["ticker_id", "interval", "ts", "day", "price"].map(str::to_owned).to_vec(),
             mapping: Mapping {

@@ -19,7 +19,7 @@ mod tests;
 use super::DecodeError;
 use super::json::{RecordDecoder, RecordFault, Taken, TakenRows};
 use super::time::TimeParser;
-use crate::mapping::{TimeFormat, TimeRule, Zone};
+use crate::mapping::{Mapping, TimeFormat, TimeRule, Zone};
 use mail::Mail;
 use read::Reader;
 use rows::Rows;
@@ -47,6 +47,11 @@ impl Killmails {
             times: TimeParser::new(&TimeRule { format: TimeFormat::Auto, zone: Zone::UTC }),
             rows: Rows::new(),
         }
+    }
+
+    /// A decoder for a mapping's window of times. Columns are always those of the dataset.
+    pub(super) fn of(mapping: &Mapping) -> Self {
+        Self::new(mapping.from_us, mapping.to_us)
     }
 
     fn excludes(&self, time_us: Option<i64>) -> bool {
