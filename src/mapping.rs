@@ -237,6 +237,8 @@ pub enum JsonRecords {
     Lines,
     /// Whole documents one after another, on as many lines as they like; each is a record.
     Documents,
+    /// The files in a tar archive, whose own bytes the source is; each is one document.
+    Members,
     /// The elements of the array to which these keys lead from a document's root; without a key
     /// the document is the array.
     Array(Vec<String>),

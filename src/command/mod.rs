@@ -14,6 +14,7 @@ mod map;
 mod recipe;
 mod summary;
 mod survey;
+mod to_be_made;
 mod verify;
 
 use std::path::PathBuf;

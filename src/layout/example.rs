@@ -86,7 +86,7 @@ fn of_json(sample: Text<'_>) -> String {
     let mut text = String::from("format = \"json\"\n[json]\n");
     text.push_str(&match records {
         JsonRecords::Lines => "records = \"lines\"\n".to_owned(),
-        JsonRecords::Documents => "records = \"documents\"\n".to_owned(),
+        JsonRecords::Documents | JsonRecords::Members => "records = \"documents\"\n".to_owned(),
         JsonRecords::Array(path) if path.is_empty() => "records = \"array\"\n".to_owned(),
         JsonRecords::Array(path) => format!("path = {:?}\n", join_path(&path)),
     });

@@ -39,6 +39,7 @@ fn shown(records: &JsonRecords) -> String {
     match records {
         JsonRecords::Lines => "one JSON value a line".to_owned(),
         JsonRecords::Documents => "JSON documents".to_owned(),
+        JsonRecords::Members => "JSON documents in an archive".to_owned(),
         JsonRecords::Array(path) if path.is_empty() => "a JSON array".to_owned(),
         JsonRecords::Array(path) => format!("a JSON array at {}", join_path(path)),
     }

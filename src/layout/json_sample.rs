@@ -22,7 +22,7 @@ pub(super) fn first_records(text: Text<'_>, records: &JsonRecords, max: usize) -
             // A line that is no JSON is a record that cannot be read.
             lines.map(|line| serde_json::from_slice(line).unwrap_or(Value::Null)).collect()
         }
-        JsonRecords::Documents => {
+        JsonRecords::Documents | JsonRecords::Members => {
             let documents = serde_json::Deserializer::from_slice(text.bytes).into_iter();
             documents.map_while(Result::ok).take(max).collect()
         }
@@ -50,7 +50,7 @@ pub(super) fn first_keys(text: Text<'_>, records: &JsonRecords, max: usize) -> V
                 found.push(keys);
             }
         }
-        JsonRecords::Documents => {
+        JsonRecords::Documents | JsonRecords::Members => {
             let mut json = serde_json::Deserializer::from_slice(text.bytes);
             while found.len() < max && json.end().is_err() {
                 let mut keys = Vec::new();

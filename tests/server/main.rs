@@ -10,6 +10,7 @@
 //! - `json`: JSON in all its shapes.
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
+//! - `killmails`: killmails, whose rows are in three tables.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
@@ -29,6 +30,7 @@ mod faults;
 mod fixtures_load;
 mod harness;
 mod json;
+mod killmails;
 mod ladder;
 mod ops;
 mod plan;

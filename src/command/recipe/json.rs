@@ -19,6 +19,7 @@ pub(super) struct WireJson {
 enum WireRecords {
     Lines,
     Documents,
+    Members,
     Array(Vec<Bytes>),
 }
 
@@ -32,6 +33,7 @@ impl WireJson {
             records: match &shape.records {
                 JsonRecords::Lines => WireRecords::Lines,
                 JsonRecords::Documents => WireRecords::Documents,
+                JsonRecords::Members => WireRecords::Members,
                 JsonRecords::Array(path) => WireRecords::Array(keys(path)),
             },
             fields: shape.fields.iter().map(|path| keys(path)).collect(),
@@ -45,6 +47,7 @@ impl WireJson {
             records: match self.records {
                 WireRecords::Lines => JsonRecords::Lines,
                 WireRecords::Documents => JsonRecords::Documents,
+                WireRecords::Members => JsonRecords::Members,
                 WireRecords::Array(path) => JsonRecords::Array(texts(path)?),
             },
             fields: self.fields.into_iter().map(texts).collect::<Result<_, _>>()?,

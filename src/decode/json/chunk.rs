@@ -99,6 +99,8 @@ pub enum RangeFault {
     CutOff,
     /// The document has no array where its records should be.
     NoArray,
+    /// What follows in an archive is no member: members may be missing.
+    BadMember,
     /// What follows the array is not the rest of its document.
     BadTail,
 }
@@ -108,6 +110,7 @@ impl RangeFault {
         match self {
             RangeFault::CutOff => "truncated_document",
             RangeFault::NoArray => "no_array",
+            RangeFault::BadMember => "bad_member",
             RangeFault::BadTail => "bad_tail",
         }
     }
@@ -118,6 +121,10 @@ impl RangeFault {
                 "the source ends before its document does: records may be missing; fetch it again"
             }
             RangeFault::NoArray => "the document has no array where its records should be",
+            RangeFault::BadMember => {
+                "this is no header of an archive's member: what follows was not read; fetch the \
+                 archive again"
+            }
             RangeFault::BadTail => {
                 "what follows the array of records is not the rest of one JSON document; if there \
                  are records in it, they were not read"

@@ -23,6 +23,7 @@ pub fn count_json_records<R: Read>(source: R, shape: &JsonShape) -> io::Result<O
     }
     match &shape.records {
         JsonRecords::Lines => count_lines(source).map(Some),
+        JsonRecords::Members => count_members(source),
         JsonRecords::Documents => count_documents(source, Records { path: None }),
         JsonRecords::Array(path) => count_documents(source, Records { path: Some(path) }),
     }
@@ -46,6 +47,32 @@ fn count_lines(mut source: impl BufRead) -> io::Result<u64> {
         let len = bytes.len();
         source.consume(len);
     }
+}
+
+/// Files in a tar archive; `None` where a header is no plain one.
+fn count_members(mut source: impl BufRead) -> io::Result<Option<u64>> {
+    let mut files = 0;
+    let mut header = [0; 512];
+    while !source.fill_buf()?.is_empty() {
+        source.read_exact(&mut header)?;
+        let name = header[..100].iter().take_while(|byte| **byte != 0);
+        let Some(last) = name.last() else { break };
+        let digits = header[124..136].iter().filter(|byte| !matches!(byte, b' ' | 0));
+        let mut size = digits.map(|digit| char::from(*digit).to_digit(8));
+        let size = size.try_fold(0, |size, digit| Some(size * 8 + u64::from(digit?)));
+        let (Some(size), false) = (size, matches!(header[156], b'1'..=b'6')) else {
+            if size.is_none() {
+                return Ok(None);
+            }
+            continue;
+        };
+        files += u64::from(matches!(header[156], b'0' | b'7' | 0) && *last != b'/');
+        let padded = size.next_multiple_of(512);
+        if io::copy(&mut source.by_ref().take(padded), &mut io::sink())? < padded {
+            return Ok(None);
+        }
+    }
+    Ok(Some(files))
 }
 
 fn count_documents(source: impl Read, records: Records<'_>) -> io::Result<Option<u64>> {

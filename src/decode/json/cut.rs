@@ -13,6 +13,7 @@
 use memchr::memchr;
 
 use super::chunk::{RangeFault, RecordRange};
+use super::members::Members;
 use super::pull::{Pull, is_space};
 use super::structure::{Recovery, Step, Structure};
 use super::token::{Flaw, Malformed, Value};
@@ -21,8 +22,8 @@ use crate::decode::cut::bom_len;
 use crate::limit::{CHUNK_BYTES, RECORD_BYTES_MAX};
 use crate::mapping::{JsonRecords, JsonShape};
 
-/// Finds chunk ends and records, one after another. A source of lines may be entered where a chunk
-/// ends; any other is walked from its first byte.
+/// Finds chunk ends and records, one after another. A source of lines, or of an archive's members,
+/// may be entered where a chunk ends; any other is walked from its first byte.
 #[derive(Debug)]
 pub struct JsonCutter {
     records: JsonRecords,
@@ -33,6 +34,8 @@ pub struct JsonCutter {
     /// First byte of the chunk that was not looked at.
     at: usize,
     state: State,
+    /// The walk through an archive's members.
+    members: Members,
     /// Records found in the chunk so far.
     found: Vec<RecordRange>,
     /// The records of the chunk that was cut last.
@@ -85,6 +88,7 @@ impl JsonCutter {
             chunk_start: start_offset,
             at: 0,
             state: State::Outside,
+            members: Members::default(),
             found: Vec::new(),
             cut: Vec::new(),
         }
@@ -92,7 +96,7 @@ impl JsonCutter {
 
     /// Whether a source may be read from a chunk's end, instead of from its start.
     pub fn can_start_anywhere(shape: &JsonShape) -> bool {
-        shape.records == JsonRecords::Lines
+        matches!(shape.records, JsonRecords::Lines | JsonRecords::Members)
     }
 
     /// Offset in the source at which the chunk at hand starts.
@@ -110,6 +114,10 @@ impl JsonCutter {
     pub fn cut(&mut self, bytes: &[u8], eof: bool) -> Cut {
         let cut = match self.records {
             JsonRecords::Lines => self.cut_line(bytes, eof),
+            JsonRecords::Members => {
+                let target = self.target();
+                self.members.cut(bytes, eof, target, &mut self.found)
+            }
             _ => self.walk(bytes, eof),
         };
         if let Cut::End(len) | Cut::TooLong(len) = cut {
@@ -125,6 +133,7 @@ impl JsonCutter {
     pub fn drop_rest(&mut self, bytes: &[u8]) -> Option<usize> {
         let end = match self.records {
             JsonRecords::Lines => memchr(b'\n', bytes).map(|found| found + 1),
+            JsonRecords::Members => self.members.drop_rest(bytes),
             _ => self.drop_walked(bytes),
         };
         self.chunk_start += end.unwrap_or(bytes.len()) as u64;

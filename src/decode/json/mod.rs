@@ -19,6 +19,7 @@ mod count;
 mod cut;
 mod fields;
 mod flat;
+mod members;
 mod pull;
 mod structure;
 mod token;

@@ -1,6 +1,6 @@
 //! A number for what a killmail says, so that two documents can be told to say the same whatever
-//! their white space, order of keys, spelling of numbers and strings, and whatever nothings (`null`,
-//! empty arrays) they spell out. It is stored with the killmail: the number for a content must
+//! their white space, order of keys, spelling of numbers and strings, and whatever nothings
+//! (`null`, empty arrays) they spell out. It is stored with the killmail: the number for a content must
 //! never change. It is no defence against somebody who looks for two contents with one number.
 
 const SEEDS: [u64; 4] =

@@ -15,6 +15,7 @@ mod read;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use super::DecodeError;
 use super::json::{RecordDecoder, RecordFault, Taken, TakenRows};

@@ -1,21 +1,22 @@
 //! Reads one document. The killmail's body is found by its shape, wherever an envelope puts it:
 //! beside `zkb`, inside `killmail` of a `package`, inside `esi`.
 
-use super::digest::{self, Elements, Members};
+use super::digest::{Elements, Members};
 use super::fault::{NO_KILLMAIL, at, missing, twice, value, whole, wrong_type};
 use super::mail::{Actor, Item, Mail};
 use crate::decode::fault::Fault;
-use crate::decode::json::{Pull, RecordFault, Text, Value};
-use crate::decode::number::{NumberFault, parse_float, parse_integer, push_decimal};
+use crate::decode::json::{Pull, RecordFault, Value};
+use crate::decode::number::push_decimal;
 use crate::decode::time::TimeParser;
 
-type Read<T> = Result<T, RecordFault>;
+/// What was read, or why the record is a reject.
+pub(super) type Read<T> = Result<T, RecordFault>;
 
 /// Reads documents into a [`Mail`].
 pub(super) struct Reader<'a, 'm> {
-    pull: Pull<'a>,
-    mail: &'m mut Mail,
-    times: &'m mut TimeParser,
+    pub(super) pull: Pull<'a>,
+    pub(super) mail: &'m mut Mail,
+    pub(super) times: &'m mut TimeParser,
 }
 
 /// How deep an object is in its envelope.
@@ -191,55 +192,6 @@ impl<'a, 'm> Reader<'a, 'm> {
         Ok(())
     }
 
-    fn hash(&mut self, name: &[u8]) -> Read<Option<String>> {
-        match self.pull.value()? {
-            Value::Null => Ok(None),
-            Value::Text(text) => {
-                let mut unescaped = Vec::new();
-                let bytes = text.bytes(&mut unescaped);
-                if bytes.is_empty() {
-                    return Ok(None);
-                }
-                if bytes.contains(&0) {
-                    return Err(at(name, "nul_byte", "the hash holds a NUL character"));
-                }
-                let text = std::str::from_utf8(bytes);
-                text.map(|text| Some(text.to_owned())).map_err(|_| value(name, Fault::Utf8, bytes))
-            }
-            other => Err(wrong_type(name, other, "a text")),
-        }
-    }
-
-    fn time(&mut self, name: &[u8]) -> Read<Option<u64>> {
-        let text = match self.pull.value()? {
-            Value::Null => return Ok(None),
-            Value::Text(text) => text,
-            other => return Err(wrong_type(name, other, "a time in quotes")),
-        };
-        let mut unescaped = Vec::new();
-        let bytes = text.bytes(&mut unescaped);
-        let us = self.times.parse(bytes).map_err(|fault| value(name, fault, bytes))?;
-        if self.mail.time_us.replace(us).is_some() {
-            return Err(twice(name));
-        }
-        Ok(Some(digest::integer(us)))
-    }
-
-    /// A whole number into `slot`.
-    #[inline]
-    fn integer(&mut self, name: &[u8], slot: &mut Option<i64>) -> Read<Option<u64>> {
-        let literal = match self.pull.value()? {
-            Value::Null => return Ok(None),
-            Value::Number(literal) => literal,
-            other => return Err(wrong_type(name, other, "a whole number")),
-        };
-        let number = parse_integer(literal).map_err(|fault| value(name, fault, literal))?;
-        if slot.replace(number).is_some() {
-            return Err(twice(name));
-        }
-        Ok(Some(digest::integer(number)))
-    }
-
     /// A whole number of the killmail itself.
     fn own_integer(
         &mut self,
@@ -250,19 +202,6 @@ impl<'a, 'm> Reader<'a, 'm> {
         let said = self.integer(name, &mut number)?;
         *slot(self.mail) = number;
         Ok(said)
-    }
-
-    fn float(&mut self, name: &[u8], slot: &mut Option<f64>) -> Read<Option<u64>> {
-        let literal = match self.pull.value()? {
-            Value::Null => return Ok(None),
-            Value::Number(literal) => literal,
-            other => return Err(wrong_type(name, other, "a number")),
-        };
-        let number = parse_float(literal).map_err(|fault| value(name, fault, literal))?;
-        if slot.replace(number).is_some() {
-            return Err(twice(name));
-        }
-        Ok(Some(digest::float(number)))
     }
 
     fn victim(&mut self, name: &[u8]) -> Read<Option<u64>> {
@@ -338,18 +277,6 @@ impl<'a, 'm> Reader<'a, 'm> {
         Ok((actor, members.object()))
     }
 
-    fn boolean(&mut self, name: &[u8], slot: &mut Option<bool>) -> Read<Option<u64>> {
-        let found = match self.pull.value()? {
-            Value::Null => return Ok(None),
-            Value::Bool(found) => found,
-            other => return Err(wrong_type(name, other, "true or false")),
-        };
-        if slot.replace(found).is_some() {
-            return Err(twice(name));
-        }
-        Ok(Some(digest::boolean(found)))
-    }
-
     fn position(&mut self, name: &[u8]) -> Read<Option<u64>> {
         match self.pull.value()? {
             Value::Object => {}
@@ -422,56 +349,6 @@ impl<'a, 'm> Reader<'a, 'm> {
         }
         self.mail.items[place] = item;
         Ok(members.object())
-    }
-
-    /// Any value, which is only looked at for whether it is JSON, and for what it says.
-    fn any(&mut self, name: &[u8]) -> Read<Option<u64>> {
-        let value = self.pull.value()?;
-        self.rest(name, value)
-    }
-
-    /// The rest of a value that was just taken.
-    fn rest(&mut self, name: &[u8], found: Value<'a>) -> Read<Option<u64>> {
-        Ok(match found {
-            Value::Null => None,
-            Value::Bool(found) => Some(digest::boolean(found)),
-            Value::Text(text) => Some(said_by(text)),
-            Value::Number(literal) => Some(said_by_number(name, literal)?),
-            Value::Array => {
-                let mut elements = Elements::default();
-                while self.pull.element()? {
-                    elements.add(self.any(name)?);
-                }
-                elements.array()
-            }
-            Value::Object => {
-                let mut members = Members::default();
-                while let Some(key) = self.pull.key()? {
-                    let mut unescaped = Vec::new();
-                    let name = key.bytes(&mut unescaped);
-                    members.add(name, self.any(name)?);
-                }
-                Some(members.object())
-            }
-        })
-    }
-}
-
-fn said_by(text: Text<'_>) -> u64 {
-    let mut unescaped = Vec::new();
-    digest::text(text.bytes(&mut unescaped))
-}
-
-/// Digits alone are a whole number; anything else is a double, also where that is not exact.
-fn said_by_number(name: &[u8], literal: &[u8]) -> Read<u64> {
-    if let Ok(number) = parse_integer(literal) {
-        return Ok(digest::integer(number));
-    }
-    match parse_float(literal) {
-        Ok(number) => Ok(digest::float(number)),
-        // Stored as it is written, so no harm; the words that are no numbers are no JSON.
-        Err(NumberFault::OutOfRange) => Ok(digest::text(literal)),
-        Err(fault) => Err(value(name, fault, literal)),
     }
 }
 
