@@ -200,7 +200,7 @@ impl RecordReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::{FieldSource, MappedColumn, ValueKind};
+    use crate::mapping::{FieldSource, MappedColumn, Quirks, ValueKind};
 
     fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -245,6 +245,7 @@ mod tests {
             name: name.to_owned(),
             source: FieldSource::Field(at),
             kind: if at == 0 { ValueKind::Word } else { ValueKind::Float },
+            rewrite: None,
             time: None,
             required: true,
         };
@@ -254,6 +255,7 @@ mod tests {
             time_column: None,
             from_us: None,
             to_us: None,
+            quirks: Quirks::default(),
         };
         let shape = TextShape {
             delimiter: b',',
