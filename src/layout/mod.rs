@@ -15,6 +15,8 @@ mod interval;
 mod model;
 mod nearest;
 mod parse;
+mod parse_columns;
+mod parse_facts;
 mod recognise;
 mod registry;
 mod resolve;
