@@ -118,6 +118,7 @@ impl LoadFlags {
                 interval,
                 zone: self.tz.clone(),
                 venue: self.venue.clone(),
+                date: self.date.clone(),
                 dataset: self.dataset.clone(),
             },
             on_conflict: self.on_conflict.map(policy),

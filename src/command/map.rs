@@ -8,7 +8,7 @@ use crate::check::Checker;
 use crate::column::{PgType, TargetColumn, TargetTable};
 use crate::dataset::{Column, ConflictPolicy, Dataset};
 use crate::db::ledger::TimeWindow;
-use crate::layout::Recognised;
+use crate::layout::{Recognised, RecognisedField};
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
 use crate::pipeline::Tickers;
 use crate::write::{Strategy, TableTarget, Target};
@@ -53,7 +53,7 @@ pub(super) fn route(
     let mut unused = Vec::new();
     for field in &recognised.fields {
         let Some(column) = dataset.column(&field.column) else { continue };
-        if !building.add(dataset, column, &field.source, field.time.clone(), recognised)? {
+        if !building.add(dataset, column, field, recognised)? {
             unused.push(field.column.clone());
         }
     }
@@ -63,7 +63,7 @@ pub(super) fn route(
         }
     }
     building.check_complete()?;
-    building.finish(dataset, wishes, unused)
+    building.finish(dataset, recognised, wishes, unused)
 }
 
 fn refuse(table: &TargetTable, why: impl std::fmt::Display) -> CommandError {
@@ -95,8 +95,7 @@ impl Building<'_> {
         &mut self,
         dataset: &Dataset,
         column: &'static Column,
-        source: &FieldSource,
-        time: Option<TimeRule>,
+        field: &RecognisedField,
         recognised: &Recognised,
     ) -> Result<bool, CommandError> {
         let id_name = "ticker_id";
@@ -115,9 +114,10 @@ impl Building<'_> {
         };
         self.columns.push(MappedColumn {
             name: column.name.to_owned(),
-            source: source.clone(),
+            source: field.source.clone(),
             kind,
-            time,
+            rewrite: field.rewrite.clone(),
+            time: field.time.clone(),
             required: column.required || (target.not_null && !target.has_default),
         });
         self.targets.push(target);
@@ -156,6 +156,7 @@ impl Building<'_> {
             name: target.name.clone(),
             source: FieldSource::Field(position),
             kind,
+            rewrite: None,
             time,
             required: target.not_null && !target.has_default,
         });
@@ -186,6 +187,7 @@ impl Building<'_> {
     fn finish(
         self,
         dataset: &Dataset,
+        recognised: &Recognised,
         wishes: Wishes,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
@@ -210,6 +212,7 @@ impl Building<'_> {
             time_column: time,
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
+            quirks: recognised.quirks,
         };
         let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mapping::{
-    FieldSource, JsonShape, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule,
-    ValueKind, Zone,
+    FieldSource, JsonShape, MappedColumn, Mapping, Quirks, Rewrite, TextShape, TimeFormat,
+    TimeItem, TimeRule, ValueKind, Zone,
 };
 use crate::pipeline::Tickers;
 
@@ -65,6 +65,7 @@ impl Recipe {
             time_column: self.mapping.time_column,
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
+            quirks: WireQuirks::of(self.mapping.quirks),
             tickers: self.tickers.as_ref().map(WireTickers::of),
             shape: self.shape.as_ref().map(WireShape::of),
             json: self.json.as_ref().map(WireJson::of),
@@ -157,6 +158,8 @@ struct Wire {
     time_column: Option<usize>,
     from_us: Option<i64>,
     to_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "WireQuirks::are_none")]
+    quirks: WireQuirks,
     tickers: Option<WireTickers>,
     shape: Option<WireShape>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -191,6 +194,7 @@ impl Wire {
                 time_column: self.time_column,
                 from_us: self.from_us,
                 to_us: self.to_us,
+                quirks: self.quirks.open(),
             },
             targets,
             tickers,
@@ -229,6 +233,8 @@ struct WireColumn {
     target: Bytes,
     source: WireSource,
     kind: WireKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rewrite: Option<WireRewrite>,
     time: Option<WireTime>,
     required: bool,
 }
@@ -244,6 +250,7 @@ impl WireColumn {
                 FieldSource::Constant(text) => WireSource::Constant(Bytes::from(text)),
             },
             kind: WireKind::of(column.kind),
+            rewrite: column.rewrite.as_ref().map(WireRewrite::of),
             time: column.time.as_ref().map(WireTime::of),
             required: column.required,
         }
@@ -258,6 +265,7 @@ impl WireColumn {
                 WireSource::Constant(text) => FieldSource::Constant(text.text()?),
             },
             kind: self.kind.open(),
+            rewrite: self.rewrite.map(WireRewrite::open).transpose()?,
             time: self.time.map(WireTime::open).transpose()?,
             required: self.required,
         };
@@ -314,6 +322,59 @@ impl WireKind {
     }
 }
 
+/// Absent in recipes of files that have none, as of programs that knew none.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct WireQuirks {
+    idle_skipped: bool,
+    zero_untraded: bool,
+}
+
+impl WireQuirks {
+    fn of(Quirks { idle_skipped, zero_untraded }: Quirks) -> Self {
+        Self { idle_skipped, zero_untraded }
+    }
+
+    fn open(&self) -> Quirks {
+        Quirks { idle_skipped: self.idle_skipped, zero_untraded: self.zero_untraded }
+    }
+
+    fn are_none(&self) -> bool {
+        self.open() == Quirks::default()
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireRewrite {
+    Number { scale: i8, thousands: Option<u8> },
+    Words(Vec<(Bytes, Bytes)>),
+}
+
+impl WireRewrite {
+    fn of(rewrite: &Rewrite) -> Self {
+        match rewrite {
+            Rewrite::Number { scale, thousands } => {
+                WireRewrite::Number { scale: *scale, thousands: *thousands }
+            }
+            Rewrite::Words(words) => {
+                let pair = |(from, to): &(String, String)| (Bytes::from(from), Bytes::from(to));
+                WireRewrite::Words(words.iter().map(pair).collect())
+            }
+        }
+    }
+
+    fn open(self) -> Result<Rewrite, String> {
+        Ok(match self {
+            WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
+            WireRewrite::Words(words) => {
+                let pair = |(from, to): (Bytes, Bytes)| Ok((from.text()?, to.text()?));
+                Rewrite::Words(words.into_iter().map(pair).collect::<Result<_, String>>()?)
+            }
+        })
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireTime {
@@ -336,6 +397,8 @@ impl WireTime {
 enum WireFormat {
     Epoch,
     Auto,
+    LocalEpoch,
+    MillisOfDay(Option<i32>),
     /// As layouts write it.
     Pattern(String),
     /// A pattern that text cannot say exactly, element by element.
@@ -347,6 +410,8 @@ impl WireFormat {
         let items = match format {
             TimeFormat::Epoch => return WireFormat::Epoch,
             TimeFormat::Auto => return WireFormat::Auto,
+            TimeFormat::LocalEpoch => return WireFormat::LocalEpoch,
+            TimeFormat::MillisOfDay(day) => return WireFormat::MillisOfDay(*day),
             TimeFormat::Pattern(items) => items,
         };
         let whole: Vec<u8> = items.iter().flat_map(|item| pattern_of(*item)).collect();
@@ -365,6 +430,8 @@ impl WireFormat {
         match self {
             WireFormat::Epoch => Ok(TimeFormat::Epoch),
             WireFormat::Auto => Ok(TimeFormat::Auto),
+            WireFormat::LocalEpoch => Ok(TimeFormat::LocalEpoch),
+            WireFormat::MillisOfDay(day) => Ok(TimeFormat::MillisOfDay(day)),
             WireFormat::Pattern(text) => TimeFormat::parse(&text),
             WireFormat::Items(items) => {
                 let items = items.into_iter().map(|item| item_of(&item.open()?));
@@ -378,6 +445,8 @@ fn pattern_of(item: TimeItem) -> Vec<u8> {
     let percent = |letter| vec![b'%', letter];
     match item {
         TimeItem::Year => percent(b'Y'),
+        TimeItem::ShortYear => percent(b'y'),
+        TimeItem::MonthName => percent(b'b'),
         TimeItem::Month => percent(b'm'),
         TimeItem::Day => percent(b'd'),
         TimeItem::Hour => percent(b'H'),
@@ -493,15 +562,25 @@ mod tests {
             name: name.to_owned(),
             source,
             kind,
+            rewrite: rewrite_of(name),
             time,
             required: kind != ValueKind::Bool,
+        }
+    }
+
+    fn rewrite_of(name: &str) -> Option<Rewrite> {
+        match name {
+            "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
+            "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
+            "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            _ => None,
         }
     }
 
     fn columns() -> Vec<MappedColumn> {
         let pattern =
             |text: &str| Some((TimeFormat::parse(text).expect("a pattern"), "America/New_York"));
-        let every = "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}";
+        let every = "%Y-%m-%d %y%b %H.%I:%M:%S%f%p%z 100%% \u{e9}";
         let odd = vec![TimeItem::Year, TimeItem::Literal(0xff), TimeItem::Literal(b'%')];
         let epoch_spelt = "epoch".bytes().map(TimeItem::Literal).collect();
         let field = FieldSource::Field;
@@ -513,6 +592,13 @@ mod tests {
             column("integer", field(3), ValueKind::Integer, None),
             column("ts", FieldSource::Joined(1, 2), ValueKind::Time, pattern(every)),
             column("epoch", field(5), ValueKind::Time, Some((TimeFormat::Epoch, "UTC"))),
+            column("local", field(6), ValueKind::Time, Some((TimeFormat::LocalEpoch, "UTC"))),
+            column(
+                "ms",
+                field(6),
+                ValueKind::Time,
+                Some((TimeFormat::MillisOfDay(Some(15_987)), "America/New_York")),
+            ),
             column("auto", field(6), ValueKind::Date, Some((TimeFormat::Auto, "UTC-5"))),
             column("odd", field(7), ValueKind::Time, Some((TimeFormat::Pattern(odd), "+05:30"))),
             column(
@@ -547,6 +633,7 @@ mod tests {
                 time_column: Some(5),
                 from_us: Some(i64::MIN),
                 to_us: Some(i64::MAX),
+                quirks: Quirks { idle_skipped: true, zero_untraded: false },
             },
             tickers: Some(Tickers {
                 column: 0,
@@ -604,8 +691,9 @@ mod tests {
         assert_eq!(json["recipe"], 1);
         assert_eq!(json["columns"][5]["time"]["zone"], "America/New_York");
         let pattern = &json["columns"][5]["time"]["format"]["pattern"];
-        assert_eq!(pattern, "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}");
-        assert_eq!(json["columns"][7]["time"]["format"], "auto");
+        assert_eq!(pattern, "%Y-%m-%d %y%b %H.%I:%M:%S%f%p%z 100%% \u{e9}");
+        assert_eq!(json["columns"][7]["time"]["format"], "local_epoch");
+        assert_eq!(json["columns"][9]["time"]["format"], "auto");
         assert_eq!(json["columns"][5]["source"]["joined"], serde_json::json!([1, 2]));
         assert_eq!(json["shape"]["nulls"][1]["hex"], "00");
     }

@@ -18,6 +18,8 @@ mod json_sample;
 mod model;
 mod nearest;
 mod parse;
+mod parse_columns;
+mod parse_facts;
 mod recognise;
 mod registry;
 mod resolve;

@@ -21,6 +21,8 @@ mod fields;
 mod flat;
 mod pull;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use chunk::{
