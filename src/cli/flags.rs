@@ -242,7 +242,7 @@ pub enum StrategyChoice {
     Direct,
     /// COPY into a temporary table, then merge
     Stage,
-    /// Load whole partitions aside and attach them
+    /// Sort all rows first; fill fresh partitions apart, key and attach them
     Exchange,
 }
 

@@ -199,10 +199,12 @@ impl Building<'_> {
         let makes_partitions =
             wishes.own_table && partition_time(self.table, &self.targets).is_some();
         let needs_stage = self.table.before_triggers || self.table.row_security;
-        let strategy = wishes.strategy.unwrap_or(match needs_stage {
-            true => Strategy::Stage,
-            false => Strategy::Direct,
-        });
+        // Exchange is a matter of many loads together; what each falls back to is decided here.
+        let strategy = match wishes.strategy {
+            Some(strategy @ (Strategy::Direct | Strategy::Stage)) => strategy,
+            _ if needs_stage => Strategy::Stage,
+            _ => Strategy::Direct,
+        };
         let interval_column = (self.columns.iter())
             .position(|column| column.name == "interval" && column.kind == ValueKind::Word)
             .filter(|_| wishes.own_table);
