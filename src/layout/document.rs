@@ -41,7 +41,8 @@ fn section(text: &mut String, dataset: &str, layouts: &[&&Layout]) {
     let _ = write!(
         text,
         "\n## {dataset}\n\n\
-         | layout | files | header | symbol | interval | times | zone |\n|---|---|---|---|---|---|---|\n"
+         | layout | files | header | symbol | interval | times | zone |\n\
+         |---|---|---|---|---|---|---|\n"
     );
     for layout in layouts {
         let cells = [
@@ -58,7 +59,10 @@ fn section(text: &mut String, dataset: &str, layouts: &[&&Layout]) {
     for layout in layouts {
         let _ = write!(text, "\n### {}\n\n{}.", layout.name, layout.title);
         if let Some(example) = &layout.facts.example {
-            let must = if layout.recognise.by_name { " A file must be called like it." } else { "" };
+            let must = match layout.recognise.by_name {
+                true => " A file must be called like it.",
+                false => "",
+            };
             let _ = write!(text, " Called like `{example}`.{must}");
         }
         text.push('\n');

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Client, TestDb, adds_up, backfill, file_entry};
+use crate::support::{Client, TestDb, adds_up, backfill, file, file_entry};
 
 fn vendors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/vendors")
@@ -111,27 +111,37 @@ fn figures(folder: &Path) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The file, decompressed if it is not: what is proved here is its layout.
+fn plain(db: &TestDb<'_>, path: &Path) -> PathBuf {
+    if path.extension().is_none_or(|ending| ending != "gz") {
+        return path.to_owned();
+    }
+    let output = Command::new("gunzip").arg("-c").arg(path).output().unwrap();
+    let name = path.file_stem().unwrap().to_str().unwrap();
+    file(db, name, output.stdout)
+}
+
 /// What is wrong with the load of a real file, if something is.
-fn real_fault(folder: &Path, file: &Value) -> Option<String> {
-    let name = file["file"].as_str().unwrap();
+fn real_fault(folder: &Path, known: &Value) -> Option<String> {
+    let name = known["file"].as_str().unwrap();
     let db = TestDb::new(name);
-    let flags = file["args"].as_array().unwrap().iter();
+    let flags = known["args"].as_array().unwrap().iter();
     let flags = flags.map(|flag| flag.as_str().unwrap().to_owned());
-    let path = folder.join(name).to_str().unwrap().to_owned();
+    let path = plain(&db, &folder.join(name)).to_str().unwrap().to_owned();
     let outcome = backfill(&db, std::iter::once(path).chain(flags)).run();
     if outcome.code != Some(0) {
         return Some(outcome.stderr.clone());
     }
     adds_up(&db, &outcome);
-    let layout = &file_entry(&outcome, name)["layout"];
+    let layout = &outcome.report()["files"][0]["layout"];
     let counts = [outcome.total("read"), outcome.total("inserted")];
-    if *layout != file["layout"]
-        || counts != [&file["records"], &file["bars"]].map(|count| count.as_u64().unwrap())
+    if *layout != known["layout"]
+        || counts != [&known["records"], &known["bars"]].map(|count| count.as_u64().unwrap())
     {
         return Some(format!("layout {layout}, {counts:?} records and bars"));
     }
     let rows = stored(&db.client());
-    for (row, expected) in [(rows.first(), &file["first"]), (rows.last(), &file["last"])] {
+    for (row, expected) in [(rows.first(), &known["first"]), (rows.last(), &known["last"])] {
         let (row, expected) = (row.unwrap(), expected.as_array().unwrap());
         let at = [0, 2, 3, 4, 5, 6, 7];
         if !at.iter().zip(expected).all(|(at, want)| same(row[*at].as_deref(), want)) {
@@ -142,7 +152,7 @@ fn real_fault(folder: &Path, file: &Value) -> Option<String> {
                FROM market_data";
     let extremes = db.client().rows(sql).remove(0);
     let names = ["low", "high", "least_close", "most_close", "most_volume", "interval"];
-    let right = |(found, name): (&Option<String>, &&str)| same(found.as_deref(), &file[*name]);
+    let right = |(found, name): (&Option<String>, &&str)| same(found.as_deref(), &known[*name]);
     let all = extremes.iter().zip(&names).all(right);
     (!all).then(|| format!("{names:?} are {extremes:?}"))
 }
@@ -154,7 +164,8 @@ fn real_files_hold_what_a_script_counts_in_them() {
         eprintln!("TIDEGATE_REAL_DATA is not set: real files are not compared");
         return;
     };
-    let told = |file: &Value| real_fault(&folder, file).map(|why| format!("{}: {why}", file["file"]));
+    let told =
+        |file: &Value| real_fault(&folder, file).map(|why| format!("{}: {why}", file["file"]));
     let faults: Vec<String> = figures(&folder).iter().filter_map(told).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
