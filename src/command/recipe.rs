@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mapping::{
-    FieldSource, JsonShape, MappedColumn, Mapping, Quirks, Rewrite, TextShape, TimeFormat,
-    TimeItem, TimeRule, ValueKind, Zone,
+    FieldSource, JsonShape, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule,
+    ValueKind, Zone,
 };
 use crate::pipeline::Tickers;
 
 use self::json::WireJson;
 use super::CommandError;
+use super::recipe_rewrite::{WireQuirks, WireRewrite};
 
 /// The version of the JSON that this program writes and reads.
 const VERSION: u32 = 1;
@@ -100,13 +101,13 @@ impl Recipe {
 /// Bytes as JSON: text where that is exact, else hexadecimal digits.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Bytes {
+pub(super) enum Bytes {
     Text(String),
     Hex { hex: String },
 }
 
 impl Bytes {
-    fn from(bytes: impl AsRef<[u8]>) -> Self {
+    pub(super) fn from(bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         match std::str::from_utf8(bytes) {
             // The server's jsonb holds no NUL.
@@ -128,7 +129,7 @@ impl Bytes {
         pairs.map(byte).collect::<Option<_>>().ok_or_else(|| format!("{hex:?} is not hexadecimal"))
     }
 
-    fn text(self) -> Result<String, String> {
+    pub(super) fn text(self) -> Result<String, String> {
         String::from_utf8(self.open()?).map_err(|_| "a name is not UTF-8".to_owned())
     }
 
@@ -322,59 +323,6 @@ impl WireKind {
     }
 }
 
-/// Absent in recipes of files that have none, as of programs that knew none.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct WireQuirks {
-    idle_skipped: bool,
-    zero_untraded: bool,
-}
-
-impl WireQuirks {
-    fn of(Quirks { idle_skipped, zero_untraded }: Quirks) -> Self {
-        Self { idle_skipped, zero_untraded }
-    }
-
-    fn open(&self) -> Quirks {
-        Quirks { idle_skipped: self.idle_skipped, zero_untraded: self.zero_untraded }
-    }
-
-    fn are_none(&self) -> bool {
-        self.open() == Quirks::default()
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WireRewrite {
-    Number { scale: i8, thousands: Option<u8> },
-    Words(Vec<(Bytes, Bytes)>),
-}
-
-impl WireRewrite {
-    fn of(rewrite: &Rewrite) -> Self {
-        match rewrite {
-            Rewrite::Number { scale, thousands } => {
-                WireRewrite::Number { scale: *scale, thousands: *thousands }
-            }
-            Rewrite::Words(words) => {
-                let pair = |(from, to): &(String, String)| (Bytes::from(from), Bytes::from(to));
-                WireRewrite::Words(words.iter().map(pair).collect())
-            }
-        }
-    }
-
-    fn open(self) -> Result<Rewrite, String> {
-        Ok(match self {
-            WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
-            WireRewrite::Words(words) => {
-                let pair = |(from, to): (Bytes, Bytes)| Ok((from.text()?, to.text()?));
-                Rewrite::Words(words.into_iter().map(pair).collect::<Result<_, String>>()?)
-            }
-        })
-    }
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireTime {
@@ -548,7 +496,7 @@ impl WireShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::JsonRecords;
+    use crate::mapping::{JsonRecords, Quirks, Rewrite};
 
     fn column(
         name: &str,

@@ -88,7 +88,8 @@ struct Outside<'a> {
 
 impl Outside<'_> {
     /// A fact, from the first that says it: flags, the form of the file's times, the lines before
-    /// its records, the name, the layout. Without a flag, times and name must not contradict each other.
+    /// its records, the name, the layout. Without a flag, times and name must not contradict each
+    /// other.
     fn find(&mut self, fact: &'static str) -> Result<Option<String>, RecogniseError> {
         let told = self.fit.interval.clone().filter(|_| fact == "interval");
         let told =

@@ -628,3 +628,93 @@ fn parquet_columns_are_found_by_name_and_type() {
         reason(&opaque).contains("its column open is FixedSizeBinary(8), which holds no plain")
     );
 }
+
+/// Layout and fields of a text that is recognised, or the refusal.
+fn outcome(name: &str, rows: &str, flags: &GivenFacts) -> String {
+    match recognise(&text(name, rows), flags, built_in(), None) {
+        Ok(found) => summary(&found),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn krakens_two_forms_are_told_apart() {
+    let none = GivenFacts::default();
+    let trailing = "1381017600,1,2,0.5,1.5,7.25,3,\n".repeat(3);
+    assert_eq!(
+        outcome("XBTUSD_1440.csv", &trailing, &none),
+        format!("kraken_ohlcvt | symbol=XBTUSD interval=1d {OHLCVT}")
+    );
+    let rest = "1381017600,1,2,0.5,1.5,1.1,7.25,3\n".repeat(3);
+    assert_eq!(
+        outcome("XBTUSD_1440.csv", &rest, &none),
+        "kraken_rest | symbol=XBTUSD interval=1d ts=0 open=1 high=2 low=3 close=4 volume=6 \
+         trade_count=7 | UTC kraken | 0 lines, 8 fields"
+    );
+}
+
+#[test]
+fn what_only_the_user_knows_is_asked_for() {
+    let rows = "2013.11.29,12:00,1.36,1.37,1.35,1.36,3593\n";
+    assert_eq!(
+        outcome("EURUSD60.csv", rows, &GivenFacts::default()),
+        "EURUSD60.csv (metatrader4): neither the file nor its name says the zone: \
+         say it with --tz Europe/Athens"
+    );
+    let athens = GivenFacts { zone: Some("Europe/Athens".to_owned()), ..GivenFacts::default() };
+    assert_eq!(
+        outcome("EURUSD60.csv", rows, &athens),
+        "metatrader4 | symbol=EURUSD interval=1h ts=0+1 open=2 high=3 low=4 close=5 volume=6 \
+         | Europe/Athens metatrader | 0 lines, 7 fields"
+    );
+    let rows = text("spy.csv", "34200000,1662000,1663000,1661000,1662500,7\n");
+    let lean = |date: Option<&str>| {
+        let date = date.map(str::to_owned);
+        let flags = GivenFacts { date, ..given("SPY", "1m") };
+        recognise(&rows, &flags, built_in(), Some("lean_equity"))
+    };
+    let refusal = lean(None).unwrap_err().to_string();
+    assert!(refusal.contains("says the date: say it with --date 2024-01-31"), "{refusal}");
+    let found = lean(Some("2013-10-09")).unwrap();
+    assert_eq!(found.facts.date.as_deref(), Some("2013-10-09"));
+    let ts = found.fields.iter().find(|field| field.column == "ts").unwrap();
+    let format = ts.time.as_ref().map(|rule| rule.format.clone());
+    assert_eq!(format, Some(TimeFormat::MillisOfDay(Some(15_987))));
+    let refusal = lean(Some("yesterday")).unwrap_err().to_string();
+    assert!(refusal.starts_with("--date \"yesterday\": no date"), "{refusal}");
+}
+
+#[test]
+fn quotes_books_and_binary_files_are_refused_by_name() {
+    let none = GivenFacts::default();
+    let quotes = "time,bid,ask,bid_size,ask_size\n1381017600,1,2,3,4\n";
+    assert_eq!(
+        outcome("x.csv", quotes, &none),
+        "x.csv is not loaded: quotes (bid and ask): quotes have no table here: ask the vendor \
+         for bars or trades"
+    );
+    let book = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n\
+                deribit,X,1585699200245000,1585699200355684,true,ask,6421.5,18640\n";
+    assert!(outcome("x.csv", book, &none).contains("Tardis.dev order books"));
+    let binary = outcome("x.dbn", "DBN\u{1}rest", &none);
+    assert!(binary.contains("Databento's binary encoding (DBN)"), "{binary}");
+    let page = outcome("x.csv", "<html><body>Exceeded the daily hits limit</body>", &none);
+    assert!(
+        page.ends_with("first line: <html><body>Exceeded the daily hits limit</body>"),
+        "{page}"
+    );
+    for rows in ["Exceeded the daily hits limit\n", "DATE,RATE\n1954-07-01,1.03\n", "No data"] {
+        let refusal = outcome("x.csv", rows, &none);
+        let first = rows.lines().next().unwrap();
+        assert!(refusal.contains(&format!("first line: {first}")), "{refusal}");
+    }
+}
+
+#[test]
+fn frames_of_several_tickers_are_not_guessed_at() {
+    let rows = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\n\
+                Date,,,,,,,,\n2024-01-02,1,2,1,2,1,2,1,2\n";
+    let refusal = outcome("x.csv", rows, &given("A", "1d"));
+    assert!(refusal.starts_with("no layout recognises x.csv"), "{refusal}");
+    assert!(refusal.contains("may each be"), "{refusal}");
+}
