@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::support::{
-    BARS, Bars, Program, TestDb, equations, except_all, file, load, same_rows, totals,
+    BARS, Bars, Program, TestDb, backfill, equations, except_all, file, file_entry, load,
+    same_rows, totals,
 };
 
 const SOME: Bars = Bars { rows: 3_000, symbols: 7, seed: 5 };
@@ -192,4 +193,96 @@ fn a_killed_load_goes_on_where_it_was() {
     lines.retain(|line| line.ends_with('}') && !line.contains(r#""X,"#));
     lines[150_000] = r#"{"symbol":"X"}"#.to_owned();
     killed_and_resumed("nested.json", &format!("{{\"data\":[{}],\"n\":1}}", lines.join(",")));
+}
+
+/// A vendor's reply as it is saved: name, text, layout, and its one bar of 2024-01-02.
+const VENDORS: [(&str, &str, &str, &str); 6] = [
+    (
+        "coinbase_ETH-USD_1h.json",
+        "[[1704157200,41.5,43.5,42,43,1.5],[1704153600,1.25,2.75,1.5,2.5,12.5]]",
+        "coinbase_candles",
+        "ETH-USD 1h 1.5 2.75 1.25 2.5 12.5",
+    ),
+    (
+        "BTC-USDC_5m.json",
+        r#"{"candles":[{"start":"1704153600","low":"1.25","high":"2.75","open":"1.5",
+            "close":"2.5","volume":"12.5"}]}"#,
+        "coinbase_advanced",
+        "BTC-USDC 5m 1.5 2.75 1.25 2.5 12.5",
+    ),
+    (
+        "bitstamp_ltceur_1d.json",
+        r#"{"data": {"ohlc": [{"close": "2.5", "high": "2.75", "low": "1.25", "open": "1.5",
+            "timestamp": "1704153600", "volume": "12.5"}], "pair": "LTC/EUR"}}"#,
+        "bitstamp_ohlc",
+        "LTCEUR 1d 1.5 2.75 1.25 2.5 12.5",
+    ),
+    (
+        "XRPUSDT-1m.json",
+        r#"[[1704153600000,"1.50","2.75","1.25","2.50","12.5",1704153659999,"30.1",7,"1","2","0"]]"#,
+        "binance_klines_json",
+        "XRPUSDT 1m 1.5 2.75 1.25 2.5 12.5",
+    ),
+    (
+        "glbx.ohlcv-1s.json",
+        r#"{"ts_event": 1704153600000000000, "pub_id": 1, "product_id": 77, "open": 1500000000, "high": 2750000000, "low": 1250000000, "close": 2500000000, "volume": 12}"#,
+        "databento_ohlcv_json",
+        "77 1s 1.5 2.75 1.25 2.5 12",
+    ),
+    (
+        "glbx.json",
+        r#"{"hd":{"ts_event":"1704153600000000000","rtype":33,"publisher_id":1,"instrument_id":5},"open":"1500000000","high":"2750000000","low":"1250000000","close":"2500000000","volume":"12","symbol":"ESH4"}"#,
+        "databento_ohlcv_json",
+        "ESH4 1m 1.5 2.75 1.25 2.5 12",
+    ),
+];
+
+#[test]
+fn vendors_replies_are_recognised_and_load() {
+    let db = TestDb::new("json vendors");
+    for (name, text, layout, bar) in VENDORS {
+        let path = file(&db, name, text);
+        let outcome = load(&db, [path], 0);
+        assert_eq!(file_entry(&outcome, name)["layout"], layout, "{name}");
+        let symbol = bar.split(' ').next().unwrap();
+        let found = db.client().rows(&format!(
+            "SELECT concat_ws(' ', symbol, interval, open, high, low, close, volume) \
+             FROM ({BARS}) b WHERE symbol = '{symbol}' AND ts = '2024-01-02T00:00Z'"
+        ));
+        assert_eq!(found, [[Some(bar.to_owned())]], "{name}");
+    }
+    let known = db.client().query_one::<f64>(
+        "SELECT trade_count + quote_volume FROM market_data WHERE trade_count IS NOT NULL",
+    );
+    assert!((known - 37.1).abs() < 1e-9);
+}
+
+#[test]
+fn an_answer_that_is_no_data_is_refused_with_its_first_bytes() {
+    let db = TestDb::new("json answer");
+    let path = file(&db, "BTCUSDT_1h.csv", r#"{"Information": "25 requests a day"}"#);
+    let outcome = backfill(&db, [path]).run().expect_code(1);
+    assert!(outcome.stderr.contains("25 requests a day"), "{}", outcome.stderr);
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that does nothing says so")]
+fn real_json_lines_load() {
+    let Some(folder) = std::env::var_os("TIDEGATE_REAL_DATA") else {
+        eprintln!("TIDEGATE_REAL_DATA is not set: real JSON was not loaded");
+        return;
+    };
+    let db = TestDb::new("json real");
+    let folder = PathBuf::from(folder).join("databento");
+    for (interval, rows) in [("1s", 2), ("1m", 2), ("1h", 1)] {
+        let path = folder.join(format!("test_data.ohlcv-{interval}.json.raw"));
+        let outcome = load(&db, [path.as_os_str(), "--verify".as_ref()], 0);
+        assert_eq!(outcome.total("inserted"), rows, "{interval}");
+    }
+    let close = "SELECT close FROM market_data WHERE interval = '1h'";
+    assert!((db.client().query_one::<f64>(close) - 370_250.0).abs() < 1e-9);
+    for other in ["mbo", "tbbo", "trades"] {
+        let path = folder.join(format!("test_data.{other}.json.raw"));
+        let _ = backfill(&db, [path]).run().expect_code(1);
+    }
 }
