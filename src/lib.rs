@@ -26,6 +26,7 @@ pub mod encode;
 pub mod layout;
 pub mod report;
 pub mod source;
+pub mod spill;
 
 // Floor 1 and 0: what the data are, and the words.
 pub mod batch;

@@ -36,6 +36,28 @@ pub const UNIT_BATCHES_QUEUED_MAX: usize = 1;
 /// Units that are handed out and not yet drained.
 pub const UNITS_QUEUED_MAX: usize = 4;
 
+/// While rows are scattered, one in so many bytes of `--memory` is what is gathered before it is
+/// sorted; as much is being sorted, and the rest is for chunks.
+pub const SORT_BUFFER_SHARE: usize = 4;
+/// Rows from which on loads into a keyed table are sorted first; fewer are written as they come.
+pub const SCATTER_ROWS_MIN: u64 = 500_000;
+/// Rows in a block of a run: a merge holds about two blocks of each run.
+pub const SPILL_BLOCK_ROWS: usize = 2_048;
+/// Runs that are merged at once; a window of a load has no more.
+pub const SPILL_RUNS_MAX: usize = 128;
+/// Bytes on disk from which on a window of a scattered load ends.
+pub const SPILL_BYTES_MAX: u64 = 16 << 30;
+/// Rows from which on a fresh partition is filled apart and attached; fewer are not worth it.
+pub const EXCHANGE_ROWS_MIN: u64 = 100_000;
+/// Routes of a window that are exchanged at most: every one takes locks until its commit.
+pub const EXCHANGES_MAX: usize = 500;
+/// Rows of merged batches on their way into an exchange.
+pub const EXCHANGE_FEED_ROWS: usize = 16_384;
+/// Words (symbols, intervals) of one column that a scattered load keeps in memory, in bytes.
+pub const SPILL_WORD_BYTES_MAX: usize = 16 * MIB;
+/// Rows of one part of a route that is written batch by batch.
+pub const ROUTE_PART_ROWS: usize = 65_536;
+
 /// Bytes in one COPY message. 64 KiB to 1 MiB are equally fast.
 pub const COPY_MESSAGE_BYTES: usize = 256 * KIB;
 /// Rows in one batched INSERT of the ladder's second rung.
@@ -70,12 +92,16 @@ pub const BACKOFF_LAST_MS: u64 = 30_000;
 pub const RETRY_DEADLINE_S: u64 = 15 * 60;
 /// `lock_timeout` of a batch's transaction, in milliseconds.
 pub const LOCK_TIMEOUT_MS: u64 = 60_000;
+/// `lock_timeout` while a partition is attached, in milliseconds: others that wait for the parent
+/// queue behind it so long.
+pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 
 /// Passes over a load's missing spans before it is given up (each follows a server restart or a
 /// portion that another process held).
 pub const PASSES_MAX: usize = 1_000;
 
 const _: () = assert!(MEMORY_BYTES_MIN >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
+const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 2 >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
 const _: () = assert!(MEMORY_BYTES_MIN >= PARQUET_UNIT_LEASE_BYTES);
 const _: () = assert!(RECORD_BYTES_MAX >= CHUNK_BYTES);
 const _: () = assert!(PARTITIONS_PER_TRANSACTION_MAX <= PARTITIONS_PER_LOAD_MAX);

@@ -162,6 +162,9 @@ pub struct LoadFlags {
     /// The zone of times that carry no offset: UTC-5, Europe/Paris
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub tz: Option<String>,
+    /// The day of times that count from midnight, as 2024-01-31, if the file's name does not say it
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
     /// The venue of the tickers, if the layout does not say it
     #[arg(long)]
     pub venue: Option<String>,
@@ -239,7 +242,7 @@ pub enum StrategyChoice {
     Direct,
     /// COPY into a temporary table, then merge
     Stage,
-    /// Load whole partitions aside and attach them
+    /// Sort all rows first; fill fresh partitions apart, key and attach them
     Exchange,
 }
 

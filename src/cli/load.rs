@@ -118,12 +118,13 @@ impl LoadFlags {
                 interval,
                 zone: self.tz.clone(),
                 venue: self.venue.clone(),
+                date: self.date.clone(),
                 dataset: self.dataset.clone(),
             },
             on_conflict: self.on_conflict.map(policy),
             reload: self.reload,
             verify: self.verify,
-            strategy: self.strategy()?,
+            strategy: self.strategy(),
             writers: self.writers.map(usize::from),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
             rejects_max: self.max_rejects,
@@ -136,15 +137,12 @@ impl LoadFlags {
         })
     }
 
-    fn strategy(&self) -> Result<Option<Strategy>, CommandError> {
+    fn strategy(&self) -> Option<Strategy> {
         match self.strategy {
-            StrategyChoice::Auto => Ok(None),
-            StrategyChoice::Direct => Ok(Some(Strategy::Direct)),
-            StrategyChoice::Stage => Ok(Some(Strategy::Stage)),
-            StrategyChoice::Exchange => Err(CommandError::Usage(
-                "--strategy exchange is not part of this version: use auto, direct or stage"
-                    .to_owned(),
-            )),
+            StrategyChoice::Auto => None,
+            StrategyChoice::Direct => Some(Strategy::Direct),
+            StrategyChoice::Stage => Some(Strategy::Stage),
+            StrategyChoice::Exchange => Some(Strategy::Exchange),
         }
     }
 }

@@ -22,7 +22,7 @@ use super::access::bring_up;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
 use super::survey::survey;
-use super::{CommandError, LoadRequest, summary, verify};
+use super::{CommandError, LoadRequest, scatter, summary, verify};
 
 /// What the progress display reads while a load runs.
 #[derive(Debug, Clone, Default)]
@@ -141,11 +141,30 @@ async fn begin(
         )
         .await?;
     let mut begun = Begun::new();
+    // Sets of loads that are scattered together, and how many they have so far.
+    let mut sets: BTreeMap<usize, (i64, usize)> = BTreeMap::new();
     for (at, planned) in planning.loads.iter().enumerate() {
         match planned.standing {
             Standing::New | Standing::Resumable { .. } => {
-                let new = planned.new_load(request, recipe(planned).to_json());
-                begun.insert(at, ledger::begin_load(connection, run_id, &new).await?);
+                let mut new = planned.new_load(request, recipe(planned).to_json());
+                if let Some(group) = planned.scatter {
+                    let set = match sets.get_mut(&group) {
+                        Some(set) => set,
+                        None => {
+                            let id = ledger::begin_scatter(connection, &new.cut_rule).await?;
+                            sets.entry(group).or_insert((id, 0))
+                        }
+                    };
+                    new.set = Some(*set);
+                }
+                let load = ledger::begin_load(connection, run_id, &new).await?;
+                // Another process may have begun it meanwhile, in a set of its own.
+                if let Some(set) = planned.scatter.and_then(|group| sets.get_mut(&group))
+                    && set.0 == load.set_id
+                {
+                    set.1 += 1;
+                }
+                begun.insert(at, load);
             }
             Standing::Done | Standing::Blocked(_) => {}
         }
@@ -176,7 +195,7 @@ impl Progressing<'_> {
             let planned = &planning.loads[at];
             let done = if load.sealed {
                 continue;
-            } else if planned.found.is_some() {
+            } else if planned.found.is_some() && !load.scattered {
                 let connection = match &mut connection {
                     Some(connection) => connection,
                     none => none.insert(self.database.connect().await?),
@@ -201,6 +220,7 @@ impl Progressing<'_> {
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,
+            exchange_rows_min: scatter::exchange_rows_min(self.request.strategy),
         };
         let counters = Arc::clone(&self.watch.counters);
         Ok(pipeline::run(plan, cancel, Arc::clone(live), counters).await)
@@ -333,6 +353,8 @@ fn load_plan(
     LoadPlan {
         id: load.id,
         set_id: load.set_id,
+        ordinal: load.ordinal,
+        scattered: load.scattered,
         source: Arc::clone(&source.name),
         path: source.path.clone(),
         bytes: source.fingerprint.bytes,

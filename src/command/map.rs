@@ -8,7 +8,7 @@ use crate::check::Checker;
 use crate::column::{PgType, TargetColumn, TargetTable};
 use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position};
 use crate::db::ledger::TimeWindow;
-use crate::layout::Recognised;
+use crate::layout::{Recognised, RecognisedField};
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
 use crate::pipeline::{Identity, Tickers};
 use crate::write::{Meeting, Strategy, TableTarget, Target};
@@ -65,7 +65,7 @@ pub(super) fn route(
     let mut unused = Vec::new();
     for field in &recognised.fields {
         let Some(column) = dataset.column(&field.column) else { continue };
-        if !building.add(dataset, column, &field.source, field.time.clone(), recognised)? {
+        if !building.add(dataset, column, field, recognised)? {
             unused.push(field.column.clone());
         }
     }
@@ -81,7 +81,7 @@ pub(super) fn route(
         }
     }
     building.check_complete()?;
-    building.finish(dataset, &tables[1..], wishes, unused)
+    building.finish(dataset, (&tables[1..], recognised), wishes, unused)
 }
 
 fn refuse(table: &TargetTable, why: impl std::fmt::Display) -> CommandError {
@@ -114,8 +114,7 @@ impl Building<'_> {
         &mut self,
         dataset: &Dataset,
         column: &'static Column,
-        source: &FieldSource,
-        time: Option<TimeRule>,
+        field: &RecognisedField,
         recognised: &Recognised,
     ) -> Result<bool, CommandError> {
         let id_name = "ticker_id";
@@ -134,9 +133,10 @@ impl Building<'_> {
         };
         self.columns.push(MappedColumn {
             name: column.name.to_owned(),
-            source: source.clone(),
+            source: field.source.clone(),
             kind,
-            time,
+            rewrite: field.rewrite.clone(),
+            time: field.time.clone(),
             required: column.required || (target.not_null && !target.has_default),
         });
         self.targets.push(target);
@@ -152,8 +152,13 @@ impl Building<'_> {
         for column in dataset.columns {
             let Some(value) = column.default else { continue };
             if !self.columns.iter().any(|mapped| mapped.name == column.name) {
-                let source = FieldSource::Constant(value.to_owned());
-                self.add(dataset, column, &source, None, recognised)?;
+                let field = RecognisedField {
+                    column: column.name.to_owned(),
+                    source: FieldSource::Constant(value.to_owned()),
+                    rewrite: None,
+                    time: None,
+                };
+                self.add(dataset, column, &field, recognised)?;
             }
         }
         Ok(())
@@ -186,6 +191,7 @@ impl Building<'_> {
             name: name.to_owned(),
             source: FieldSource::Constant(value.to_owned()),
             kind,
+            rewrite: None,
             time: None,
             required: false,
         });
@@ -225,6 +231,7 @@ impl Building<'_> {
             name: target.name.clone(),
             source: FieldSource::Field(position),
             kind,
+            rewrite: None,
             time,
             required: target.not_null && !target.has_default,
         });
@@ -255,7 +262,7 @@ impl Building<'_> {
     fn finish(
         self,
         dataset: &Dataset,
-        children: &[TargetTable],
+        (children, recognised): (&[TargetTable], &Recognised),
         wishes: Wishes,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
@@ -268,10 +275,12 @@ impl Building<'_> {
         let makes_partitions =
             wishes.own_table && partition_time(self.table, &self.targets).is_some();
         let needs_stage = self.table.before_triggers || self.table.row_security;
-        let strategy = wishes.strategy.unwrap_or(match needs_stage {
-            true => Strategy::Stage,
-            false => Strategy::Direct,
-        });
+        // Exchange is a matter of many loads together; what each falls back to is decided here.
+        let strategy = match wishes.strategy {
+            Some(strategy @ (Strategy::Direct | Strategy::Stage)) => strategy,
+            _ if needs_stage => Strategy::Stage,
+            _ => Strategy::Direct,
+        };
         let interval_column = (self.columns.iter())
             .position(|column| column.name == "interval" && column.kind == ValueKind::Word)
             .filter(|_| wishes.own_table);
@@ -281,6 +290,7 @@ impl Building<'_> {
             time_column: time,
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
+            quirks: recognised.quirks,
         };
         let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         let tables = family(dataset, (self.table, self.targets), children)?;

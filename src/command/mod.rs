@@ -12,6 +12,8 @@ pub mod status;
 mod access;
 mod map;
 mod recipe;
+mod recipe_rewrite;
+mod scatter;
 mod summary;
 mod survey;
 mod to_be_made;

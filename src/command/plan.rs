@@ -1,7 +1,7 @@
 //! The planner: every source with its layout, target, strategy and state in the ledger. `plan`
 //! shows it, `backfill` carries it out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -16,12 +16,13 @@ use crate::mapping::FieldSource;
 use crate::report::human;
 use crate::report::list::{Cell, Grid};
 use crate::span::SpanUnit;
+use crate::write::Strategy;
 
 use super::access::has_ledger;
 use super::map::{Route, Wishes, route};
 use super::survey::{Source, Survey, survey};
 use super::to_be_made::{child_to_be_made, to_be_made};
-use super::{Answer, CommandError, LoadRequest};
+use super::{Answer, CommandError, LoadRequest, scatter};
 
 /// How batches of text are cut; stored with a load, so that a resume never cuts otherwise.
 const CUT_TEXT: &str = "text-4MiB-1";
@@ -54,6 +55,8 @@ pub(super) struct Planned {
     pub found: Option<Load>,
     pub standing: Standing,
     pub reload: bool,
+    /// The group with which it is scattered, if it is.
+    pub scatter: Option<usize>,
 }
 
 /// Everything that is planned.
@@ -124,11 +127,14 @@ pub(super) async fn plan(
             found,
             standing: Standing::New,
             reload: request.reload,
+            scatter: None,
         };
         planned.standing = standing(&planned, connection, ledger_exists).await?;
         planning.loads.push(planned);
     }
     drop_repeats(&mut planning);
+    block_torn_sets(&mut planning, connection).await?;
+    scatter::choose(&mut planning, request.strategy);
     Ok(planning)
 }
 
@@ -153,6 +159,37 @@ fn drop_repeats(planning: &mut Planning) {
             }
         }
     });
+}
+
+/// Blocks loads that were begun together with others that are not named now: the rows of all of
+/// them are sorted together.
+async fn block_torn_sets(
+    planning: &mut Planning,
+    connection: &Connection,
+) -> Result<(), CommandError> {
+    let scattered = |planned: &Planned| {
+        let found = planned.found.as_ref().filter(|found| found.scattered)?;
+        matches!(planned.standing, Standing::Resumable { .. }).then_some((found.set_id, found.id))
+    };
+    let named: BTreeSet<(i64, i64)> = planning.loads.iter().filter_map(scattered).collect();
+    let sets: BTreeSet<i64> = named.iter().map(|&(set, _)| set).collect();
+    for set in sets {
+        let members = ledger::members(connection, set).await?;
+        let missing =
+            members.iter().find(|member| !member.sealed && !named.contains(&(set, member.load_id)));
+        let Some(missing) = missing else { continue };
+        let why = format!(
+            "it was begun together with {}, which is not among the sources now: name all of them, \
+             or begin again with --reload",
+            missing.source
+        );
+        for planned in &mut planning.loads {
+            if scattered(planned).is_some_and(|(of, _)| of == set) {
+                planned.standing = Standing::Blocked(why.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Target tables, looked up once: for each dataset the root first.
@@ -282,8 +319,11 @@ async fn standing(
     if let Some(why) = other_rules(planned, found) {
         return Ok(Standing::Blocked(why));
     }
-    let done = ledger::done_portions(connection, found.set_id).await?;
-    Ok(Standing::Resumable { portions_done: done.len() })
+    let portions_done = match found.scattered {
+        true => ledger::windows(connection, found.set_id).await?.len(),
+        false => ledger::done_portions(connection, found.set_id).await?.len(),
+    };
+    Ok(Standing::Resumable { portions_done })
 }
 
 /// Why an unfinished load cannot go on under the rules of this run.
@@ -330,7 +370,20 @@ impl Planned {
             span_unit,
             span_end,
             reload: self.reload,
+            set: None,
         }
+    }
+
+    /// Whether its rows are sorted into the target's order first.
+    pub(super) fn is_scattered(&self) -> bool {
+        let resumed = matches!(self.standing, Standing::Resumable { .. });
+        self.scatter.is_some()
+            || resumed && self.found.as_ref().is_some_and(|found| found.scattered)
+    }
+
+    /// How its rows enter the table.
+    pub(super) fn strategy(&self) -> Strategy {
+        if self.is_scattered() { Strategy::Exchange } else { self.route.target.strategy }
     }
 
     /// Batches that it will be cut into.
@@ -350,12 +403,16 @@ impl Planned {
 
     fn why_strategy(&self) -> &'static str {
         let table = &self.route.target.root().table;
-        match self.route.target.strategy {
-            crate::write::Strategy::Stage if table.row_security => "row security refuses COPY",
-            crate::write::Strategy::Stage if table.before_triggers => "triggers may change rows",
-            crate::write::Strategy::Stage => "asked for",
-            crate::write::Strategy::Direct if self.route.target.key.is_empty() => "no key to keep",
-            crate::write::Strategy::Direct => "batches that meet stored keys are staged",
+        match self.strategy() {
+            Strategy::Stage if table.row_security => "row security refuses COPY",
+            Strategy::Stage if table.before_triggers => "triggers may change rows",
+            Strategy::Stage => "asked for",
+            Strategy::Exchange if self.route.makes_partitions => {
+                "rows are sorted first, fresh partitions of many rows filled apart and attached"
+            }
+            Strategy::Exchange => "many rows for a table with a key: they are sorted first",
+            Strategy::Direct if self.route.target.key.is_empty() => "no key to keep",
+            Strategy::Direct => "batches that meet stored keys are staged",
         }
     }
 }
@@ -395,7 +452,7 @@ fn answer(request: &LoadRequest, database: &Database, planning: &Planning, units
             planned.fact("zone"),
             planned.content.target.as_str().into(),
             Cell::shown(human::size(bytes), bytes),
-            Cell::from(planned.route.target.strategy.name()),
+            Cell::from(planned.strategy().name()),
             state.into(),
         ]);
         if units {

@@ -18,6 +18,7 @@ use crate::pipeline::{Identity, Tickers};
 
 use self::json::WireJson;
 use super::CommandError;
+use super::recipe_rewrite::{WireQuirks, WireRewrite};
 
 /// The version of the JSON that this program writes and reads.
 const VERSION: u32 = 1;
@@ -67,6 +68,7 @@ impl Recipe {
             time_column: self.mapping.time_column,
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
+            quirks: WireQuirks::of(self.mapping.quirks),
             tickers: self.tickers.as_ref().map(WireTickers::of),
             identity: self.identity.map(WireIdentity::of),
             shape: self.shape.as_ref().map(WireShape::of),
@@ -102,13 +104,13 @@ impl Recipe {
 /// Bytes as JSON: text where that is exact, else hexadecimal digits.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Bytes {
+pub(super) enum Bytes {
     Text(String),
     Hex { hex: String },
 }
 
 impl Bytes {
-    fn from(bytes: impl AsRef<[u8]>) -> Self {
+    pub(super) fn from(bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         match std::str::from_utf8(bytes) {
             // The server's jsonb holds no NUL.
@@ -130,7 +132,7 @@ impl Bytes {
         pairs.map(byte).collect::<Option<_>>().ok_or_else(|| format!("{hex:?} is not hexadecimal"))
     }
 
-    fn text(self) -> Result<String, String> {
+    pub(super) fn text(self) -> Result<String, String> {
         String::from_utf8(self.open()?).map_err(|_| "a name is not UTF-8".to_owned())
     }
 
@@ -160,6 +162,8 @@ struct Wire {
     time_column: Option<usize>,
     from_us: Option<i64>,
     to_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "WireQuirks::are_none")]
+    quirks: WireQuirks,
     tickers: Option<WireTickers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<WireIdentity>,
@@ -201,6 +205,7 @@ impl Wire {
                 time_column: self.time_column,
                 from_us: self.from_us,
                 to_us: self.to_us,
+                quirks: self.quirks.open(),
             },
             targets,
             tickers,
@@ -261,6 +266,8 @@ struct WireColumn {
     target: Bytes,
     source: WireSource,
     kind: WireKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rewrite: Option<WireRewrite>,
     time: Option<WireTime>,
     required: bool,
 }
@@ -276,6 +283,7 @@ impl WireColumn {
                 FieldSource::Constant(text) => WireSource::Constant(Bytes::from(text)),
             },
             kind: WireKind::of(column.kind),
+            rewrite: column.rewrite.as_ref().map(WireRewrite::of),
             time: column.time.as_ref().map(WireTime::of),
             required: column.required,
         }
@@ -290,6 +298,7 @@ impl WireColumn {
                 WireSource::Constant(text) => FieldSource::Constant(text.text()?),
             },
             kind: self.kind.open(),
+            rewrite: self.rewrite.map(WireRewrite::open).transpose()?,
             time: self.time.map(WireTime::open).transpose()?,
             required: self.required,
         };
@@ -371,6 +380,8 @@ impl WireTime {
 enum WireFormat {
     Epoch,
     Auto,
+    LocalEpoch,
+    MillisOfDay(Option<i32>),
     /// As layouts write it.
     Pattern(String),
     /// A pattern that text cannot say exactly, element by element.
@@ -382,6 +393,8 @@ impl WireFormat {
         let items = match format {
             TimeFormat::Epoch => return WireFormat::Epoch,
             TimeFormat::Auto => return WireFormat::Auto,
+            TimeFormat::LocalEpoch => return WireFormat::LocalEpoch,
+            TimeFormat::MillisOfDay(day) => return WireFormat::MillisOfDay(*day),
             TimeFormat::Pattern(items) => items,
         };
         let whole: Vec<u8> = items.iter().flat_map(|item| pattern_of(*item)).collect();
@@ -400,6 +413,8 @@ impl WireFormat {
         match self {
             WireFormat::Epoch => Ok(TimeFormat::Epoch),
             WireFormat::Auto => Ok(TimeFormat::Auto),
+            WireFormat::LocalEpoch => Ok(TimeFormat::LocalEpoch),
+            WireFormat::MillisOfDay(day) => Ok(TimeFormat::MillisOfDay(day)),
             WireFormat::Pattern(text) => TimeFormat::parse(&text),
             WireFormat::Items(items) => {
                 let items = items.into_iter().map(|item| item_of(&item.open()?));
@@ -413,6 +428,8 @@ fn pattern_of(item: TimeItem) -> Vec<u8> {
     let percent = |letter| vec![b'%', letter];
     match item {
         TimeItem::Year => percent(b'Y'),
+        TimeItem::ShortYear => percent(b'y'),
+        TimeItem::MonthName => percent(b'b'),
         TimeItem::Month => percent(b'm'),
         TimeItem::Day => percent(b'd'),
         TimeItem::Hour => percent(b'H'),
@@ -514,7 +531,7 @@ impl WireShape {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::JsonRecords;
+    use crate::mapping::{JsonRecords, Quirks, Rewrite};
 
     fn column(
         name: &str,
@@ -528,15 +545,25 @@ mod tests {
             name: name.to_owned(),
             source,
             kind,
+            rewrite: rewrite_of(name),
             time,
             required: kind != ValueKind::Bool,
+        }
+    }
+
+    fn rewrite_of(name: &str) -> Option<Rewrite> {
+        match name {
+            "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
+            "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
+            "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            _ => None,
         }
     }
 
     fn columns() -> Vec<MappedColumn> {
         let pattern =
             |text: &str| Some((TimeFormat::parse(text).expect("a pattern"), "America/New_York"));
-        let every = "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}";
+        let every = "%Y-%m-%d %y%b %H.%I:%M:%S%f%p%z 100%% \u{e9}";
         let odd = vec![TimeItem::Year, TimeItem::Literal(0xff), TimeItem::Literal(b'%')];
         let epoch_spelt = "epoch".bytes().map(TimeItem::Literal).collect();
         let field = FieldSource::Field;
@@ -548,6 +575,13 @@ mod tests {
             column("integer", field(3), ValueKind::Integer, None),
             column("ts", FieldSource::Joined(1, 2), ValueKind::Time, pattern(every)),
             column("epoch", field(5), ValueKind::Time, Some((TimeFormat::Epoch, "UTC"))),
+            column("local", field(6), ValueKind::Time, Some((TimeFormat::LocalEpoch, "UTC"))),
+            column(
+                "ms",
+                field(6),
+                ValueKind::Time,
+                Some((TimeFormat::MillisOfDay(Some(15_987)), "America/New_York")),
+            ),
             column("auto", field(6), ValueKind::Date, Some((TimeFormat::Auto, "UTC-5"))),
             column("odd", field(7), ValueKind::Time, Some((TimeFormat::Pattern(odd), "+05:30"))),
             column(
@@ -582,6 +616,7 @@ mod tests {
                 time_column: Some(5),
                 from_us: Some(i64::MIN),
                 to_us: Some(i64::MAX),
+                quirks: Quirks { idle_skipped: true, zero_untraded: false },
             },
             tickers: Some(Tickers {
                 column: 0,
@@ -641,8 +676,9 @@ mod tests {
         assert_eq!(json["recipe"], 1);
         assert_eq!(json["columns"][5]["time"]["zone"], "America/New_York");
         let pattern = &json["columns"][5]["time"]["format"]["pattern"];
-        assert_eq!(pattern, "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}");
-        assert_eq!(json["columns"][7]["time"]["format"], "auto");
+        assert_eq!(pattern, "%Y-%m-%d %y%b %H.%I:%M:%S%f%p%z 100%% \u{e9}");
+        assert_eq!(json["columns"][7]["time"]["format"], "local_epoch");
+        assert_eq!(json["columns"][9]["time"]["format"], "auto");
         assert_eq!(json["columns"][5]["source"]["joined"], serde_json::json!([1, 2]));
         assert_eq!(json["shape"]["nulls"][1]["hex"], "00");
     }

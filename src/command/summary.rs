@@ -123,7 +123,7 @@ pub(super) async fn sealed_read(
 
 /// The strategies that wrote something.
 pub(super) fn strategy(planning: &Planning, begun: &Begun, watch: &Watch) -> Option<String> {
-    let planned = begun.keys().map(|&at| planning.loads[at].route.target.strategy.name());
+    let planned = begun.keys().map(|&at| planning.loads[at].strategy().name());
     let mut names: Vec<&str> = planned.collect();
     if watch.counters.insert_batches.load(Relaxed) > 0 {
         names.push("stage");

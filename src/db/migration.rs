@@ -513,6 +513,10 @@ WITH gone AS (
       AND NOT EXISTS (SELECT 1 FROM tidegate.load l
                       WHERE l.set_id = s.id AND l.id NOT IN (SELECT id FROM loads))
     RETURNING s.id
+), stretches AS (
+    DELETE FROM tidegate.stretch WHERE set_id IN (SELECT id FROM sets)
+), routes AS (
+    DELETE FROM tidegate.route WHERE set_id IN (SELECT id FROM sets)
 )
 DELETE FROM tidegate.portion WHERE set_id IN (SELECT id FROM sets)";
     let row = transaction
@@ -665,6 +669,8 @@ mod tests {
                      CREATE TABLE tidegate.load (id bigint, content_id bigint, set_id bigint); \
                      CREATE TABLE tidegate.load_set (id bigint); \
                      CREATE TABLE tidegate.portion (set_id bigint); \
+                     CREATE TABLE tidegate.stretch (set_id bigint); \
+                     CREATE TABLE tidegate.route (set_id bigint); \
                      CREATE TABLE tidegate.reject (load_id bigint); \
                      INSERT INTO tidegate.content VALUES (1, 'public.a1'::regclass, 'x'), \
                          (2, 'public.b1'::regclass, 'public.b1'), (3, 0, 'public.a2'); \

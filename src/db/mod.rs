@@ -8,6 +8,7 @@ mod connection;
 mod conninfo;
 pub mod embedded;
 mod error;
+pub mod exchange;
 pub mod ledger;
 pub mod migration;
 pub mod partition;

@@ -193,6 +193,15 @@ pub fn plan_partitions(
     Ok(planned)
 }
 
+/// The range of the partition that holds `ts_us` (microseconds from 1970 UTC): an existing one, or
+/// the one that [`plan_partitions`] would make. `None` beyond the ends of time.
+pub fn range_of(existing: &TimeRanges, ts_us: i64, width: Width) -> Option<(i64, i64)> {
+    match holding(existing, ts_us) {
+        Some(&range) => Some(range),
+        None => range_for(existing, ts_us, width),
+    }
+}
+
 /// The existing range that holds `at`.
 fn holding(existing: &TimeRanges, at: i64) -> Option<&(i64, i64)> {
     let end = existing.ranges.partition_point(|range| range.0 <= at);
@@ -280,8 +289,8 @@ async fn make_group(
             table.display_name()
         )));
     };
-    let place = read_place(transaction, table.oid).await?;
-    let mut taken = names_in_schema(transaction, &table.schema).await?;
+    let place = read_place(transaction.client(), table.oid).await?;
+    let mut taken = names_in_schema(transaction.client(), &table.schema).await?;
     let mut made = 0;
     for &range in group {
         if range.0 >= range.1 || existing.covers(range.0, range.1 - 1) {
@@ -304,20 +313,20 @@ async fn make_group(
 }
 
 /// What a partition takes from its parent and `LIKE` does not copy.
-struct Place {
+pub(super) struct Place {
     /// ` TABLESPACE x`, or nothing.
-    tablespace: String,
+    pub tablespace: String,
     /// The parent's owner, if it is not the current role.
-    owner: Option<String>,
+    pub owner: Option<String>,
 }
 
-async fn read_place(transaction: &Transaction<'_>, oid: u32) -> Result<Place, DbError> {
+pub(super) async fn read_place(client: &Client, oid: u32) -> Result<Place, DbError> {
     const SQL: &str = "\
 SELECT t.spcname::text, CASE WHEN r.rolname <> current_user THEN r.rolname::text END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
 LEFT JOIN pg_catalog.pg_tablespace t ON t.oid = c.reltablespace
 WHERE c.oid = $1";
-    let row = transaction
+    let row = client
         .query_typed_opt(SQL, &[(&oid, Type::OID)])
         .await
         .doing("reading the table's owner and tablespace")?
@@ -345,12 +354,12 @@ fn partition_sql(table: &TargetTable, name: &str, place: &Place, bounds: &str) -
     )
 }
 
-fn bounds(range: (i64, i64), kind: PgType) -> String {
+pub(super) fn bounds(range: (i64, i64), kind: PgType) -> String {
     format!("FOR VALUES FROM ({}) TO ({})", edge(range.0, kind), edge(range.1, kind))
 }
 
 /// A bound as SQL, the reverse of [`parse_edge`].
-fn edge(us: i64, kind: PgType) -> String {
+pub(super) fn edge(us: i64, kind: PgType) -> String {
     match us {
         i64::MIN => return "MINVALUE".to_owned(),
         i64::MAX => return "MAXVALUE".to_owned(),
@@ -373,14 +382,14 @@ fn edge(us: i64, kind: PgType) -> String {
     )
 }
 
-async fn names_in_schema(
-    transaction: &Transaction<'_>,
+pub(super) async fn names_in_schema(
+    client: &Client,
     schema: &str,
 ) -> Result<HashSet<String>, DbError> {
     const SQL: &str = "\
 SELECT c.relname::text FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1";
-    let rows = transaction
+    let rows = client
         .query_typed(SQL, &[(&schema, Type::TEXT)])
         .await
         .doing("listing names of partitions")?;
@@ -392,7 +401,7 @@ const NAME_BYTES_MAX: usize = 63;
 
 /// `market_data_p2024`, `_p2024_01` or `_p2024_01_31`, by what the range is; with a number behind
 /// it if it is only a part of that, or the name is taken.
-fn free_name(table: &str, range: (i64, i64), taken: &HashSet<String>) -> String {
+pub(super) fn free_name(table: &str, range: (i64, i64), taken: &HashSet<String>) -> String {
     let (year, month, day) = civil_from_days(range.0.div_euclid(DAY_US));
     let year = if year > 0 { format!("{year:04}") } else { format!("{:04}bc", 1 - year) };
     let is = |width: Width| width.around(range.0) == Some(range);

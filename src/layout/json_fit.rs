@@ -3,7 +3,10 @@
 
 use serde_json::Value;
 
-use super::fit::{Fit, FitField, Miss, check, pick, told_interval, unused, usual_count};
+use super::fit::{
+    Count, Fit, FitField, Miss, check, field, known_header, pick, told_interval, unused,
+    usual_count,
+};
 use super::json_rules::{join_path, split_path};
 use super::json_sample::{as_records, field_paths, first_keys, first_records, names};
 use super::model::{HeaderRule, Layout, WaySource};
@@ -14,13 +17,13 @@ use crate::limit::SAMPLE_RECORDS;
 use crate::mapping::{FieldSource, JsonRecords, JsonShape, TimeFormat, ValueKind};
 
 /// Tries `layout` on the sample.
-pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, String> {
+pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
     let mut best: Option<Miss> = None;
     for records in &layout.json {
         let found = match layout.text.header {
             _ if !layout.dataset.children.is_empty() => by_members(layout, text, records),
             HeaderRule::Required => by_keys(layout, text, records),
-            HeaderRule::Optional | HeaderRule::None => by_positions(layout, text, records),
+            _ => by_positions(layout, text, records),
         };
         match found {
             Ok(fit) => return Ok(fit),
@@ -31,7 +34,7 @@ pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, String> {
             }
         }
     }
-    Err(best.map_or_else(String::new, |miss| miss.reason))
+    Err(best.unwrap_or_else(|| Miss::early("it says nowhere where records are")))
 }
 
 /// How a person would say it.
@@ -53,14 +56,14 @@ fn sample(
 ) -> Result<Vec<Value>, Miss> {
     let mut values = first_records(text, records, SAMPLE_RECORDS);
     if values.is_empty() {
-        let reason = format!("it is not {} with a complete record", shown(records));
-        return Err(Miss { reason, progress: 0 });
+        let records = shown(records);
+        return Err(Miss::early(format!("it is not {records} with a complete record")));
     }
     let all = values.len();
     values.retain(fits);
     if values.len() * 2 <= all {
-        let reason = format!("as {}, its records are no JSON {wanted}", shown(records));
-        return Err(Miss { reason, progress: 0 });
+        let records = shown(records);
+        return Err(Miss::early(format!("as {records}, its records are no JSON {wanted}")));
     }
     Ok(values)
 }
@@ -82,6 +85,8 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         column,
         source: FieldSource::Field(at),
         time: (column.kind == ValueKind::Time).then_some(TimeFormat::Auto),
+        zone: None,
+        rewrite: None,
         zoned: true,
     };
     let paths = columns.iter().map(|column| vec![column.name.to_owned()]).collect();
@@ -91,6 +96,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         fields: columns.iter().enumerate().map(field).collect(),
         others: Vec::new(),
         interval: None,
+        head: Vec::new(),
         why: vec![format!("{} with a member of {}", shown(records), members.join(", "))],
     })
 }
@@ -100,18 +106,19 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let values = sample(text, records, Value::is_object, "objects")?;
     let mut paths = field_paths(&values);
     let keys = names(&paths);
-    let choices = resolve::by_name(layout, &keys, None)
-        .map_err(|miss| Miss { reason: miss.reason.replace("its header has", "it has"), ..miss })?;
+    let choices = known_header(layout, &keys)
+        .and_then(|()| resolve::by_name(layout, &keys, None))
+        .map_err(|miss| Miss { reason: miss.reason.replace("its header", "a record"), ..miss })?;
     let sampled = as_records(&values, &paths);
     let picked = choices.iter().filter_map(|choice| pick(choice, &sampled, layout));
     let mut fields: Vec<FitField> = picked.collect();
-    check(&sampled, &fields, paths.len(), layout)?;
+    check(&sampled, &fields, Count::exactly(paths.len()), layout)?;
     let others = unused(&keys, &fields);
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
     let interval = told_interval(&choices, &sampled, layout);
     add_later(layout, &mut fields, &mut paths);
     let json = shape(layout, records, paths, None);
-    Ok(Fit { shape: None, json: Some(json), fields, others, interval, why })
+    Ok(Fit { shape: None, json: Some(json), fields, others, interval, head: Vec::new(), why })
 }
 
 /// Keys that a vendor leaves out of records without such a value may come after the sample.
@@ -128,9 +135,8 @@ fn add_later(layout: &Layout, fields: &mut Vec<FitField>, paths: &mut Vec<Vec<St
             _ => None,
         };
         let Some(path) = path else { continue };
-        let source = FieldSource::Field(paths.len());
+        fields.push(field(rule.column, &FieldSource::Field(paths.len()), way));
         paths.push(path);
-        fields.push(FitField { column: rule.column, source, time: way.time.clone(), zoned: false });
     }
 }
 
@@ -147,16 +153,21 @@ fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Resul
         .collect();
     let count = usual_count(layout, &sampled)?;
     let choices = resolve::by_position(layout);
-    let fields: Vec<FitField> =
-        choices.iter().filter_map(|choice| pick(choice, &sampled, layout)).collect();
-    check(&sampled, &fields, count, layout)?;
+    let last = |field: &FitField| match field.source {
+        FieldSource::Field(at) => at,
+        FieldSource::Joined(one, two) => one.max(two),
+        FieldSource::Constant(_) => 0,
+    };
+    let picked = choices.iter().filter_map(|choice| pick(choice, &sampled, layout));
+    let fields: Vec<FitField> = picked.filter(|field| last(field) < count).collect();
+    check(&sampled, &fields, Count::exactly(count), layout)?;
     let known = layout.recognise.headers.iter().find(|header| header.len() == count);
     let others = unused(&known.cloned().unwrap_or_default(), &fields);
     let why = vec![format!("{} of arrays of {count} values", shown(records))];
     let interval = told_interval(&choices, &sampled, layout);
     let paths = (0..count).map(|at| vec![at.to_string()]).collect();
     let json = shape(layout, records, paths, Some((count, count)));
-    Ok(Fit { shape: None, json: Some(json), fields, others, interval, why })
+    Ok(Fit { shape: None, json: Some(json), fields, others, interval, head: Vec::new(), why })
 }
 
 fn shape(

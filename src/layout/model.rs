@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use crate::dataset::{Column, Dataset};
-use crate::mapping::{JsonRecords, TimeFormat, Zone};
+use crate::mapping::{JsonRecords, Quirks, Rewrite, TimeFormat, Zone};
 
 /// The shape of one vendor's files.
 #[derive(Debug, Clone)]
@@ -32,6 +32,12 @@ pub struct Layout {
     pub columns: Vec<ColumnRule>,
     /// What the file's name, or the vendor, says.
     pub facts: FactRules,
+    /// What records may hold besides plain values.
+    pub quirks: Quirks,
+    /// Why files of this shape are not loaded, if they are not.
+    pub refuse: Option<String>,
+    /// What is odd about such files, a sentence each, for people.
+    pub notes: Vec<String>,
 }
 
 /// The kinds of files.
@@ -49,7 +55,7 @@ impl Format {
     /// How a person would say it.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Format::Text => "text files",
+            Format::Text => "text",
             Format::Json => "JSON",
             Format::Parquet => "Parquet",
         }
@@ -64,12 +70,15 @@ pub enum HeaderRule {
     /// There may be one, equal to one of [`RecogniseRules::headers`]; columns are found by
     /// position.
     Optional,
+    /// There is one, equal to one of [`RecogniseRules::headers`], whose names do not stand above
+    /// their fields; columns are found by position.
+    Positional,
     /// There is one: columns are found by name.
     Required,
 }
 
 /// The outer shape of a delimited text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TextRules {
     /// Delimiters that are tried, in this order.
     pub delimiters: Vec<u8>,
@@ -79,6 +88,8 @@ pub struct TextRules {
     pub header: HeaderRule,
     /// Lines that may stand before the header.
     pub preamble_lines_max: usize,
+    /// Lines that may stand between the header and the first record, each once, in this order.
+    pub below: Vec<Regex>,
     /// Spellings of "nothing" besides the empty field. Case matters, for tickers may be called so.
     pub nulls: Vec<String>,
 }
@@ -91,6 +102,10 @@ pub struct RecogniseRules {
     pub rank: u32,
     /// Exact field names, one list for each known header; empty: any header with the columns.
     pub headers: Vec<Vec<String>>,
+    /// Names that a header must have, whether or not a column uses them; of each list one.
+    pub has: Vec<Vec<String>>,
+    /// Names that a header must not have.
+    pub lacks: Vec<String>,
     /// Numbers of fields that a record may have; empty: any.
     pub fields: Vec<usize>,
     /// Columns that must be there besides those that the dataset requires.
@@ -128,6 +143,10 @@ pub struct Way {
     pub time_text: String,
     /// The interval that times of this form tell (a date without a time of day: `1d`).
     pub interval: Option<String>,
+    /// The zone of times of this form, unless a flag says another; `None`: the layout's.
+    pub zone: Option<Zone>,
+    /// How the field's text is put right before it is read.
+    pub rewrite: Option<Rewrite>,
     /// Parquet: what the field's type must start with, one of these; empty: any.
     pub types: Vec<String>,
 }
@@ -152,33 +171,22 @@ pub enum WaySource {
 /// What is known from outside a file's bytes.
 #[derive(Debug, Clone)]
 pub struct FactRules {
-    /// Patterns over the file's name with the groups `symbol`, `interval` or `venue`. The first
-    /// that matches and has the group supplies the value. In the text `{start}` stands for the
+    /// Patterns over the file's name with groups called as the facts: `symbol`, `interval`, `venue`,
+    /// `date`, and the columns of the dataset that are facts. The first that matches and has the
+    /// group supplies the value. In the text `{start}` stands for the
     /// start of the name or a word that renaming put there (`copy of `, `old_`), and `{end}` for
     /// the end of a word.
     pub names: Vec<Regex>,
+    /// Patterns over the whole path, with `/` between its parts, asked after the names.
+    pub paths: Vec<Regex>,
+    /// Patterns over the lines before the first record, asked before the names.
+    pub lines: Vec<Regex>,
     /// A name that matches, for messages.
     pub example: Option<String>,
-    /// The ticker.
-    pub symbol: FactRule,
-    /// The bar interval.
-    pub interval: FactRule,
-    /// The venue.
-    pub venue: FactRule,
-    /// The zone of times without an offset.
-    pub zone: Zone,
-}
-
-impl FactRules {
-    /// The rule of the fact called `name`; `None` for a word that is no fact.
-    pub fn rule(&self, name: &str) -> Option<&FactRule> {
-        match name {
-            "symbol" => Some(&self.symbol),
-            "interval" => Some(&self.interval),
-            "venue" => Some(&self.venue),
-            _ => None,
-        }
-    }
+    /// How each fact is made, by its name; a fact that is not here is taken as it stands.
+    pub rules: BTreeMap<String, FactRule>,
+    /// The zone of times without an offset; `None`: only the user knows it.
+    pub zone: Option<Zone>,
 }
 
 /// How one fact is made from what the name says.

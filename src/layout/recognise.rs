@@ -1,15 +1,17 @@
 //! Which layout a file has. Every candidate is tried on the sample; the highest rank that fits
 //! wins, and what the file does not say itself is taken from flags, then from its name.
 
+use regex::Regex;
+
 use super::error::{RecogniseError, Unknown};
 use super::example;
 use super::facts;
 use super::finish::finish;
-use super::fit::{Fit, fit};
+use super::fit::{Fit, Miss, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
 use super::sniff::{is_json, refuse_foreign};
-use crate::mapping::{FieldSource, JsonShape, TextShape, TimeRule};
+use crate::mapping::{FieldSource, JsonShape, Quirks, Rewrite, TextShape, TimeRule};
 
 /// A file as recognition sees it.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,8 @@ pub struct GivenFacts {
     pub zone: Option<String>,
     /// The venue.
     pub venue: Option<String>,
+    /// `--date`, for times that count from the midnight of a day.
+    pub date: Option<String>,
     /// `--dataset`: only layouts of this dataset are tried.
     pub dataset: Option<String>,
 }
@@ -89,6 +93,8 @@ pub struct Recognised {
     /// Fields of the header (or of the known header of a file without one) that no column of the
     /// dataset uses, with their positions.
     pub other_fields: Vec<(String, usize)>,
+    /// What its records may hold besides plain values.
+    pub quirks: Quirks,
     /// What is known from outside the bytes. Part of a load's identity.
     pub facts: Facts,
     /// Why this layout and these facts, a sentence each, for `plan` and `inspect`.
@@ -102,6 +108,8 @@ pub struct RecognisedField {
     pub column: String,
     /// Its field or constant.
     pub source: FieldSource,
+    /// How its text is put right before it is read.
+    pub rewrite: Option<Rewrite>,
     /// How its times are read, for time columns.
     pub time: Option<TimeRule>,
 }
@@ -118,6 +126,8 @@ pub struct Facts {
     /// The zone of times without an offset, as [`crate::mapping::Zone::name`] writes it; `UTC`
     /// where every time carries its own or is an epoch.
     pub zone: String,
+    /// The day from whose midnight its times count, as `2013-10-09`; `None` where they do not.
+    pub date: Option<String>,
 }
 
 /// Finds the layout of a file among `layouts`; with `only`, takes the one of that name or says why
@@ -142,19 +152,19 @@ pub fn recognise(
     let sample = &sample;
     if let Some(only) = only {
         let layout = called(only, layouts)?;
-        let fit = fit(layout, sample.head).map_err(|why| RecogniseError::DoesNotFit {
+        let fit = fit(layout, sample.head).map_err(|miss| RecogniseError::DoesNotFit {
             name: sample.name.to_owned(),
             layout: only.to_owned(),
-            why,
+            why: miss.reason,
             first_line: example::first_line(sample.head),
         })?;
-        return finish(sample.name, given, layout, fit);
+        return taken(sample.name, given, layout, fit);
     }
     let (mut fits, mut tried) = (Vec::new(), Vec::new());
     for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
         match fit_named(layout, sample) {
             Ok(fit) => fits.push((layout, fit)),
-            Err(why) => tried.push((layout.name.clone(), why)),
+            Err(miss) => tried.push((layout.name.clone(), miss)),
         }
     }
     let rank = fits.iter().map(|(layout, _)| layout.recognise.rank).max();
@@ -171,11 +181,41 @@ pub fn recognise(
             name: sample.name.to_owned(),
             first_line: example::first_line(sample.head),
             parquet: matches!(sample.head, SampleHead::Parquet { .. }),
-            tried,
+            tried_in_all: tried.len(),
+            tried: nearest_misses(tried),
             example: example::layout_file(sample.head),
         })));
     };
-    finish(sample.name, given, layout, fit)
+    taken(sample.name, given, layout, fit)
+}
+
+/// The layout that fits, unless it is one of files that are not loaded.
+fn taken(
+    name: &str,
+    given: &GivenFacts,
+    layout: &Layout,
+    fit: Fit,
+) -> Result<Recognised, RecogniseError> {
+    match &layout.refuse {
+        None => finish(name, given, layout, fit),
+        Some(why) => Err(RecogniseError::Refused {
+            name: name.to_owned(),
+            what: layout.title.clone(),
+            why: why.clone(),
+        }),
+    }
+}
+
+/// Layouts that are named to the user of a file that none fits.
+const TRIED_SHOWN_MAX: usize = 6;
+
+/// Those that got farthest, in the order of their names.
+fn nearest_misses(mut tried: Vec<(String, Miss)>) -> Vec<(String, String)> {
+    tried.retain(|(_, miss)| miss.progress > 0);
+    tried.sort_by_key(|(_, miss)| std::cmp::Reverse(miss.progress));
+    tried.truncate(TRIED_SHOWN_MAX);
+    tried.sort_by(|(one, _), (other, _)| one.cmp(other));
+    tried.into_iter().map(|(layout, miss)| (layout, miss.reason)).collect()
 }
 
 fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, RecogniseError> {
@@ -191,26 +231,34 @@ fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, Recognise
 
 fn is_candidate(layout: &Layout, sample: &Sample<'_>, given: &GivenFacts) -> bool {
     let dataset = given.dataset.as_ref().is_none_or(|dataset| dataset == layout.dataset.name);
-    layout.format == sample.head.format() && dataset
+    layout.format == sample.head.format() && (dataset || layout.refuse.is_some())
 }
 
 /// Fits by content and, where the content says too little, by name.
-fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, String> {
-    let fit = fit(layout, sample.head)?;
+fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
+    let late = |reason: String| Miss { reason, progress: usize::MAX };
+    let named = facts::name_fits(layout, sample.name);
+    let fit =
+        fit(layout, sample.head).map_err(|miss| match layout.recognise.by_name && !named {
+            true => Miss { progress: 0, ..miss },
+            false => miss,
+        })?;
     let name = facts::base_name(sample.name);
+    let path = sample.name.replace('\\', "/");
+    let is_not = |pattern: &Regex| pattern.is_match(name) || pattern.is_match(&path);
     if let Some((_, reason)) =
-        layout.recognise.not_names.iter().find(|(pattern, _)| pattern.is_match(name))
+        layout.recognise.not_names.iter().find(|(pattern, _)| is_not(pattern))
     {
-        return Err(format!("its records fit, but its name does not: {reason}"));
+        return Err(late(format!("its records fit, but its name does not: {reason}")));
     }
-    if layout.recognise.by_name && !facts::name_fits(layout, name) {
+    if layout.recognise.by_name && !named {
         let like = layout.facts.example.as_ref();
-        return Err(format!(
+        return Err(late(format!(
             "its records fit, but their shape alone says too little and its name is not {}; \
              if it is one, say --layout {}",
             like.map_or("as expected".to_owned(), |like| format!("like {like}")),
             layout.name
-        ));
+        )));
     }
     Ok(fit)
 }

@@ -40,6 +40,8 @@ pub(super) struct Prepared {
     pub bytes: u64,
     /// A committed portion, which only counts for the numbering of those after it.
     pub committed_before: bool,
+    /// Whether it is the last batch of its unit of reading: only there can reading begin anew.
+    pub ends_unit: bool,
     /// Its memory; held until it is written.
     pub _lease: Arc<Lease>,
 }
@@ -145,6 +147,7 @@ impl Decoder<'_> {
                 (u128::from(plan.bytes) * u128::from(end - start) / u128::from(total)) as u64;
             let batch = batch(decoded, span, last, Original::Columns);
             let mut prepared = self.prepare(load, batch, bytes, Arc::clone(lease))?;
+            prepared.ends_unit = end == unit.first_row + unit.rows;
             prepared.committed_before = plan.done.contains_key(&window);
             self.live.worked(Stage::Decode, began);
             if out.send(Ok(prepared)).is_err() {
@@ -187,6 +190,19 @@ impl Decoder<'_> {
         prepare::check(&mut batch, plan.interval_column, &plan.checker, &plan.target)?;
         let key =
             PortionKey { set_id: plan.set_id, route: "*".to_owned(), window: batch.span.window };
+        if plan.scattered {
+            let job = Job::unordered(key, (plan.id, self.run_id), Arc::clone(&plan.source), batch);
+            return Ok(Box::new(Prepared {
+                load,
+                job,
+                keys: Vec::new(),
+                days: BTreeSet::new(),
+                bytes,
+                committed_before: false,
+                ends_unit: true,
+                _lease: lease,
+            }));
+        }
         let days = match plan.mapping.time_column {
             Some(column) if plan.makes_partitions => days(batch.root.column(column)),
             _ => BTreeSet::new(),
@@ -201,6 +217,7 @@ impl Decoder<'_> {
             days,
             bytes,
             committed_before: false,
+            ends_unit: true,
             _lease: lease,
         }))
     }

@@ -8,8 +8,10 @@ use std::time::Instant;
 
 use super::budget::Lease;
 use super::decoder::{Decoder, batch};
-use super::reader::{FindEnds, Piece, PiecePlace, Reader, Stopped, UnitResult, next_chunk};
-use super::{Form, PipelineError, Stage};
+use super::reader::{
+    FindEnds, Piece, PiecePlace, Reader, Start, Stopped, UnitResult, Walk, next_chunk,
+};
+use super::{Form, LoadPlan, PipelineError, Stage};
 use crate::batch::{Chunk, Original};
 use crate::decode::{Cut, JsonCutter, JsonDecoder, JsonPiece};
 use crate::limit::{CHUNK_BYTES, CHUNK_LEASE_FACTOR};
@@ -32,34 +34,34 @@ impl FindEnds for JsonCutter {
 }
 
 impl Reader<'_> {
-    /// Hands out the pieces of a JSON source that are not committed.
+    /// Hands out the pieces of a JSON source that are asked for and not committed.
     pub(super) fn read_json(
         &self,
-        load: usize,
+        walk: &Walk,
         fingerprint: &Fingerprint,
         shape: &JsonShape,
     ) -> Result<Result<(), PipelineError>, Stopped> {
-        let plan = &self.loads[load];
-        let mut reader = match BlockReader::open(&plan.path, fingerprint.clone(), 0) {
-            Ok(reader) => reader,
-            Err(error) => return Ok(Err(error.into())),
+        let plan = &self.loads[walk.load];
+        let (from, end) = walk.stretch.unwrap_or((Start::SOURCE, None));
+        let end = end.unwrap_or(fingerprint.bytes);
+        let leaps = JsonCutter::can_start_anywhere(shape);
+        let begin = if leaps { from } else { Start::SOURCE };
+        let mut pieces = match Pieces::open(plan, fingerprint, shape, begin.at) {
+            Ok(pieces) => pieces,
+            Err(error) => return Ok(Err(error)),
         };
-        let mut cutter = JsonCutter::new(shape, 0);
-        let mut carried = Vec::new();
-        let mut starts_at = Some((1, 1));
-        for window in 0.. {
+        let mut starts_at = Some((from.row, from.line));
+        for window in begin.span.. {
             let done = plan.done.get(&window);
             if let Some(done) = done {
                 starts_at = Some((done.next_row, done.next_line));
-                if JsonCutter::can_start_anywhere(shape) {
-                    carried.clear();
-                    reader.seek(done.span_end);
-                    cutter = JsonCutter::new(shape, done.span_end);
+                if leaps {
+                    pieces.leap(shape, done.span_end);
                     continue;
                 }
             }
-            let start = cutter.chunk_start();
-            if start >= fingerprint.bytes {
+            let start = pieces.cutter.chunk_start();
+            if start >= end {
                 return Ok(Ok(()));
             }
             if self.cancel.is_set() {
@@ -68,29 +70,78 @@ impl Reader<'_> {
             let lease = self.budget.lease(CHUNK_BYTES * CHUNK_LEASE_FACTOR, &self.cancel);
             let lease = lease.ok_or(Stopped)?;
             let began = Instant::now();
-            let cut = match next_chunk(&mut reader, &mut cutter, &mut carried) {
+            let (records, dropped) = match pieces.next() {
                 Ok(cut) => cut,
                 Err(error) => return Ok(Err(error)),
             };
             self.live.worked(Stage::Read, began);
-            let records = cutter.take_records();
-            let end = cutter.chunk_start();
-            if let Some(done) = done {
-                if done.span_end != end {
+            let piece_end = pieces.cutter.chunk_start();
+            match done {
+                None if window < from.span => {}
+                None => {
+                    let last = piece_end >= fingerprint.bytes;
+                    let place = PiecePlace { window, start, dropped, last };
+                    let piece = Piece::Json { records, place };
+                    self.hand_out(walk.load, piece, lease, starts_at.take())?;
+                }
+                Some(done) if done.span_end != piece_end => {
                     let source_name = Arc::clone(&plan.source);
-                    let (expected, found) = (done.span_end, end);
+                    let (expected, found) = (done.span_end, piece_end);
                     return Ok(Err(PipelineError::Changed { source_name, expected, found }));
                 }
-                continue;
+                Some(_) => {}
             }
-            let chunk = Arc::new(Chunk { bytes: cut.bytes });
-            let last = end >= fingerprint.bytes;
-            let place = PiecePlace { window, start, dropped: cut.dropped, last };
-            let records = JsonPiece { chunk, records, first: start == 0 };
-            self.hand_out(load, Piece::Json { records, place }, lease, starts_at.take())?;
         }
         Ok(Ok(()))
     }
+}
+
+/// The pieces of a JSON source, one after another.
+struct Pieces {
+    reader: BlockReader,
+    cutter: JsonCutter,
+    carried: Vec<u8>,
+}
+
+impl Pieces {
+    fn open(
+        plan: &LoadPlan,
+        fingerprint: &Fingerprint,
+        shape: &JsonShape,
+        at: u64,
+    ) -> Result<Self, PipelineError> {
+        let reader = BlockReader::open(&plan.path, fingerprint.clone(), at)?;
+        Ok(Self { reader, cutter: JsonCutter::new(shape, at), carried: Vec::new() })
+    }
+
+    fn leap(&mut self, shape: &JsonShape, to: u64) {
+        self.carried.clear();
+        self.reader.seek(to);
+        self.cutter = JsonCutter::new(shape, to);
+    }
+
+    /// The next piece, and the bytes that were dropped behind it.
+    fn next(&mut self) -> Result<(JsonPiece, u64), PipelineError> {
+        let first = self.cutter.chunk_start() == 0;
+        let cut = next_chunk(&mut self.reader, &mut self.cutter, &mut self.carried)?;
+        let (records, chunk) = (self.cutter.take_records(), Arc::new(Chunk { bytes: cut.bytes }));
+        Ok((JsonPiece { chunk, records, first }, cut.dropped))
+    }
+}
+
+/// The piece that starts at byte `start` of a source, read again.
+pub(super) fn read_piece(
+    plan: &LoadPlan,
+    fingerprint: &Fingerprint,
+    shape: &JsonShape,
+    start: u64,
+) -> Result<JsonPiece, PipelineError> {
+    let at = if JsonCutter::can_start_anywhere(shape) { start } else { 0 };
+    let mut pieces = Pieces::open(plan, fingerprint, shape, at)?;
+    while pieces.cutter.chunk_start() < start {
+        pieces.next()?;
+    }
+    Ok(pieces.next()?.0)
 }
 
 impl Decoder<'_> {

@@ -15,6 +15,7 @@ mod partitions;
 mod pass;
 pub mod prepare;
 mod reader;
+mod scatter;
 mod schedule;
 mod signal;
 
@@ -28,6 +29,7 @@ use crate::decode::DecodeError;
 use crate::encode::EncodeError;
 use crate::mapping::{JsonShape, Mapping, TextShape};
 use crate::source::{Fingerprint, SourceError};
+use crate::spill::SpillError;
 use crate::write::{RetryPolicy, Target, WriteError};
 
 pub use live::{Live, Stage};
@@ -35,7 +37,7 @@ pub use pass::{Ended, run};
 pub use signal::{Cancel, watch_signals};
 
 /// Everything that a load needs to know, decided beforehand.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Plan {
     /// The database.
     pub database: Database,
@@ -55,6 +57,8 @@ pub struct Plan {
     pub rejects_max: Option<RejectBudget>,
     /// Rows a second at most.
     pub rows_per_sec_max: Option<u64>,
+    /// Rows from which on a fresh partition of a scattered load is filled apart and attached.
+    pub exchange_rows_min: u64,
 }
 
 /// How many rejects a run may have.
@@ -106,12 +110,16 @@ pub enum Form {
 }
 
 /// One source's way into one target.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LoadPlan {
     /// The load's number in the ledger.
     pub id: i64,
     /// Its set.
     pub set_id: i64,
+    /// Its position in the set.
+    pub ordinal: usize,
+    /// Whether the rows of its set are sorted into the target's order before they are written.
+    pub scattered: bool,
     /// The source's name, for people.
     pub source: Arc<str>,
     /// Where it is.
@@ -184,6 +192,9 @@ pub enum PipelineError {
     /// Writing.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// Spilling.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// The database, outside of a batch.
     #[error(transparent)]
     Db(#[from] DbError),

@@ -75,13 +75,17 @@ impl<'a> PartitionMaker<'a> {
     fn width(&self, prepared: &Prepared) -> Width {
         let rows = prepared.job.batch.root.num_rows() as u64;
         let sources = self.plan.loads.len().max(1) as u64;
-        let per_day = rows * sources / prepared.days.len().max(1) as u64;
-        if per_day >= ROWS_A_DAY_FOR_DAYS && self.made < PARTITIONS_PER_LOAD_MAX / 2 {
-            Width::Day
-        } else if per_day >= ROWS_A_DAY_FOR_MONTHS && self.made < PARTITIONS_PER_LOAD_MAX * 9 / 10 {
-            Width::Month
-        } else {
-            Width::Year
-        }
+        width_for(rows * sources / prepared.days.len().max(1) as u64, self.made)
+    }
+}
+
+/// The width of new partitions for so many rows a day, when `made` were made already.
+pub(super) fn width_for(rows_a_day: u64, made: usize) -> Width {
+    if rows_a_day >= ROWS_A_DAY_FOR_DAYS && made < PARTITIONS_PER_LOAD_MAX / 2 {
+        Width::Day
+    } else if rows_a_day >= ROWS_A_DAY_FOR_MONTHS && made < PARTITIONS_PER_LOAD_MAX * 9 / 10 {
+        Width::Month
+    } else {
+        Width::Year
     }
 }

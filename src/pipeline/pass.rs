@@ -1,21 +1,26 @@
 //! A run of loads: passes over their sources until the ledger has every span, then the seal. A
 //! resumed run and a run after a server restart are the same thing: what the ledger lacks is done.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crossbeam_channel::bounded;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinHandle;
 
 use super::budget::Budget;
 use super::crossing::{self, TickerDesk};
 use super::decoder::Decoder;
 use super::live::Live;
-use super::reader::Reader;
-use super::schedule::{PassEnd, Scheduler};
+use super::order::Item;
+use super::reader::{Reader, Walk};
+use super::scatter::{Members, Scatter};
+use super::schedule::{Pace, PassEnd, Scheduler};
 use super::{Cancel, PipelineError, Plan, Stage, order};
-use crate::db::ledger::{self, Seal};
+use crate::count::Counts;
+use crate::db::ledger::{self, Seal, Window};
 use crate::db::{Connection, DbError};
 use crate::error::Class;
 use crate::limit::{BACKOFF_FIRST_MS, BACKOFF_LAST_MS, PASSES_MAX, UNITS_QUEUED_MAX};
@@ -38,11 +43,12 @@ pub struct Ended {
 
 /// Runs a plan to its end.
 pub async fn run(
-    mut plan: Plan,
+    plan: Plan,
     cancel: Cancel,
     live: Arc<Live>,
     counters: Arc<LadderCounters>,
 ) -> Ended {
+    let mut plan = Arc::new(plan);
     let mut ended = Ended::default();
     let mut pause_ms = BACKOFF_FIRST_MS;
     for pass in 0..PASSES_MAX {
@@ -53,10 +59,14 @@ pub async fn run(
                 return ended;
             }
         };
-        let (returned, end) =
-            one_pass(plan, began, &cancel, &live, &counters, &mut ended.failures).await;
-        plan = returned;
-        let restarted = match end {
+        let passing = Pass {
+            plan: &plan,
+            server_started_at: began,
+            cancel: &cancel,
+            live: &live,
+            counters: &counters,
+        };
+        let restarted = match passing.run(&mut ended.failures).await {
             PassEnd::Complete => false,
             PassEnd::Restarted => true,
             PassEnd::Interrupted => {
@@ -95,7 +105,7 @@ pub async fn run(
 }
 
 /// Learns which server this pass talks to and, after the first pass, what is committed by now.
-async fn begin_pass(plan: &mut Plan, again: bool) -> Result<f64, DbError> {
+async fn begin_pass(plan: &mut Arc<Plan>, again: bool) -> Result<f64, DbError> {
     let began = std::time::Instant::now();
     let mut pause_ms = BACKOFF_FIRST_MS;
     loop {
@@ -111,59 +121,151 @@ async fn begin_pass(plan: &mut Plan, again: bool) -> Result<f64, DbError> {
     }
 }
 
-async fn look(plan: &mut Plan, again: bool) -> Result<f64, DbError> {
+async fn look(plan: &mut Arc<Plan>, again: bool) -> Result<f64, DbError> {
     let connection = plan.database.connect().await?;
     if again {
-        for load in &mut plan.loads {
+        for load in Arc::make_mut(plan).loads.iter_mut().filter(|load| !load.scattered) {
             load.done = ledger::done_portions(&connection, load.set_id).await?;
         }
     }
     Ok(connection.server().await?.started_at)
 }
 
-/// One pass over all sources. The plan goes through the threads and comes back.
-async fn one_pass(
-    plan: Plan,
+/// One pass over all sources.
+struct Pass<'a> {
+    plan: &'a Arc<Plan>,
     server_started_at: f64,
-    cancel: &Cancel,
-    live: &Arc<Live>,
-    counters: &Arc<LadderCounters>,
-    failures: &mut HashMap<usize, PipelineError>,
-) -> (Plan, PassEnd) {
-    live.has_workers(Stage::Decode, plan.decoders);
-    live.has_workers(Stage::Write, plan.writers);
-    let plan = Arc::new(plan);
-    let desk =
-        TickerDesk::new(tokio::runtime::Handle::current(), plan.database.clone(), plan.retry);
-    let (entry, items) = crossing::queue(1);
-    let threads = {
-        let (plan, cancel, live) = (Arc::clone(&plan), cancel.clone(), Arc::clone(live));
-        tokio::task::spawn_blocking(move || run_threads(&plan, &cancel, &live, &desk, entry))
-    };
-    let scheduler = Scheduler {
-        plan: &plan,
-        cancel: cancel.clone(),
-        live: Arc::clone(live),
-        counters: Arc::clone(counters),
-        server_started_at,
-        failures,
-    };
-    let mut end = scheduler.run(items).await;
-    if threads.await.is_err() {
-        end = PassEnd::Failed(PipelineError::Lost("a reader or decoder thread"));
+    cancel: &'a Cancel,
+    live: &'a Arc<Live>,
+    counters: &'a Arc<LadderCounters>,
+}
+
+/// Loads that are read together.
+enum Group {
+    /// Batches are written as they come.
+    Direct(Vec<Walk>),
+    /// The loads of a set whose rows are sorted first.
+    Scattered(Members),
+}
+
+/// The loads of a plan in groups, in its order; a set stands where its first load does.
+fn groups(plan: &Plan) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut sets = HashSet::new();
+    for (at, load) in plan.loads.iter().enumerate() {
+        let walk = Walk { load: at, stretch: None };
+        match groups.last_mut() {
+            _ if load.scattered => {
+                if sets.insert(load.set_id) {
+                    groups.push(Group::Scattered(Members::of_set(plan, load.set_id)));
+                }
+            }
+            Some(Group::Direct(walks)) => walks.push(walk),
+            _ => groups.push(Group::Direct(vec![walk])),
+        }
     }
-    match Arc::try_unwrap(plan) {
-        Ok(plan) => (plan, end),
-        // Nothing else holds the plan once threads and writers are gone.
-        Err(_) => unreachable!("a thread that has ended holds the plan"),
+    groups
+}
+
+impl Pass<'_> {
+    async fn run(&self, failures: &mut HashMap<usize, PipelineError>) -> PassEnd {
+        self.live.has_workers(Stage::Decode, self.plan.decoders);
+        self.live.has_workers(Stage::Write, self.plan.writers);
+        let mut totals = Counts::default();
+        let pace = Arc::new(Mutex::new(Pace::new(self.plan.rows_per_sec_max)));
+        for group in groups(self.plan) {
+            let end = match group {
+                Group::Direct(walks) => self.direct(walks, failures, &mut totals).await,
+                Group::Scattered(members) => {
+                    let scatter = Scatter {
+                        plan: Arc::clone(self.plan),
+                        members: Arc::new(members),
+                        cancel: self.cancel,
+                        live: self.live,
+                        counters: self.counters,
+                        server_started_at: self.server_started_at,
+                        failures,
+                        totals: &mut totals,
+                        pace: &pace,
+                    };
+                    scatter.run().await
+                }
+            };
+            if !matches!(end, PassEnd::Complete) {
+                return end;
+            }
+            self.cancel.rearm();
+        }
+        PassEnd::Complete
+    }
+
+    async fn direct(
+        &self,
+        walks: Vec<Walk>,
+        failures: &mut HashMap<usize, PipelineError>,
+        totals: &mut Counts,
+    ) -> PassEnd {
+        let plan = Arc::clone(self.plan);
+        let memory = plan.memory_bytes;
+        let mut reading = Reading::start(plan, walks, memory, self.cancel, self.live);
+        let scheduler = Scheduler {
+            plan: self.plan,
+            cancel: self.cancel.clone(),
+            live: Arc::clone(self.live),
+            counters: Arc::clone(self.counters),
+            server_started_at: self.server_started_at,
+            failures,
+            totals,
+        };
+        let end = scheduler.run(&mut reading.items).await;
+        match reading.end().await {
+            Ok(()) => end,
+            Err(error) => PassEnd::Failed(error),
+        }
+    }
+}
+
+/// Sources being read: threads, and where their batches come.
+pub(super) struct Reading {
+    /// Batches in source order.
+    pub items: mpsc::Receiver<Item>,
+    threads: JoinHandle<()>,
+}
+
+impl Reading {
+    /// Starts to read; `memory` bytes are for chunks and batches.
+    pub fn start(
+        plan: Arc<Plan>,
+        walks: Vec<Walk>,
+        memory: usize,
+        cancel: &Cancel,
+        live: &Arc<Live>,
+    ) -> Self {
+        let handle = tokio::runtime::Handle::current();
+        let desk = TickerDesk::new(handle, plan.database.clone(), plan.retry);
+        let (entry, items) = crossing::queue(1);
+        let (cancel, live) = (cancel.clone(), Arc::clone(live));
+        let threads = tokio::task::spawn_blocking(move || {
+            run_threads(&plan, &walks, memory, (&cancel, &live), &desk, entry);
+        });
+        Self { items, threads }
+    }
+
+    /// Takes no more batches, and waits until the threads are gone.
+    pub async fn end(mut self) -> Result<(), PipelineError> {
+        self.items.close();
+        while self.items.recv().await.is_some() {}
+        let lost = |_| PipelineError::Lost("a reader or decoder thread");
+        self.threads.await.map_err(lost)
     }
 }
 
 /// The threads of a pass: one reads, some decode, one keeps the order. Returns when all are done.
 fn run_threads(
     plan: &Plan,
-    cancel: &Cancel,
-    live: &Arc<Live>,
+    walks: &[Walk],
+    memory: usize,
+    (cancel, live): (&Cancel, &Arc<Live>),
     desk: &TickerDesk,
     entry: crossing::Entry,
 ) {
@@ -172,7 +274,8 @@ fn run_threads(
     let failed: Vec<AtomicBool> = plan.loads.iter().map(|_| AtomicBool::new(false)).collect();
     let reader = Reader {
         loads: &plan.loads,
-        budget: Budget::new(plan.memory_bytes),
+        walks,
+        budget: Budget::new(memory),
         cancel: cancel.clone(),
         live: Arc::clone(live),
         work,
@@ -193,12 +296,32 @@ fn run_threads(
     });
 }
 
+/// Whether all that was read of a set is written: none of its loads is sealed before, for its
+/// windows are read again together.
+async fn set_is_complete(
+    db: &Connection,
+    set_id: i64,
+    known: &mut HashMap<i64, bool>,
+) -> Result<bool, DbError> {
+    if let Some(&complete) = known.get(&set_id) {
+        return Ok(complete);
+    }
+    let complete = ledger::windows(db, set_id).await?.values().all(Window::is_done);
+    known.insert(set_id, complete);
+    Ok(complete)
+}
+
 /// Seals every load that did not fail. `false`: some are not complete yet.
 async fn seal_all(plan: &Plan, ended: &mut Ended) -> Result<bool, WriteError> {
     let connection: Connection = plan.database.connect().await?;
     let mut complete = true;
+    let mut sets: HashMap<i64, bool> = HashMap::new();
     for (at, load) in plan.loads.iter().enumerate() {
         if ended.failures.contains_key(&at) {
+            continue;
+        }
+        if load.scattered && !set_is_complete(&connection, load.set_id, &mut sets).await? {
+            complete = false;
             continue;
         }
         match ledger::seal(&connection, load.id).await? {

@@ -71,9 +71,37 @@ pub(super) struct Work {
     pub out: Sender<UnitResult>,
 }
 
+/// What is read of a load: all that is not committed, or a stretch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walk {
+    /// Position of the load in the plan.
+    pub load: usize,
+    /// Where it begins, and where it ends if not at the source's end.
+    pub stretch: Option<(Start, Option<u64>)>,
+}
+
+/// A place between two spans of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Start {
+    /// Byte or row.
+    pub at: u64,
+    /// Ordinal of the span that begins there.
+    pub span: u32,
+    /// Its first record's number, from 1.
+    pub row: u64,
+    /// Its first line's number, from 1.
+    pub line: u64,
+}
+
+impl Start {
+    /// Where a source begins.
+    pub const SOURCE: Start = Start { at: 0, span: 0, row: 1, line: 1 };
+}
+
 /// The reader's surroundings.
 pub(super) struct Reader<'a> {
     pub loads: &'a [LoadPlan],
+    pub walks: &'a [Walk],
     pub budget: Arc<Budget>,
     pub cancel: Cancel,
     pub live: Arc<Live>,
@@ -87,11 +115,12 @@ pub(super) struct Stopped;
 impl Reader<'_> {
     /// Reads all loads. A load that fails does not keep the others from being read.
     pub fn run(self) {
-        for at in 0..self.loads.len() {
+        for walk in self.walks {
+            let at = walk.load;
             let read = match &self.loads[at].form {
-                Form::Text { fingerprint, shape } => self.read_text(at, fingerprint, shape),
-                Form::Json { fingerprint, shape } => self.read_json(at, fingerprint, shape),
-                Form::Parquet { fingerprint } => self.read_parquet(at, fingerprint),
+                Form::Text { fingerprint, shape } => self.read_text(walk, fingerprint, shape),
+                Form::Json { fingerprint, shape } => self.read_json(walk, fingerprint, shape),
+                Form::Parquet { fingerprint } => self.read_parquet(walk, fingerprint),
             };
             match read {
                 Ok(Ok(())) => {}
@@ -126,19 +155,22 @@ impl Reader<'_> {
 
     fn read_text(
         &self,
-        load: usize,
+        walk: &Walk,
         fingerprint: &Fingerprint,
         shape: &TextShape,
     ) -> Result<Result<(), PipelineError>, Stopped> {
+        let load = walk.load;
         let plan = &self.loads[load];
-        let mut reader = match BlockReader::open(&plan.path, fingerprint.clone(), 0) {
+        let (from, end) = walk.stretch.unwrap_or((Start::SOURCE, None));
+        let end = end.unwrap_or(fingerprint.bytes);
+        let mut reader = match BlockReader::open(&plan.path, fingerprint.clone(), from.at) {
             Ok(reader) => reader,
             Err(error) => return Ok(Err(error.into())),
         };
-        let mut cutter = Cutter::new(shape, 0);
+        let mut cutter = Cutter::new(shape, from.at);
         let mut carried = Vec::new();
-        let mut starts_at = Some((1, 1));
-        for window in 0.. {
+        let mut starts_at = Some((from.row, from.line));
+        for window in from.span.. {
             if let Some(done) = plan.done.get(&window) {
                 carried.clear();
                 reader.seek(done.span_end);
@@ -147,7 +179,7 @@ impl Reader<'_> {
                 continue;
             }
             let start = cutter.chunk_start();
-            if start >= fingerprint.bytes {
+            if start >= end {
                 return Ok(Ok(()));
             }
             if self.cancel.is_set() {
@@ -175,10 +207,12 @@ impl Reader<'_> {
 
     fn read_parquet(
         &self,
-        load: usize,
+        walk: &Walk,
         fingerprint: &Fingerprint,
     ) -> Result<Result<(), PipelineError>, Stopped> {
+        let load = walk.load;
         let plan = &self.loads[load];
+        let (from, end) = walk.stretch.unwrap_or((Start::SOURCE, None));
         let source = match ParquetSource::open(&plan.path) {
             Ok(source) => Arc::new(source),
             Err(cause) => {
@@ -194,7 +228,8 @@ impl Reader<'_> {
         for (at, unit) in units.into_iter().enumerate() {
             let first_window = window;
             window += unit.rows.div_ceil(BATCH_ROWS as u64) as u32;
-            if (first_window..window).all(|window| plan.done.contains_key(&window)) {
+            let outside = unit.first_row < from.at || end.is_some_and(|end| unit.first_row >= end);
+            if outside || (first_window..window).all(|window| plan.done.contains_key(&window)) {
                 continue;
             }
             if self.cancel.is_set() {
@@ -210,6 +245,23 @@ impl Reader<'_> {
         }
         Ok(Ok(()))
     }
+}
+
+/// The bytes of a span of a text source, read again.
+pub(super) fn read_span(plan: &LoadPlan, start: u64, end: u64) -> Result<Vec<u8>, PipelineError> {
+    let Form::Text { fingerprint, .. } = &plan.form else {
+        return Err(PipelineError::Lost("the bytes of a source without any"));
+    };
+    let mut reader = BlockReader::open(&plan.path, fingerprint.clone(), start)?;
+    let wanted = (end - start) as usize;
+    let mut bytes = Vec::with_capacity(wanted);
+    while bytes.len() < wanted {
+        let left = wanted - bytes.len();
+        if reader.read_more(&mut bytes, left)? == 0 {
+            break;
+        }
+    }
+    Ok(bytes)
 }
 
 /// What finds the ends of chunks.

@@ -40,6 +40,8 @@ pub(super) struct Scheduler<'a> {
     pub server_started_at: f64,
     /// Loads that failed, with why, by position.
     pub failures: &'a mut HashMap<usize, PipelineError>,
+    /// What the pass committed so far.
+    pub totals: &'a mut Counts,
 }
 
 /// A batch that a writer has.
@@ -66,12 +68,13 @@ struct Answer {
 
 impl Scheduler<'_> {
     /// Writes what comes until it ends.
-    pub async fn run(self, items: mpsc::Receiver<Item>) -> PassEnd {
+    pub async fn run(self, items: &mut mpsc::Receiver<Item>) -> PassEnd {
         let (answers, mut answered) = mpsc::channel(self.plan.writers);
         let writers: Vec<_> = (0..self.plan.writers)
             .map(|writer| self.start_writer(writer, answers.clone()))
             .collect();
         let mut desk = Desk::new(self.plan, items, writers);
+        desk.totals = *self.totals;
         let mut partitions = PartitionMaker::new(self.plan);
         loop {
             if self.cancel.is_interrupted() {
@@ -108,6 +111,7 @@ impl Scheduler<'_> {
             }
         }
         self.cancel.stop();
+        *self.totals = desk.totals;
         desk.end
     }
 
@@ -115,7 +119,7 @@ impl Scheduler<'_> {
     async fn dispatch(
         &self,
         prepared: Box<Prepared>,
-        desk: &mut Desk,
+        desk: &mut Desk<'_>,
         partitions: &mut PartitionMaker<'_>,
     ) -> Result<(), PassEnd> {
         let read = desk.totals.read + prepared.job.batch.read();
@@ -197,7 +201,7 @@ impl Scheduler<'_> {
 
 /// Says why a batch is not loaded: its rejects, which are recorded with it or not at all, would be
 /// too many.
-fn over_budget(job: &Job, read: u64, rejected: u64) -> String {
+pub(super) fn over_budget(job: &Job, read: u64, rejected: u64) -> String {
     let first = job.batch.rejects.first().map(|reject| {
         let row = job.batch.span.first_row + u64::from(reject.row);
         match job.batch.original {
@@ -220,8 +224,8 @@ fn over_budget(job: &Job, read: u64, rejected: u64) -> String {
 const CANCEL_LOOK: Duration = Duration::from_millis(100);
 
 /// What the scheduler has before it.
-struct Desk {
-    items: mpsc::Receiver<Item>,
+struct Desk<'a> {
+    items: &'a mut mpsc::Receiver<Item>,
     /// Whether more batches are taken.
     open: bool,
     /// The batch that is next.
@@ -234,8 +238,12 @@ struct Desk {
     end: PassEnd,
 }
 
-impl Desk {
-    fn new(plan: &Plan, items: mpsc::Receiver<Item>, writers: Vec<mpsc::Sender<Order>>) -> Self {
+impl<'a> Desk<'a> {
+    fn new(
+        plan: &Plan,
+        items: &'a mut mpsc::Receiver<Item>,
+        writers: Vec<mpsc::Sender<Order>>,
+    ) -> Self {
         Self {
             items,
             open: true,
@@ -284,19 +292,20 @@ impl Desk {
 }
 
 /// Holds rows back to a rate.
-struct Pace {
+#[derive(Debug)]
+pub(super) struct Pace {
     rows_per_sec: Option<u64>,
     began: Instant,
     rows: u64,
 }
 
 impl Pace {
-    fn new(rows_per_sec: Option<u64>) -> Self {
+    pub fn new(rows_per_sec: Option<u64>) -> Self {
         Self { rows_per_sec, began: Instant::now(), rows: 0 }
     }
 
     /// Waits until `rows` more are due.
-    async fn wait(&mut self, rows: u64) {
+    pub async fn wait(&mut self, rows: u64) {
         let Some(rate) = self.rows_per_sec else { return };
         let due = Duration::from_secs_f64(self.rows as f64 / rate.max(1) as f64);
         tokio::time::sleep(due.saturating_sub(self.began.elapsed())).await;

@@ -285,11 +285,14 @@ async fn attempt_on(
         }
     }
     reject::record(db, job, &job.batch.rejects).await?;
+    reject::record_merged(db, job).await?;
     db.batch_execute("COMMIT").await?;
     if rung == Rung::Copy && !job.order.is_empty() {
         tick(&counters.copy_batches);
     }
-    Ok(Outcome::Committed(portion.counts))
+    let mut counts = Counts::default();
+    portion.counts.iter().for_each(|of_load| counts += *of_load);
+    Ok(Outcome::Committed(counts))
 }
 
 /// One attempt to bring a job's rows into the target, inside its transaction.
@@ -401,8 +404,7 @@ impl Filling<'_> {
                 merged.table(table).inserted += sent_rows(job, at, copied).len() as u64;
             }
         }
-        portion.counts = job.expected();
-        merged.apply(&mut portion.counts);
+        portion.counts = merged.counts(target, job)?;
         reject::record(db, job, &stored(target, job, &merged)).await?;
         portion.tables = merged.tables;
         ledger::record(db, portion).await?;
@@ -478,17 +480,23 @@ pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject>
 }
 
 /// Exponential backoff with full jitter and one deadline for all of a batch's retries.
-pub(super) struct Pause {
+#[derive(Debug)]
+pub struct Pause {
     began: Instant,
     deadline: Duration,
     next_ms: u64,
 }
 
 impl Pause {
+    /// Begins now.
     pub fn new(deadline: Duration) -> Self {
         Self { began: Instant::now(), deadline, next_ms: BACKOFF_FIRST_MS }
     }
 
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// [`WriteError::Deadline`] with `cause` when the deadline is over.
     pub async fn wait(&mut self, cause: WriteError) -> Result<(), WriteError> {
         if self.began.elapsed() >= self.deadline {
             let seconds = self.deadline.as_secs();

@@ -3,7 +3,9 @@
 //! starts no task and holds no queue.
 
 mod copy;
+mod exchange;
 mod ladder;
+mod merged;
 mod order;
 mod reject;
 mod replay;
@@ -23,11 +25,14 @@ use crate::batch::{Batch, Fault};
 use crate::column::{TargetColumn, TargetTable, quote_identifier};
 use crate::count::Counts;
 use crate::dataset::ConflictPolicy;
-use crate::db::{DbError, ledger};
+use crate::db::{Connection, DbError, ledger};
 use crate::encode::EncodeError;
 use crate::error::Class;
+use crate::spill::SpillError;
 
-pub use ladder::{Ladder, Outcome};
+pub use exchange::{Exchange, Exchanged, Feed};
+pub use ladder::{Ladder, Outcome, Pause};
+pub use merged::{Found, Member, Rows};
 pub use order::share_a_key;
 pub use replay::{Mended, Replayed};
 
@@ -40,6 +45,9 @@ pub enum Strategy {
     Direct,
     /// COPY into a temporary table, then merge.
     Stage,
+    /// Rows are sorted into the table's order first; fresh partitions are filled apart, keyed and
+    /// attached, other rows enter as in `Direct`.
+    Exchange,
 }
 
 impl Strategy {
@@ -48,6 +56,7 @@ impl Strategy {
         match self {
             Strategy::Direct => "direct",
             Strategy::Stage => "stage",
+            Strategy::Exchange => "exchange",
         }
     }
 }
@@ -156,6 +165,8 @@ pub struct Job {
     pub duplicate: u64,
     /// The part of `duplicate` with other values.
     pub conflicting: u64,
+    /// Where its rows come from, if they were merged from several spans.
+    origins: Option<merged::Origins>,
 }
 
 impl Job {
@@ -170,7 +181,19 @@ impl Job {
         source: Arc<str>,
         batch: Batch,
     ) -> Result<Self, WriteError> {
-        let mut job = Self {
+        let mut job = Self::unordered(key, (load_id, run_id), source, batch);
+        job.put_in_order(target)?;
+        Ok(job)
+    }
+
+    /// A batch whose rows are not in order yet, and are not sent as they are.
+    pub fn unordered(
+        key: ledger::PortionKey,
+        (load_id, run_id): (i64, i64),
+        source: Arc<str>,
+        batch: Batch,
+    ) -> Self {
+        Self {
             key,
             load_id,
             run_id,
@@ -179,9 +202,8 @@ impl Job {
             order: Vec::new(),
             duplicate: 0,
             conflicting: 0,
-        };
-        job.put_in_order(target)?;
-        Ok(job)
+            origins: None,
+        }
     }
 
     fn put_in_order(&mut self, target: &Target) -> Result<(), WriteError> {
@@ -225,6 +247,9 @@ impl Job {
 
     /// Takes out rows that the server refuses. Rows that lost to one of them compete again.
     fn refuse(&mut self, target: &Target, faults: Vec<Fault>) -> Result<(), WriteError> {
+        if self.origins.is_some() {
+            return self.refuse_merged(faults);
+        }
         self.batch.refuse(faults)?;
         self.put_in_order(target)
     }
@@ -240,9 +265,12 @@ impl Job {
         order::key_hashes(&self.batch.root, &target.key, &self.order)
     }
 
-    /// The counts if every row of `order` is new.
-    pub fn expected(&self) -> Counts {
-        Counts {
+    /// The counts if every row of `order` is new, by position of the load in its set.
+    pub fn expected(&self) -> Vec<Counts> {
+        if let Some(origins) = &self.origins {
+            return origins.expected();
+        }
+        vec![Counts {
             read: self.batch.read(),
             inserted: self.order.len() as u64,
             updated: 0,
@@ -250,8 +278,16 @@ impl Job {
             conflicting: self.conflicting,
             rejected: self.batch.rejects.len() as u64,
             skipped: self.batch.skipped,
-        }
+        }]
     }
+}
+
+/// Records the rejects of a batch, in the transaction of the residue that covers it.
+///
+/// # Errors
+/// The server's.
+pub async fn record_rejects(db: &Connection, job: &Job) -> Result<(), WriteError> {
+    reject::record(db, job, &job.batch.rejects).await
 }
 
 /// What the rungs did, over all writers.
@@ -291,6 +327,17 @@ pub enum WriteError {
     /// Arrow's error: a bug of ours.
     #[error("rearranging a batch failed: {0}")]
     Arrow(#[from] ArrowError),
+    /// Rows that were spilled cannot be read back.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
+    /// A record that the server refused cannot be read again from its source.
+    #[error("{source_name}: a record that the server refused cannot be read again: {cause}")]
+    Original {
+        /// The source.
+        source_name: String,
+        /// Why.
+        cause: String,
+    },
     /// `--on-conflict error` met a stored key.
     #[error(
         "{source_name}: {rows} records have keys that {table} or records before them hold, and \

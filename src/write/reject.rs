@@ -37,21 +37,69 @@ pub(super) async fn record(
     Ok(())
 }
 
+/// Records the rejects of a job of several loads.
+pub(super) async fn record_merged(db: &Connection, job: &Job) -> Result<(), WriteError> {
+    let Some(origins) = &job.origins else { return Ok(()) };
+    for refused in &origins.refused {
+        let place = Place {
+            load_id: refused.load_id,
+            source: &refused.source,
+            window: refused.origin.span(),
+        };
+        let found = &refused.found;
+        let rows = Rows {
+            rows: vec![found.row as i64],
+            lines: vec![found.line.map(|line| line as i64)],
+            offsets: vec![found.bytes.map(|(offset, _)| offset as i64)],
+            lens: vec![refused.reject.len as i64],
+        };
+        insert_rows(db, job.run_id, &place, &rows, &[&refused.reject]).await?;
+    }
+    Ok(())
+}
+
 async fn insert(db: &Connection, job: &Job, rejects: &[Reject]) -> Result<(), WriteError> {
     let span = &job.batch.span;
     let has_lines = matches!(job.batch.original, Original::Text(_));
     let place = |value: u64| has_lines.then_some(value as i64);
-    let window = i32::try_from(span.window).unwrap_or(i32::MAX);
-    let mut rows = Vec::with_capacity(rejects.len());
-    let (mut lines, mut offsets, mut lens) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rows = Rows::default();
     for reject in rejects {
-        rows.push((span.first_row + u64::from(reject.row)) as i64);
-        lines.push(place(span.first_line + u64::from(reject.line)));
-        offsets.push(place(span.start + reject.offset));
-        lens.push(reject.len as i64);
+        rows.rows.push((span.first_row + u64::from(reject.row)) as i64);
+        rows.lines.push(place(span.first_line + u64::from(reject.line)));
+        rows.offsets.push(place(span.start + reject.offset));
+        rows.lens.push(reject.len as i64);
     }
-    let texts = |of: fn(&Reject) -> &str| rejects.iter().map(of).collect::<Vec<_>>();
-    let options = |of: fn(&Reject) -> Option<&str>| rejects.iter().map(of).collect::<Vec<_>>();
+    let place = Place { load_id: job.load_id, source: &job.source, window: span.window };
+    insert_rows(db, job.run_id, &place, &rows, &rejects.iter().collect::<Vec<_>>()).await
+}
+
+/// What rejects of one INSERT share.
+struct Place<'a> {
+    load_id: i64,
+    source: &'a str,
+    window: u32,
+}
+
+/// Where each is.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<i64>,
+    lines: Vec<Option<i64>>,
+    offsets: Vec<Option<i64>>,
+    lens: Vec<i64>,
+}
+
+async fn insert_rows(
+    db: &Connection,
+    run_id: i64,
+    place: &Place<'_>,
+    at: &Rows,
+    rejects: &[&Reject],
+) -> Result<(), WriteError> {
+    let window = i32::try_from(place.window).unwrap_or(i32::MAX);
+    let texts = |of: fn(&Reject) -> &str| rejects.iter().map(|r| of(r)).collect::<Vec<_>>();
+    let options =
+        |of: fn(&Reject) -> Option<&str>| rejects.iter().map(|r| of(r)).collect::<Vec<_>>();
     let raws: Vec<&[u8]> = rejects.iter().map(|reject| reject.raw.as_slice()).collect();
     db.execute_typed(
         "INSERT INTO tidegate.reject (load_id, window_no, run_id, source, row_no, line_no, \
@@ -60,14 +108,14 @@ async fn insert(db: &Connection, job: &Job, rejects: &[Reject]) -> Result<(), Wr
          FROM unnest($5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::text[], \
              $10::text[], $11::text[], $12::text[], $13::bytea[]) u",
         &[
-            (&job.load_id, Type::INT8),
+            (&place.load_id, Type::INT8),
             (&window, Type::INT4),
-            (&job.run_id, Type::INT8),
-            (&&*job.source, Type::TEXT),
-            (&rows, Type::INT8_ARRAY),
-            (&lines, Type::INT8_ARRAY),
-            (&offsets, Type::INT8_ARRAY),
-            (&lens, Type::INT8_ARRAY),
+            (&run_id, Type::INT8),
+            (&place.source, Type::TEXT),
+            (&at.rows, Type::INT8_ARRAY),
+            (&at.lines, Type::INT8_ARRAY),
+            (&at.offsets, Type::INT8_ARRAY),
+            (&at.lens, Type::INT8_ARRAY),
             (&texts(|reject| &reject.rule), Type::TEXT_ARRAY),
             (&options(|reject| reject.column.as_deref()), Type::TEXT_ARRAY),
             (&options(|reject| reject.sqlstate.as_deref()), Type::TEXT_ARRAY),

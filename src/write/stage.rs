@@ -80,17 +80,45 @@ pub(super) struct Merged {
     pub refused: Vec<usize>,
     /// Root rows that are parts of records that are not stored.
     pub parts: Vec<usize>,
+    /// Staged rows whose key is stored, with their classes; only of jobs of several loads.
+    pub classes: Vec<(u32, i32)>,
     pub tables: BTreeMap<String, TableCounts>,
 }
 
 impl Merged {
-    /// Adds what became of the staged rows to what is known of the others.
-    pub fn apply(&self, counts: &mut Counts) {
-        counts.inserted = self.inserted;
-        counts.updated = self.updated;
-        counts.duplicate += self.duplicate;
-        counts.conflicting += self.conflicting;
-        counts.rejected += (self.refused.len() + self.parts.len()) as u64;
+    /// What became of a job's records, by load: what is known of all, and what merging showed of
+    /// those that were staged.
+    pub fn counts(&self, target: &Target, job: &Job) -> Result<Vec<Counts>, WriteError> {
+        let mut counts = job.expected();
+        let Some(origins) = &job.origins else {
+            let all = &mut counts[0];
+            all.inserted = self.inserted;
+            all.updated = self.updated;
+            all.duplicate += self.duplicate;
+            all.conflicting += self.conflicting;
+            all.rejected += (self.refused.len() + self.parts.len()) as u64;
+            return Ok(counts);
+        };
+        for &(row, class) in &self.classes {
+            let of_load = origins.of_row(&mut counts, row);
+            of_load.inserted -= 1;
+            match (class, target.policy) {
+                (statement::PART, _) => of_load.rejected += 1,
+                (statement::DIFFERENT | statement::ADDING, ConflictPolicy::Update) => {
+                    of_load.updated += 1;
+                }
+                (class, _) => {
+                    of_load.duplicate += 1;
+                    of_load.conflicting += u64::from(class != statement::EQUAL);
+                }
+            }
+        }
+        let inserted: u64 = counts.iter().map(|of_load| of_load.inserted).sum();
+        if inserted != self.inserted {
+            let message = format!("{inserted} rows are new, {} stored", self.inserted);
+            return Err(super::ladder::miscount(target, message));
+        }
+        Ok(counts)
     }
 
     /// The counts of one table.
@@ -133,6 +161,14 @@ pub(super) async fn merge(
 ) -> Result<Option<Merged>, WriteError> {
     let [new, equal, different, adding, parts] = classify(db, target, job).await?;
     let mut merged = Merged::default();
+    if job.origins.is_some() && equal + different + adding + parts > 0 {
+        let sql = format!("SELECT {ROW}, class FROM {CLASSES} WHERE class > 0");
+        let rows = db.query_typed(&sql, &[]).await?;
+        merged.classes = rows
+            .iter()
+            .map(|row| (row.get::<_, i32>(0).max(0) as u32, row.get::<_, i32>(1)))
+            .collect();
+    }
     if new > 0 && insert_new(db, target, counters, &mut merged).await? != new {
         return Ok(None);
     }

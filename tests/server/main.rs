@@ -17,6 +17,7 @@
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `tables`: tables of the user's own.
+//! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
@@ -39,3 +40,4 @@ mod rejects;
 mod report;
 mod support;
 mod tables;
+mod vendors;

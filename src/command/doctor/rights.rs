@@ -8,12 +8,14 @@ use crate::db::{Connection, DbError, Doing as _};
 use super::{Finding, Level};
 
 /// The ledger's tables that a load writes.
-const LEDGER_TABLES: [&str; 6] = [
+const LEDGER_TABLES: [&str; 8] = [
     "tidegate.run",
     "tidegate.content",
     "tidegate.load_set",
     "tidegate.load",
     "tidegate.portion",
+    "tidegate.stretch",
+    "tidegate.route",
     "tidegate.reject",
 ];
 

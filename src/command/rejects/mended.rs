@@ -229,7 +229,7 @@ impl RecordReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::{FieldSource, MappedColumn, ValueKind};
+    use crate::mapping::{FieldSource, MappedColumn, Quirks, ValueKind};
 
     fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -274,6 +274,7 @@ mod tests {
             name: name.to_owned(),
             source: FieldSource::Field(at),
             kind: if at == 0 { ValueKind::Word } else { ValueKind::Float },
+            rewrite: None,
             time: None,
             required: true,
         };
@@ -283,6 +284,7 @@ mod tests {
             time_column: None,
             from_us: None,
             to_us: None,
+            quirks: Quirks::default(),
         };
         let shape = TextShape {
             delimiter: b',',

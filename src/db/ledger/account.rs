@@ -26,7 +26,18 @@ pub enum Seal {
 /// # Errors
 /// The server's.
 pub async fn seal(db: &Connection, load_id: i64) -> Result<Seal, DbError> {
-    let row = db.query_typed_one(include_str!("seal.sql"), &[(&load_id, Type::INT8)]).await?;
+    let scattered = db
+        .query_typed_one(
+            "SELECT s.strategy = 'scatter' FROM tidegate.load l \
+             JOIN tidegate.load_set s ON s.id = l.set_id WHERE l.id = $1",
+            &[(&load_id, Type::INT8)],
+        )
+        .await?;
+    let sql = match scattered.get(0) {
+        true => include_str!("seal_scattered.sql"),
+        false => include_str!("seal.sql"),
+    };
+    let row = db.query_typed_one(sql, &[(&load_id, Type::INT8)]).await?;
     if row.get("sealed") {
         return Ok(Seal::Sealed);
     }

@@ -4,6 +4,7 @@
 
 mod account;
 mod portion;
+mod scatter;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,10 @@ use crate::span::{Span, SpanUnit};
 
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use portion::{begin_portion, claim, done_portions, record};
+pub use scatter::{
+    Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
+    windows,
+};
 
 /// Everything that makes a content the same content. A file's name is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +112,9 @@ pub struct NewLoad {
     pub span_end: u64,
     /// Open a sealed content again.
     pub reload: bool,
+    /// Its set and position there, if it is scattered together with others; else it gets a set of
+    /// its own.
+    pub set: Option<(i64, usize)>,
 }
 
 /// A load as the ledger has it.
@@ -116,6 +124,11 @@ pub struct Load {
     pub id: i64,
     /// The set it belongs to.
     pub set_id: i64,
+    /// Its position in the set, from 0.
+    pub ordinal: usize,
+    /// Whether the set's rows are scattered: sorted into the target's order before they are
+    /// written.
+    pub scattered: bool,
     /// Raised by each reload.
     pub generation: i32,
     /// Whether it is complete and proved.
@@ -160,8 +173,8 @@ pub struct Portion {
     pub run_id: i64,
     /// What it covers.
     pub span: Span,
-    /// What became of its records.
-    pub counts: Counts,
+    /// What became of its records, by position of their load in the set.
+    pub counts: Vec<Counts>,
     /// Rows by table.
     pub tables: BTreeMap<String, TableCounts>,
 }
@@ -227,12 +240,15 @@ pub async fn end_run(db: &Connection, run_id: i64, exit_code: u8) -> Result<(), 
 
 const LOAD_COLUMNS: &str = "l.id, l.set_id, l.generation, l.sealed_at IS NOT NULL AS sealed, \
      l.layout, l.layout_version, l.on_conflict, s.cut_rule, c.target_oid, \
+     l.set_ordinal, s.strategy = 'scatter' AS scattered, \
      coalesce(l.inserted, 0) AS inserted";
 
 fn load(row: &Row) -> Load {
     Load {
         id: row.get("id"),
         set_id: row.get("set_id"),
+        ordinal: row.get::<_, i32>("set_ordinal").max(1) as usize - 1,
+        scattered: row.get("scattered"),
         generation: row.get("generation"),
         sealed: row.get("sealed"),
         layout: (row.get("layout"), row.get::<_, i32>("layout_version").max(0) as u32),
@@ -332,13 +348,15 @@ async fn insert_load(
     content_id: i64,
     generation: i32,
 ) -> Result<(), DbError> {
+    let (set_id, ordinal) = match new.set {
+        Some((set_id, position)) => (set_id, position as i32 + 1),
+        None => (begin_set(db, "direct", &new.cut_rule).await?, 1),
+    };
     db.execute_typed(
-        "WITH new_set AS (INSERT INTO tidegate.load_set (strategy, cut_rule) \
-             VALUES ('direct', $12) RETURNING id) \
-         INSERT INTO tidegate.load (content_id, generation, ts_from, ts_to, set_id, set_ordinal, \
+        "INSERT INTO tidegate.load (content_id, generation, ts_from, ts_to, set_id, set_ordinal, \
              run_id, source, layout, layout_version, replay, on_conflict, span_unit, span_end) \
-         SELECT $1, $2, $3::text::timestamptz, $4::text::timestamptz, new_set.id, 1, $5, $6, $7, \
-             $8, $9, $10, $11, $13 FROM new_set \
+         VALUES ($1, $2, $3::text::timestamptz, $4::text::timestamptz, $12, $14, $5, $6, $7, $8, \
+             $9, $10, $11, $13) \
          ON CONFLICT (content_id, generation, ts_from, ts_to) DO NOTHING",
         &[
             (&content_id, Type::INT8),
@@ -352,10 +370,29 @@ async fn insert_load(
             (&new.replay, Type::JSONB),
             (&new.on_conflict, Type::TEXT),
             (&new.span_unit.name(), Type::TEXT),
-            (&new.cut_rule, Type::TEXT),
+            (&set_id, Type::INT8),
             (&int(new.span_end), Type::INT8),
+            (&ordinal, Type::INT4),
         ],
     )
     .await?;
     Ok(())
+}
+
+/// Begins a set of loads that are scattered together.
+///
+/// # Errors
+/// The server's.
+pub async fn begin_scatter(db: &Connection, cut_rule: &str) -> Result<i64, DbError> {
+    begin_set(db, "scatter", cut_rule).await
+}
+
+async fn begin_set(db: &Connection, strategy: &str, cut_rule: &str) -> Result<i64, DbError> {
+    let row = db
+        .query_typed_one(
+            "INSERT INTO tidegate.load_set (strategy, cut_rule) VALUES ($1, $2) RETURNING id",
+            &[(&strategy, Type::TEXT), (&cut_rule, Type::TEXT)],
+        )
+        .await?;
+    Ok(row.get(0))
 }

@@ -6,10 +6,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use super::{DonePortion, Portion, PortionKey, count, int};
-use crate::count::TableCounts;
+use crate::count::{Counts, TableCounts};
 use crate::db::{Connection, DbError};
 
-fn tables_json(tables: &BTreeMap<String, TableCounts>) -> serde_json::Value {
+pub(super) fn tables_json(tables: &BTreeMap<String, TableCounts>) -> serde_json::Value {
     let entry = |(name, counts): (&String, &TableCounts)| {
         let value = serde_json::json!({
             "inserted": counts.inserted, "updated": counts.updated, "deleted": counts.deleted
@@ -17,6 +17,32 @@ fn tables_json(tables: &BTreeMap<String, TableCounts>) -> serde_json::Value {
         (name.clone(), value)
     };
     serde_json::Value::Object(tables.iter().map(entry).collect())
+}
+
+/// Counts as the ledger stores them: arrays over the loads of a set.
+#[derive(Default)]
+pub(super) struct Arrays {
+    pub read: Vec<i64>,
+    pub inserted: Vec<i64>,
+    pub updated: Vec<i64>,
+    pub duplicate: Vec<i64>,
+    pub conflicting: Vec<i64>,
+    pub rejected: Vec<i64>,
+    pub skipped: Vec<i64>,
+}
+
+pub(super) fn arrays(counts: &[Counts]) -> Arrays {
+    let mut arrays = Arrays::default();
+    for counts in counts {
+        arrays.read.push(int(counts.read));
+        arrays.inserted.push(int(counts.inserted));
+        arrays.updated.push(int(counts.updated));
+        arrays.duplicate.push(int(counts.duplicate));
+        arrays.conflicting.push(int(counts.conflicting));
+        arrays.rejected.push(int(counts.rejected));
+        arrays.skipped.push(int(counts.skipped));
+    }
+    arrays
 }
 
 /// The committed portions of a set on route `*`, by window.
@@ -86,8 +112,7 @@ pub async fn begin_portion(
 /// # Errors
 /// The server's.
 pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> {
-    let c = &portion.counts;
-    let array = |value: u64| vec![int(value)];
+    let c = arrays(&portion.counts);
     let inserted = db
         .execute_typed(
             "INSERT INTO tidegate.portion (set_id, route, window_no, run_id, span_start, \
@@ -105,13 +130,13 @@ pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> 
                 (&int(portion.span.first_row), Type::INT8),
                 (&int(portion.span.first_line), Type::INT8),
                 (&int(portion.span.lines), Type::INT8),
-                (&array(c.read), Type::INT8_ARRAY),
-                (&array(c.inserted), Type::INT8_ARRAY),
-                (&array(c.updated), Type::INT8_ARRAY),
-                (&array(c.duplicate), Type::INT8_ARRAY),
-                (&array(c.conflicting), Type::INT8_ARRAY),
-                (&array(c.rejected), Type::INT8_ARRAY),
-                (&array(c.skipped), Type::INT8_ARRAY),
+                (&c.read, Type::INT8_ARRAY),
+                (&c.inserted, Type::INT8_ARRAY),
+                (&c.updated, Type::INT8_ARRAY),
+                (&c.duplicate, Type::INT8_ARRAY),
+                (&c.conflicting, Type::INT8_ARRAY),
+                (&c.rejected, Type::INT8_ARRAY),
+                (&c.skipped, Type::INT8_ARRAY),
                 (&tables_json(&portion.tables), Type::JSONB),
             ],
         )
@@ -124,8 +149,7 @@ pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> 
 /// # Errors
 /// The server's.
 pub async fn record(db: &Connection, portion: &Portion) -> Result<(), DbError> {
-    let c = &portion.counts;
-    let array = |value: u64| vec![int(value)];
+    let c = arrays(&portion.counts);
     db.execute_typed(
         "UPDATE tidegate.portion SET inserted = $4, updated = $5, duplicate = $6, \
              conflicting = $7, rejected = $8, tables = $9 \
@@ -134,11 +158,11 @@ pub async fn record(db: &Connection, portion: &Portion) -> Result<(), DbError> {
             (&portion.key.set_id, Type::INT8),
             (&portion.key.route, Type::TEXT),
             (&i32::try_from(portion.key.window).unwrap_or(i32::MAX), Type::INT4),
-            (&array(c.inserted), Type::INT8_ARRAY),
-            (&array(c.updated), Type::INT8_ARRAY),
-            (&array(c.duplicate), Type::INT8_ARRAY),
-            (&array(c.conflicting), Type::INT8_ARRAY),
-            (&array(c.rejected), Type::INT8_ARRAY),
+            (&c.inserted, Type::INT8_ARRAY),
+            (&c.updated, Type::INT8_ARRAY),
+            (&c.duplicate, Type::INT8_ARRAY),
+            (&c.conflicting, Type::INT8_ARRAY),
+            (&c.rejected, Type::INT8_ARRAY),
             (&tables_json(&portion.tables), Type::JSONB),
         ],
     )

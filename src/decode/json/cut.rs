@@ -94,6 +94,12 @@ impl JsonCutter {
         }
     }
 
+    /// The same with smaller chunks.
+    #[cfg(test)]
+    pub(super) fn with_chunks_of(self, chunk_bytes: u64) -> Self {
+        Self { chunk_bytes, ..self }
+    }
+
     /// Whether a source may be read from a chunk's end, instead of from its start.
     pub fn can_start_anywhere(shape: &JsonShape) -> bool {
         matches!(shape.records, JsonRecords::Lines | JsonRecords::Members)
@@ -142,13 +148,14 @@ impl JsonCutter {
 
     fn drop_walked(&mut self, bytes: &[u8]) -> Option<usize> {
         if let State::DropRecord(walk) = &mut self.state {
-            match walk.run(bytes, 0, None) {
+            match walk.run(bytes, 0) {
                 Step::More => return None,
                 Step::Closed(end) => {
                     self.state = self.between();
                     return Some(end);
                 }
                 Step::Broken(at) => {
+                    // Only from the next line on: this one may have begun in earlier bytes.
                     let recovery = Recovery::of(bytes, at, at, self.in_array());
                     self.state = State::DropBroken { recovery: recovery.loosely(), fault: None };
                 }
@@ -161,8 +168,7 @@ impl JsonCutter {
                 Some(end)
             }
             (None, _) => {
-                // A line whose indent is cut in two is lost; it would have to be a long one.
-                *recovery = recovery.clone().anew(bytes.ends_with(b"\n"));
+                recovery.follow(bytes);
                 None
             }
         }
@@ -250,7 +256,7 @@ impl JsonCutter {
             State::Between => self.next_record(bytes),
             State::Record { start, walk } => {
                 let start = *start;
-                let step = walk.run(bytes, self.at, Some(start));
+                let step = walk.run(bytes, self.at);
                 self.end_record(bytes, start, step)
             }
             State::Broken { .. } => self.recover(bytes),
@@ -315,7 +321,7 @@ impl JsonCutter {
         if end - start > RECORD_BYTES_MAX {
             // What is kept of it, and no more, is walked again.
             let mut walk = Structure::default();
-            walk.run(&bytes[..start + RECORD_BYTES_MAX + 1], start, Some(start));
+            walk.run(&bytes[..start + RECORD_BYTES_MAX + 1], start);
             self.state = State::DropRecord(walk);
             return Walked::TooLong(start);
         }
@@ -359,7 +365,12 @@ impl JsonCutter {
     fn head(&mut self, bytes: &[u8], start: usize, eof: bool) -> Walked {
         let JsonRecords::Array(path) = &self.records else { return Walked::On };
         let mut pull = Pull::new(&bytes[start..]);
-        match find_array(&mut pull, path) {
+        let found = find_array(&mut pull, path);
+        if pull.position() > RECORD_BYTES_MAX {
+            self.state = State::DropAll;
+            return Walked::TooLong(start);
+        }
+        match found {
             Ok(true) => {
                 self.at = start + pull.position();
                 self.state = State::Between;
@@ -379,7 +390,12 @@ impl JsonCutter {
     fn tail(&mut self, bytes: &[u8], start: usize, eof: bool) -> Walked {
         let JsonRecords::Array(path) = &self.records else { return Walked::On };
         let mut pull = Pull::inside(&bytes[start..], path.len());
-        match close(&mut pull, path) {
+        let closed = close(&mut pull, path);
+        if pull.position() > RECORD_BYTES_MAX {
+            self.state = State::DropAll;
+            return Walked::TooLong(start);
+        }
+        match closed {
             Ok(once) => {
                 self.at = start + pull.position();
                 if !once {
@@ -402,10 +418,6 @@ impl JsonCutter {
         fault: Option<RangeFault>,
     ) -> Walked {
         let ends = matches!(malformed.what, Flaw::Ends(_));
-        if bytes.len() - start > RECORD_BYTES_MAX && (ends || malformed.at > RECORD_BYTES_MAX) {
-            self.state = State::DropAll;
-            return Walked::TooLong(start);
-        }
         if !ends {
             // The document is lost: what comes next is outside of it.
             self.break_at(bytes, start, start + malformed.at, fault.or(Some(RangeFault::NoArray)));

@@ -22,6 +22,8 @@ mod flat;
 mod members;
 mod pull;
 mod structure;
+#[cfg(test)]
+mod tests;
 mod token;
 
 pub use chunk::{

@@ -31,6 +31,8 @@ pub(super) struct Structure {
     escaped: bool,
     /// In a value without brackets or quotes.
     bare: bool,
+    /// The last byte so far that is no white space.
+    last: u8,
 }
 
 const PLAIN: u8 = 0;
@@ -55,9 +57,16 @@ const OUTSIDE: [u8; 256] =
 const INSIDE: [u8; 256] = table(&[(b'"', 3), (b'\\', SLASH), (b'\n', LINE_END)]);
 
 impl Structure {
-    /// Goes on from `from`, or from where it was. `start` is where the value starts, if that is
-    /// among the bytes: then it is also seen whether brackets open where a value may stand.
-    pub fn run(&mut self, bytes: &[u8], from: usize, start: Option<usize>) -> Step {
+    /// Walks on at `from`, the value's first byte or where the bytes ended the last time.
+    pub fn run(&mut self, bytes: &[u8], from: usize) -> Step {
+        let step = self.walk(bytes, from);
+        if step == Step::More {
+            self.last = self.last_before(&bytes[from..]);
+        }
+        step
+    }
+
+    fn walk(&mut self, bytes: &[u8], from: usize) -> Step {
         let mut at = from;
         if self.bare {
             return run_bare(bytes, at);
@@ -82,9 +91,7 @@ impl Structure {
             match OUTSIDE[usize::from(bytes[at])] {
                 QUOTE => self.inside = true,
                 OPEN => {
-                    if let Some(start) = start
-                        && !self.may_open(&bytes[start..at])
-                    {
+                    if !self.may_open(&bytes[from..at]) {
                         return Step::Broken(at);
                     }
                     self.kinds = self.kinds << 1 | u64::from(bytes[at] == b'{');
@@ -133,13 +140,21 @@ impl Structure {
         }
     }
 
-    /// Whether a bracket may open behind these bytes of the value.
+    /// Whether a bracket may open where a value may stand, behind these bytes.
     fn may_open(&self, before: &[u8]) -> bool {
         if self.depth == 0 || self.depth > KINDS {
             return true;
         }
-        let last = before.iter().rev().find(|byte| !is_space(**byte));
-        if self.kinds & 1 == 1 { last == Some(&b':') } else { matches!(last, Some(b'[' | b',')) }
+        match self.last_before(before) {
+            b':' => self.kinds & 1 == 1,
+            b'[' | b',' => self.kinds & 1 == 0,
+            _ => false,
+        }
+    }
+
+    /// The last byte that is no white space of these, which were walked last, or of those before.
+    fn last_before(&self, walked: &[u8]) -> u8 {
+        walked.iter().rev().copied().find(|byte| !is_space(*byte)).unwrap_or(self.last)
     }
 }
 
@@ -165,6 +180,8 @@ pub(super) struct Recovery {
     /// The start of a line, or else the position from which the next is looked for.
     at: usize,
     at_line: bool,
+    /// White space of that line before the bytes at hand.
+    passed: Vec<u8>,
 }
 
 impl Recovery {
@@ -178,7 +195,7 @@ impl Recovery {
             Some(found) => (start + found + 1, true),
             None => (broken, false),
         };
-        Self { indent, opening, in_array, at, at_line }
+        Self { indent, opening, in_array, at, at_line, passed: Vec::new() }
     }
 
     /// Any line will do that starts with a brace or bracket.
@@ -186,13 +203,21 @@ impl Recovery {
         Self { indent: None, opening: None, ..self }
     }
 
-    /// At the first byte of more bytes; `at_line` says that they start a line.
+    /// Goes on at the first byte of other bytes; `at_line` says that they start a line.
     pub fn anew(self, at_line: bool) -> Self {
-        Self { at: 0, at_line, ..self }
+        Self { at: 0, at_line, passed: Vec::new(), ..self }
     }
 
-    /// The start of the line where the search ends. `None`: it goes on beyond the bytes, which are
-    /// to come again with more behind them.
+    /// Goes on with bytes that follow those of [`Recovery::run`] and come without them.
+    pub fn follow(&mut self, bytes: &[u8]) {
+        if self.at_line {
+            self.passed.extend_from_slice(bytes.get(self.at..).unwrap_or_default());
+        }
+        self.at = 0;
+    }
+
+    /// The first byte of the record where the search ends. `None`: it goes on beyond the bytes,
+    /// which are to come again with more behind them, or to be followed.
     pub fn run(&mut self, bytes: &[u8]) -> Option<usize> {
         loop {
             if self.at_line {
@@ -200,10 +225,12 @@ impl Recovery {
                 let blank = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r');
                 let indent = line.iter().take_while(blank).count();
                 let first = line.get(indent)?;
-                if self.starts_record(&line[..indent], *first) {
-                    return Some(self.at);
+                let indent = &line[..indent];
+                if self.starts_record(&[&self.passed[..], indent].concat(), *first) {
+                    return Some(self.at + indent.len());
                 }
                 self.at_line = false;
+                self.passed.clear();
             }
             let rest = bytes.get(self.at..).unwrap_or_default();
             let Some(found) = memchr(b'\n', rest) else {

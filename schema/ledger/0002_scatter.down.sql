@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS tidegate.route;
+DROP TABLE IF EXISTS tidegate.stretch;

@@ -1,0 +1,378 @@
+//! Writing a window's routes: writers take partitions to exchange and parts to load from one list,
+//! and merge their rows from the runs while the server is at work.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::Members;
+use super::gather::Gathered;
+use super::rows::Part;
+use crate::column::TimeRanges;
+use crate::count::Counts;
+use crate::db::ledger::{PortionKey, Share, Window, part_name};
+use crate::db::{exchange, partition};
+use crate::limit::{EXCHANGE_FEED_ROWS, EXCHANGES_MAX, PARTITIONS_PER_LOAD_MAX};
+use crate::pipeline::live::{Live, add, sub};
+use crate::pipeline::schedule::{Pace, PassEnd};
+use crate::pipeline::{Cancel, PipelineError, Plan, Stage};
+use crate::spill::{Merge, Merged, Range, SpillError};
+use crate::write::{
+    Exchange, Exchanged, Feed, Job, Ladder, LadderCounters, Member, Outcome, Target, WriteError,
+};
+
+/// A window whose rows are sorted and whose residue is committed.
+pub(super) struct Store {
+    pub plan: Arc<Plan>,
+    pub members: Arc<Members>,
+    pub number: u32,
+    pub gathered: Arc<Gathered>,
+    pub window: Window,
+    /// What the target's partitions take.
+    pub existing: TimeRanges,
+    /// Bytes of progress that writing it is worth.
+    pub bytes: u64,
+    pub cancel: Cancel,
+    pub live: Arc<Live>,
+    pub counters: Arc<LadderCounters>,
+    pub server_started_at: f64,
+    pub pace: Arc<tokio::sync::Mutex<Pace>>,
+}
+
+/// One portion that is to be written.
+#[derive(Debug, Clone)]
+struct Task {
+    name: String,
+    route: i64,
+    range: Range,
+    /// Records, for the pace and the progress; of a part, an estimate.
+    rows: u64,
+    /// The partition that is to be filled apart.
+    partition: Option<(i64, i64)>,
+}
+
+/// What all writers of a window share.
+struct Shared {
+    store: Store,
+    target: Arc<Target>,
+    members: Arc<[Member]>,
+    tasks: Mutex<VecDeque<Task>>,
+    rows: u64,
+}
+
+impl Store {
+    /// Writes everything; adds what was committed to `totals`.
+    pub async fn run(self, totals: &mut Counts) -> PassEnd {
+        let tasks = match self.tasks().await {
+            Ok(tasks) => tasks,
+            Err(error) => return ended(error),
+        };
+        let nobody = || Member { load_id: 0, source: "".into() };
+        let mut members: Vec<Member> = (0..self.members.len()).map(|_| nobody()).collect();
+        for (ordinal, at) in self.members.iter() {
+            let load = &self.plan.loads[at];
+            members[ordinal] = Member { load_id: load.id, source: Arc::clone(&load.source) };
+        }
+        let target = Arc::clone(&self.members.first(&self.plan).target);
+        let rows = tasks.iter().map(|task| task.rows).sum::<u64>().max(1);
+        let writers = self.plan.writers.min(tasks.len()).max(1);
+        let tasks = Mutex::new(VecDeque::from(tasks));
+        let members = members.into();
+        let shared = Arc::new(Shared { store: self, target, members, tasks, rows });
+        let writers: Vec<_> =
+            (0..writers).map(|_| tokio::spawn(Writer::new(Arc::clone(&shared)).run())).collect();
+        let mut end = PassEnd::Complete;
+        for writer in writers {
+            let (counts, of_writer) = match writer.await {
+                Ok(ended) => ended,
+                Err(_) => (Counts::default(), PassEnd::Failed(PipelineError::Lost("a writer"))),
+            };
+            *totals += counts;
+            end = worse(end, of_writer);
+        }
+        end
+    }
+
+    /// What is still to be written, in the order in which it is begun. Partitions that rows go into
+    /// part by part are made.
+    async fn tasks(&self) -> Result<Vec<Task>, PipelineError> {
+        let load = self.members.first(&self.plan);
+        let table = &load.target.root().table;
+        let routing = &self.gathered.routing;
+        let db = self.plan.database.connect().await?;
+        let fits = load.makes_partitions && exchange::obstacle(&db, table).await?.is_none();
+        drop(db);
+        let (mut exchanges, mut parts, mut needed) = (Vec::new(), Vec::new(), Vec::new());
+        let mut fresh = 0;
+        for (&route, found) in &self.gathered.routes {
+            let name = routing.name(route);
+            // The ledger's cuts count: parts that are committed were cut there.
+            let share = self.window.routes.get(&name).unwrap_or(found);
+            if self.window.is_route_done(&name) {
+                continue;
+            }
+            let rows: u64 = share.rows.iter().sum();
+            let missing = share.range.filter(|range| !self.exists(*range));
+            fresh += usize::from(missing.is_some());
+            if fresh > PARTITIONS_PER_LOAD_MAX {
+                return Err(too_many(&table.display_name()));
+            }
+            let exchange = missing.filter(|_| {
+                fits && rows >= self.plan.exchange_rows_min
+                    && exchanges.len() < EXCHANGES_MAX
+                    && !self.window.is_route_begun(&name)
+            });
+            match exchange {
+                Some(partition) => {
+                    let range = Range { route, from: None, to: None };
+                    let partition = Some(partition);
+                    exchanges.push(Task { name, route, range, rows, partition });
+                }
+                None => {
+                    needed.extend(missing.filter(|_| load.makes_partitions));
+                    parts.extend(self.parts(&name, route, share));
+                }
+            }
+        }
+        self.make(&needed).await?;
+        exchanges.extend(spread(parts, self.plan.writers));
+        Ok(exchanges)
+    }
+
+    fn exists(&self, range: (i64, i64)) -> bool {
+        self.existing.covers(range.0, range.1.saturating_sub(1))
+    }
+
+    async fn make(&self, ranges: &[(i64, i64)]) -> Result<(), PipelineError> {
+        if ranges.is_empty() {
+            return Ok(());
+        }
+        let table = &self.members.first(&self.plan).target.root().table;
+        let mut db = self.plan.database.connect().await?;
+        partition::ensure_partitions(&mut db, table, ranges).await?;
+        Ok(())
+    }
+
+    /// The parts of a route that are not committed.
+    fn parts(&self, name: &str, route: i64, share: &Share) -> Vec<Task> {
+        let rows = share.rows.iter().sum::<u64>() / (share.cuts.len() as u64 + 1);
+        let edge = |at: usize| share.cuts.get(at).copied();
+        (0..=share.cuts.len())
+            .map(|part| Task {
+                name: part_name(name, part),
+                route,
+                range: Range { route, from: part.checked_sub(1).and_then(edge), to: edge(part) },
+                rows,
+                partition: None,
+            })
+            .filter(|task| !self.window.done.contains(&task.name))
+            .collect()
+    }
+}
+
+/// Lets writers begin far apart, so that they do not meet in the pages of one index.
+fn spread(parts: Vec<Task>, writers: usize) -> Vec<Task> {
+    let turns = parts.len().div_ceil(writers.max(1)).max(1);
+    let mut parts: Vec<(usize, usize, Task)> =
+        parts.into_iter().enumerate().map(|(at, part)| (at % turns, at / turns, part)).collect();
+    parts.sort_by_key(|&(turn, writer, _)| (turn, writer));
+    parts.into_iter().map(|(_, _, part)| part).collect()
+}
+
+fn too_many(table: &str) -> PipelineError {
+    PipelineError::Db(crate::db::DbError::Partition(format!(
+        "the data span more than {PARTITIONS_PER_LOAD_MAX} partitions of {table}: load them in \
+         parts with --from and --to, or make wider partitions first"
+    )))
+}
+
+fn ended(error: PipelineError) -> PassEnd {
+    use crate::error::Class;
+    let class = match &error {
+        PipelineError::Write(WriteError::Restarted) => return PassEnd::Restarted,
+        PipelineError::Write(error) => error.class(),
+        PipelineError::Db(error) => error.class(),
+        _ => Class::Stop,
+    };
+    match class {
+        Class::Reconnect | Class::Redo => PassEnd::Restarted,
+        _ => PassEnd::Failed(error),
+    }
+}
+
+/// The end of a pass whose writers ended so.
+fn worse(one: PassEnd, other: PassEnd) -> PassEnd {
+    let rank = |end: &PassEnd| match end {
+        PassEnd::Complete => 0,
+        PassEnd::Interrupted => 1,
+        PassEnd::Budget(_) => 2,
+        PassEnd::Restarted => 3,
+        PassEnd::Failed(_) => 4,
+    };
+    if rank(&other) > rank(&one) { other } else { one }
+}
+
+/// A part whose rows are being merged.
+struct Merging {
+    task: Task,
+    /// None for a partition that is filled apart: its rows are merged as they are sent.
+    rows: Option<(Arc<Part>, JoinHandle<Result<Merged, SpillError>>)>,
+}
+
+struct Writer {
+    shared: Arc<Shared>,
+    ladder: Ladder,
+    totals: Counts,
+}
+
+impl Writer {
+    fn new(shared: Arc<Shared>) -> Self {
+        let store = &shared.store;
+        let ladder = Ladder::new(
+            store.plan.database.clone(),
+            store.server_started_at,
+            Arc::clone(&store.counters),
+            store.plan.retry,
+        );
+        Self { shared, ladder, totals: Counts::default() }
+    }
+
+    async fn run(mut self) -> (Counts, PassEnd) {
+        let mut end = PassEnd::Complete;
+        let mut next = self.begin_next();
+        while let Some(current) = next.take() {
+            if self.shared.store.cancel.is_interrupted() {
+                end = PassEnd::Interrupted;
+                break;
+            }
+            next = self.begin_next();
+            let live = Arc::clone(&self.shared.store.live);
+            self.shared.store.pace.lock().await.wait(current.task.rows).await;
+            let began = Instant::now();
+            add(&live.writers_busy, 1);
+            let written = self.write(current).await;
+            sub(&live.writers_busy, 1);
+            live.worked(Stage::Write, began);
+            if let Err(error) = written {
+                // What others have begun they finish; nothing new is begun.
+                self.shared.lock().clear();
+                end = ended(error);
+                break;
+            }
+        }
+        (self.totals, end)
+    }
+
+    fn begin_next(&self) -> Option<Merging> {
+        let task = self.shared.lock().pop_front()?;
+        Some(self.begin(task))
+    }
+
+    fn begin(&self, task: Task) -> Merging {
+        if task.partition.is_some() {
+            return Merging { task, rows: None };
+        }
+        let store = &self.shared.store;
+        let part = Arc::new(Part {
+            plan: Arc::clone(&store.plan),
+            members: Arc::clone(&store.members),
+            gathered: Arc::clone(&store.gathered),
+            range: task.range,
+            last_read: Mutex::new(None),
+        });
+        let merging = {
+            let part = Arc::clone(&part);
+            tokio::task::spawn_blocking(move || part.merge(HashSet::new()))
+        };
+        Merging { task, rows: Some((part, merging)) }
+    }
+
+    async fn write(&mut self, Merging { task, rows }: Merging) -> Result<(), PipelineError> {
+        let Some((part, merging)) = rows else { return self.exchange(task).await };
+        let merged = merging.await.map_err(|_| PipelineError::Lost("a merging thread"))??;
+        let shared = Arc::clone(&self.shared);
+        let key = shared.key(task.name);
+        let members = Arc::clone(&shared.members);
+        let mut job = Job::merged(key, shared.store.plan.run_id, members, merged, part);
+        if let Outcome::Committed(counts) = self.ladder.write(&shared.target, &mut job).await? {
+            self.settle(counts);
+        }
+        Ok(())
+    }
+
+    async fn exchange(&mut self, task: Task) -> Result<(), PipelineError> {
+        let shared = Arc::clone(&self.shared);
+        let store = &shared.store;
+        let Some(range) = task.partition else { return Ok(()) };
+        let Some(share) = store.window.routes.get(&task.name) else { return Ok(()) };
+        let job = Exchange {
+            target: &shared.target,
+            key: shared.key(task.name.clone()),
+            run_id: store.plan.run_id,
+            rows: &share.rows,
+            range,
+        };
+        let feed = || feed(Arc::clone(&store.gathered), task.range);
+        match self.ladder.exchange(&job, feed).await? {
+            Exchanged::Committed(counts) => {
+                self.settle(counts);
+                return Ok(());
+            }
+            Exchanged::DoneBefore | Exchanged::Busy => return Ok(()),
+            Exchanged::Refused(_) => {}
+        }
+        store.make(&[range]).await?;
+        for part in store.parts(&task.name, task.route, share) {
+            let merging = self.begin(part);
+            Box::pin(self.write(merging)).await?;
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, counts: Counts) {
+        self.totals += counts;
+        let Shared { store, rows, .. } = &*self.shared;
+        add(&store.live.rejects, counts.rejected);
+        add(&store.live.records_committed, counts.read);
+        let bytes = u128::from(store.bytes) * u128::from(counts.read) / u128::from(*rows);
+        add(&store.live.bytes_done, bytes as u64);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Task>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn key(&self, route: String) -> PortionKey {
+        let set_id = self.store.members.first(&self.store.plan).set_id;
+        PortionKey { set_id, route, window: self.store.number }
+    }
+}
+
+/// Merges a route on a thread of its own.
+fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::task::spawn_blocking(move || {
+        let mut merge = match Merge::new(&gathered.runs, &gathered.order, range) {
+            Ok(merge) => merge,
+            Err(error) => {
+                let _ = sender.blocking_send(Err(error));
+                return;
+            }
+        };
+        loop {
+            let merged = match merge.next_rows(EXCHANGE_FEED_ROWS).transpose() {
+                Some(merged) => merged,
+                None => return,
+            };
+            if sender.blocking_send(merged).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
