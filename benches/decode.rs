@@ -10,7 +10,7 @@ use tidegate::batch::Chunk;
 use tidegate::decode::{Cut, Cutter, TextDecoder, TimeParser, count_records, parse_float};
 use tidegate::limit::CHUNK_BYTES;
 use tidegate::mapping::{
-    FieldSource, MappedColumn, Mapping, TextShape, TimeFormat, TimeRule, ValueKind, Zone,
+    FieldSource, MappedColumn, Mapping, Quirks, TextShape, TimeFormat, TimeRule, ValueKind, Zone,
 };
 
 const HEADER: &str = "symbol,interval,ts,open,high,low,close,volume";
@@ -70,6 +70,7 @@ fn mapping(number: ValueKind) -> Mapping {
         name: name.to_owned(),
         source: FieldSource::Field(at),
         kind,
+        rewrite: None,
         time: Some(TimeRule { format: TimeFormat::Auto, zone: Zone::UTC }),
         required: at < 3,
     });
@@ -79,6 +80,7 @@ fn mapping(number: ValueKind) -> Mapping {
         time_column: Some(2),
         from_us: None,
         to_us: None,
+        quirks: Quirks::default(),
     }
 }
 

@@ -19,6 +19,8 @@ pub const REJECT_RAW_BYTES_MAX: usize = MIB;
 pub const REJECT_REASONS_MAX: usize = 10_000;
 /// Fields in one record; a record with more is a reject.
 pub const FIELDS_MAX: usize = 4_096;
+/// Values inside each other that a JSON record may have; a record with more is a reject.
+pub const JSON_DEPTH_MAX: usize = 128;
 /// A file is checksummed in blocks of this size while it is hashed, and each block is compared
 /// when it is read again.
 pub const BLOCK_BYTES: usize = 4 * MIB;

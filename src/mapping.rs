@@ -31,7 +31,8 @@ pub enum ValueKind {
 /// Where a column's values come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FieldSource {
-    /// The field at this position (from 0): a CSV field, or a Parquet leaf column.
+    /// The field at this position (from 0): a CSV field, a Parquet leaf column, or one of
+    /// [`JsonShape::fields`].
     Field(usize),
     /// Two fields joined by one space: a date and a time of day.
     Joined(usize, usize),
@@ -48,7 +49,13 @@ pub enum TimeFormat {
     /// RFC 3339, ISO dates with or without a time of day, `T` or space between, with or without
     /// offset; or an epoch number.
     Auto,
-    /// A pattern of `%Y %m %d %H %I %M %S %f %p %z` and literal bytes.
+    /// Epoch numbers that count the local clock rather than UTC, as trading terminals write them:
+    /// the reading of the clock is taken in the rule's zone.
+    LocalEpoch,
+    /// Milliseconds since midnight, in the rule's zone, of a day that the file's name or a flag
+    /// tells: days from 1970-01-01. Without the day no time can be read.
+    MillisOfDay(Option<i32>),
+    /// A pattern of `%Y %y %m %b %d %H %I %M %S %f %p %z` and literal bytes.
     Pattern(Vec<TimeItem>),
 }
 
@@ -57,6 +64,10 @@ pub enum TimeFormat {
 pub enum TimeItem {
     /// `%Y`: four digits.
     Year,
+    /// `%y`: two digits, of the years 1970 to 2069.
+    ShortYear,
+    /// `%b`: the first three letters of a month's English name, in either case.
+    MonthName,
     /// `%m`: one or two digits, 1 to 12.
     Month,
     /// `%d`: one or two digits, 1 to 31.
@@ -88,6 +99,8 @@ impl TimeFormat {
         match pattern {
             "epoch" => return Ok(TimeFormat::Epoch),
             "auto" => return Ok(TimeFormat::Auto),
+            "local_epoch" => return Ok(TimeFormat::LocalEpoch),
+            "ms_of_day" => return Ok(TimeFormat::MillisOfDay(None)),
             _ => {}
         }
         let mut items = Vec::new();
@@ -99,6 +112,8 @@ impl TimeFormat {
             }
             items.push(match bytes.next() {
                 Some(b'Y') => TimeItem::Year,
+                Some(b'y') => TimeItem::ShortYear,
+                Some(b'b') => TimeItem::MonthName,
                 Some(b'm') => TimeItem::Month,
                 Some(b'd') => TimeItem::Day,
                 Some(b'H') => TimeItem::Hour,
@@ -193,6 +208,32 @@ pub struct TimeRule {
     pub zone: Zone,
 }
 
+/// How a field's text is put right before it is read as its column's kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rewrite {
+    /// A number that is written otherwise.
+    Number {
+        /// The value is what is written times ten to the power of minus this. Above 0 the field
+        /// holds a fixed-point price, which must be whole; below 0 it is written in larger units.
+        scale: i8,
+        /// The byte between groups of digits.
+        thousands: Option<u8>,
+    },
+    /// Whole values that stand for others; any other stays as it is.
+    Words(Vec<(String, String)>),
+}
+
+/// What records of a source may hold besides plain values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// A record without open, high, low and close tells of an interval without a trade: it is
+    /// skipped.
+    pub idle_skipped: bool,
+    /// Open, high and low of zero beside another close mean that nothing was traded: they are
+    /// nothing.
+    pub zero_untraded: bool,
+}
+
 /// One column of the batch, in batch order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MappedColumn {
@@ -202,6 +243,8 @@ pub struct MappedColumn {
     pub source: FieldSource,
     /// How they are read.
     pub kind: ValueKind,
+    /// How they are put right before that; only fields of a text are.
+    pub rewrite: Option<Rewrite>,
     /// For [`ValueKind::Time`] and [`ValueKind::Date`].
     pub time: Option<TimeRule>,
     /// Whether an empty value is a reject.
@@ -229,6 +272,35 @@ pub struct TextShape {
     pub nulls: Vec<Vec<u8>>,
 }
 
+/// Where the records of a JSON source are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonRecords {
+    /// One value a line (NDJSON). Blank lines are no records.
+    Lines,
+    /// Whole documents one after another, on as many lines as they like; each is a record.
+    Documents,
+    /// The files in a tar archive, whose own bytes the source is; each is one document.
+    Members,
+    /// The elements of the array to which these keys lead from a document's root; without a key
+    /// the document is the array.
+    Array(Vec<String>),
+}
+
+/// The outer shape of a JSON source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonShape {
+    /// Where the records are.
+    pub records: JsonRecords,
+    /// What columns may be read from, where [`FieldSource::Field`] counts in this list: for each
+    /// the keys that lead to it from the record. For an array a position from 0 is a key.
+    pub fields: Vec<Vec<String>>,
+    /// Elements that a record has at least and at most, where records are arrays; `None`: they are
+    /// objects.
+    pub elements: Option<(usize, usize)>,
+    /// Texts that mean "nothing", besides `null` and the empty one.
+    pub nulls: Vec<Vec<u8>>,
+}
+
 /// A resolved mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mapping {
@@ -242,6 +314,8 @@ pub struct Mapping {
     pub from_us: Option<i64>,
     /// Rows whose time is at or after this are skipped.
     pub to_us: Option<i64>,
+    /// What its records may hold besides plain values.
+    pub quirks: Quirks,
 }
 
 #[cfg(test)]

@@ -217,6 +217,9 @@ pub struct FactFlags {
     /// The zone of times that carry no offset: UTC-5, Europe/Paris
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub tz: Option<String>,
+    /// The day of times that count from midnight, as 2024-01-31, if the file's name does not say it
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<String>,
     /// The venue of the tickers, if the layout does not say it
     #[arg(long)]
     pub venue: Option<String>,

@@ -146,6 +146,7 @@ impl FactFlags {
             interval: self.interval.as_deref().map(interval).transpose()?,
             zone: self.tz.clone(),
             venue: self.venue.clone(),
+            date: self.date.clone(),
             dataset: self.dataset.clone(),
         })
     }

@@ -368,6 +368,7 @@ fn recipe(request: &LoadRequest, planned: &Planned) -> Recipe {
     let root = planned.route.target.root();
     Recipe {
         shape: planned.source.recognised.shape.clone(),
+        json: planned.source.recognised.json.clone(),
         fields: planned.source.columns.clone(),
         mapping: planned.route.mapping.clone(),
         targets: root.columns.iter().map(|column| column.name.clone()).collect(),
@@ -387,11 +388,11 @@ fn load_plan(
     done: BTreeMap<u32, ledger::DonePortion>,
 ) -> LoadPlan {
     let source = &planned.source;
-    let form = match &source.recognised.shape {
-        Some(shape) => {
-            Form::Text { fingerprint: source.fingerprint.clone(), shape: Arc::new(shape.clone()) }
-        }
-        None => Form::Parquet { fingerprint: source.fingerprint.clone() },
+    let fingerprint = source.fingerprint.clone();
+    let form = match (&source.recognised.shape, &source.recognised.json) {
+        (Some(shape), _) => Form::Text { fingerprint, shape: Arc::new(shape.clone()) },
+        (None, Some(shape)) => Form::Json { fingerprint, shape: Arc::new(shape.clone()) },
+        (None, None) => Form::Parquet { fingerprint },
     };
     LoadPlan {
         id: load.id,

@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicBool;
 
 use crate::check::{Bound, Checker, Quality};
 use crate::column::{PgType, TargetColumn, TargetTable};
-use crate::dataset::{Column, ConflictPolicy, Dataset, Position, WARNINGS};
+use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position, WARNINGS};
 use crate::db::ledger::TimeWindow;
-use crate::layout::Recognised;
+use crate::layout::{Recognised, RecognisedField};
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
 use crate::pipeline::{Identity, Tickers};
-use crate::write::{Strategy, TableTarget, Target};
+use crate::write::{Meeting, Strategy, TableTarget, Target};
 
 use super::CommandError;
 
@@ -52,9 +52,17 @@ pub(super) struct Wishes<'a> {
 pub(super) fn route(
     recognised: &Recognised,
     dataset: &Dataset,
-    table: &TargetTable,
+    tables: &[TargetTable],
     wishes: Wishes<'_>,
 ) -> Result<Route, CommandError> {
+    let table = &tables[0];
+    if !dataset.children.is_empty() && !wishes.own_table {
+        let name = dataset.name;
+        return Err(refuse(
+            table,
+            format!("cannot take {name}, which are rows of several tables: leave --table out"),
+        ));
+    }
     if table.unlogged {
         return Err(refuse(table, "is unlogged: after a crash the ledger would outlive its rows"));
     }
@@ -63,7 +71,7 @@ pub(super) fn route(
     let mut unused = Vec::new();
     for field in &recognised.fields {
         let Some(column) = dataset.column(&field.column) else { continue };
-        if !building.add(dataset, column, &field.source, field.time.clone(), recognised)? {
+        if !building.add(dataset, column, field, recognised)? {
             unused.push(field.column.clone());
         }
     }
@@ -79,7 +87,7 @@ pub(super) fn route(
         }
     }
     building.check_complete()?;
-    building.finish(dataset, wishes, unused)
+    building.finish(dataset, (&tables[1..], recognised), wishes, unused)
 }
 
 fn refuse(table: &TargetTable, why: impl std::fmt::Display) -> CommandError {
@@ -112,8 +120,7 @@ impl Building<'_> {
         &mut self,
         dataset: &Dataset,
         column: &'static Column,
-        source: &FieldSource,
-        time: Option<TimeRule>,
+        field: &RecognisedField,
         recognised: &Recognised,
     ) -> Result<bool, CommandError> {
         let id_name = "ticker_id";
@@ -132,9 +139,10 @@ impl Building<'_> {
         };
         self.columns.push(MappedColumn {
             name: column.name.to_owned(),
-            source: source.clone(),
+            source: field.source.clone(),
             kind,
-            time,
+            rewrite: field.rewrite.clone(),
+            time: field.time.clone(),
             required: column.required || (target.not_null && !target.has_default),
         });
         self.targets.push(target);
@@ -150,8 +158,13 @@ impl Building<'_> {
         for column in dataset.columns {
             let Some(value) = column.default else { continue };
             if !self.columns.iter().any(|mapped| mapped.name == column.name) {
-                let source = FieldSource::Constant(value.to_owned());
-                self.add(dataset, column, &source, None, recognised)?;
+                let field = RecognisedField {
+                    column: column.name.to_owned(),
+                    source: FieldSource::Constant(value.to_owned()),
+                    rewrite: None,
+                    time: None,
+                };
+                self.add(dataset, column, &field, recognised)?;
             }
         }
         Ok(())
@@ -184,6 +197,7 @@ impl Building<'_> {
             name: name.to_owned(),
             source: FieldSource::Constant(value.to_owned()),
             kind,
+            rewrite: None,
             time: None,
             required: false,
         });
@@ -223,6 +237,7 @@ impl Building<'_> {
             name: target.name.clone(),
             source: FieldSource::Field(position),
             kind,
+            rewrite: None,
             time,
             required: target.not_null && !target.has_default,
         });
@@ -253,6 +268,7 @@ impl Building<'_> {
     fn finish(
         self,
         dataset: &Dataset,
+        (children, recognised): (&[TargetTable], &Recognised),
         wishes: Wishes<'_>,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
@@ -280,11 +296,13 @@ impl Building<'_> {
             time_column: time,
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
+            quirks: recognised.quirks,
         };
         let mut checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         checker.rules = rules(dataset, &mapping, wishes.no_check);
         let quality = quality(dataset, &mapping, wishes.no_check);
-        let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));
+        let tables = family(dataset, (self.table, self.targets), children)?;
+        let target = Arc::new(aim(dataset, tables, &mapping, wishes.policy, strategy));
         let (tickers, identity) = (self.tickers, self.identity);
         Ok(Route {
             mapping,
@@ -364,20 +382,57 @@ pub(super) fn rules(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -
     rules.filter_map(|rule| Bound::new(rule, position, now_us)).collect()
 }
 
-/// The table as a target for rows of this mapping, whose columns go to `targets` one by one.
+/// A dataset's tables with the columns that are sent: `root` has those of the mapping, its children
+/// those of the dataset.
+pub(super) fn family(
+    dataset: &Dataset,
+    root: (&TargetTable, Vec<TargetColumn>),
+    children: &[TargetTable],
+) -> Result<Vec<TableTarget>, CommandError> {
+    let (table, columns) = root;
+    let mut tables = vec![TableTarget { table: table.clone(), columns, root_key: Vec::new() }];
+    for (child, table) in dataset.children.iter().zip(children) {
+        let column = |name: &str| {
+            let missing = || format!("has no column {name}: apply its migrations again");
+            table.column(name).cloned().ok_or_else(|| refuse(table, missing()))
+        };
+        let columns = child.columns.iter().map(|child| column(child.name));
+        let position = |name: &&str| child.columns.iter().position(|column| column.name == *name);
+        tables.push(TableTarget {
+            table: table.clone(),
+            columns: columns.collect::<Result<_, _>>()?,
+            root_key: child.root_key.iter().filter_map(position).collect(),
+        });
+    }
+    Ok(tables)
+}
+
+/// The tables as a target for rows of this mapping.
 pub(super) fn aim(
-    table: &TargetTable,
+    dataset: &Dataset,
+    tables: Vec<TableTarget>,
     mapping: &Mapping,
-    targets: Vec<TargetColumn>,
     policy: ConflictPolicy,
     strategy: Strategy,
 ) -> Target {
-    let position = |name: &String| targets.iter().position(|target| target.name == *name);
-    let key = table.key.iter().map(position).collect::<Option<Vec<usize>>>().unwrap_or_default();
-    let root = TableTarget { table: table.clone(), columns: targets, root_key: Vec::new() };
+    let root = &tables[0];
+    let position = |name: &String| root.columns.iter().position(|target| target.name == *name);
+    let key = root.table.key.iter().map(position).collect::<Option<Vec<usize>>>();
+    let key = key.unwrap_or_default();
+    let meets = |meeting: dataset::Meeting| {
+        mapping.columns.iter().enumerate().filter_map(move |(at, mapped)| {
+            let column = dataset.columns.iter().find(|column| column.name == mapped.name)?;
+            (column.meeting == meeting).then_some(at)
+        })
+    };
+    let meeting = Meeting {
+        content: meets(dataset::Meeting::Content).next(),
+        adds: meets(dataset::Meeting::Adds).collect(),
+    };
     Target {
-        tables: vec![root],
+        tables,
         key,
+        meeting,
         policy,
         strategy,
         time: mapping.time_column,

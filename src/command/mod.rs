@@ -14,9 +14,11 @@ pub mod status;
 mod access;
 mod map;
 mod recipe;
+mod recipe_rewrite;
 mod scatter;
 mod summary;
 mod survey;
+mod to_be_made;
 mod verify;
 
 use std::path::PathBuf;

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::column::{Partitioning, PgType, TargetColumn, TargetTable};
+use crate::column::TargetTable;
 use crate::dataset::{self, Dataset};
 use crate::db::ledger::{self, ContentKey, Load, NewLoad};
 use crate::db::{Connection, Database, catalog};
 use crate::error::Exit;
 use crate::limit::{BATCH_ROWS, CHUNK_BYTES};
-use crate::mapping::{FieldSource, ValueKind};
+use crate::mapping::FieldSource;
 use crate::report::human;
 use crate::report::list::{Cell, Grid};
 use crate::span::SpanUnit;
@@ -21,10 +21,13 @@ use crate::write::Strategy;
 use super::access::has_ledger;
 use super::map::{Route, Wishes, route};
 use super::survey::{Source, Survey, survey};
+use super::to_be_made::{child_to_be_made, to_be_made};
 use super::{Answer, CommandError, LoadRequest, scatter};
 
 /// How batches of text are cut; stored with a load, so that a resume never cuts otherwise.
 const CUT_TEXT: &str = "text-4MiB-1";
+/// How batches of JSON are cut.
+const CUT_JSON: &str = "json-4MiB-1";
 /// How batches of Parquet are cut.
 const CUT_PARQUET: &str = "parquet-65536-1";
 /// Bytes a second that a load is expected to make where nothing is known.
@@ -84,7 +87,7 @@ pub(super) async fn plan(
     survey: Survey,
     connection: &Connection,
 ) -> Result<Planning, CommandError> {
-    let mut tables = Tables { request, connection, known: HashMap::new() };
+    let mut known_tables = Tables { request, connection, known: HashMap::new() };
     let ledger_exists = has_ledger(connection).await?;
     let mut planning = Planning {
         loads: Vec::new(),
@@ -95,7 +98,7 @@ pub(super) async fn plan(
     };
     for source in survey.sources {
         let dataset = dataset_of(&source.recognised.dataset)?;
-        let table = tables.of(dataset).await?;
+        let tables = known_tables.of(dataset).await?;
         let wishes = Wishes {
             policy: request.on_conflict.unwrap_or(dataset.on_conflict),
             strategy: request.strategy,
@@ -103,7 +106,7 @@ pub(super) async fn plan(
             own_table: request.table.is_none(),
             no_check: &request.no_check,
         };
-        let mut route = match route(&source.recognised, dataset, &table, wishes) {
+        let mut route = match route(&source.recognised, dataset, &tables, wishes) {
             Ok(route) => route,
             Err(error) => {
                 planning.failed.push((source.name.to_string(), error.to_string()));
@@ -190,17 +193,17 @@ async fn block_torn_sets(
     Ok(())
 }
 
-/// Target tables, looked up once.
+/// Target tables, looked up once: for each dataset the root first.
 struct Tables<'a> {
     request: &'a LoadRequest,
     connection: &'a Connection,
-    known: HashMap<&'static str, TargetTable>,
+    known: HashMap<&'static str, Vec<TargetTable>>,
 }
 
 impl Tables<'_> {
-    async fn of(&mut self, dataset: &'static Dataset) -> Result<TargetTable, CommandError> {
-        if let Some(table) = self.known.get(dataset.name) {
-            return Ok(table.clone());
+    async fn of(&mut self, dataset: &'static Dataset) -> Result<Vec<TargetTable>, CommandError> {
+        if let Some(tables) = self.known.get(dataset.name) {
+            return Ok(tables.clone());
         }
         let table = match &self.request.table {
             Some(name) => {
@@ -222,62 +225,14 @@ impl Tables<'_> {
                 found.unwrap_or_else(|| to_be_made(dataset))
             }
         };
-        self.known.insert(dataset.name, table.clone());
-        Ok(table)
-    }
-}
-
-/// A dataset's own table before its migration: enough to plan with.
-fn to_be_made(dataset: &Dataset) -> TargetTable {
-    let name_of = |column: &str| match dataset.ticker {
-        Some(ticker) if ticker == column => "ticker_id".to_owned(),
-        _ => column.to_owned(),
-    };
-    let column = |column: &dataset::Column| {
-        let not_null = column.required || column.default.is_some();
-        let (pg_type, type_name) = match column.kind {
-            _ if dataset.ticker == Some(column.name) => (PgType::Int4, "integer"),
-            ValueKind::Time => (PgType::Timestamptz, "timestamptz"),
-            ValueKind::Integer => (PgType::Int8, "bigint"),
-            ValueKind::Float => (PgType::Float8, "double precision"),
-            ValueKind::Decimal => (PgType::Numeric(None), "numeric"),
-            ValueKind::Bool => (PgType::Bool, "boolean"),
-            ValueKind::Date => (PgType::Date, "date"),
-            ValueKind::Json => (PgType::Jsonb, "jsonb"),
-            ValueKind::Word | ValueKind::Text => (PgType::Text(None), "text"),
-        };
-        TargetColumn {
-            name: name_of(column.name),
-            pg_type: Some(pg_type),
-            type_name: type_name.to_owned(),
-            not_null,
-            has_default: column.default.is_some(),
-            generated: false,
+        let mut tables = vec![table];
+        for child in dataset.children {
+            let own = child.table;
+            let found = catalog::load_table(self.connection, Some(own.schema), own.name).await?;
+            tables.push(found.unwrap_or_else(|| child_to_be_made(child)));
         }
-    };
-    let filled = dataset.position.into_iter().flat_map(|position| [position.content, position.row]);
-    let filled = filled.map(|name| TargetColumn {
-        name: name.to_owned(),
-        pg_type: Some(PgType::Int8),
-        type_name: "bigint".to_owned(),
-        not_null: true,
-        has_default: true,
-        generated: false,
-    });
-    TargetTable {
-        schema: dataset.table.schema.to_owned(),
-        name: dataset.table.name.to_owned(),
-        oid: 0,
-        columns: dataset.columns.iter().map(column).chain(filled).collect(),
-        key: dataset.key.iter().map(|name| name_of(name)).collect(),
-        partitioning: dataset.partitioned.then(|| Partitioning {
-            time_column: dataset.time.map(str::to_owned),
-            accepted: crate::column::TimeRanges::default(),
-            has_default: false,
-        }),
-        row_security: false,
-        before_triggers: false,
-        unlogged: false,
+        self.known.insert(dataset.name, tables.clone());
+        Ok(tables)
     }
 }
 
@@ -311,7 +266,11 @@ fn content_key(
 }
 
 pub(super) fn cut_rule(source: &Source) -> &'static str {
-    if source.recognised.shape.is_some() { CUT_TEXT } else { CUT_PARQUET }
+    match (&source.recognised.shape, &source.recognised.json) {
+        (Some(_), _) => CUT_TEXT,
+        (None, Some(_)) => CUT_JSON,
+        (None, None) => CUT_PARQUET,
+    }
 }
 
 async fn standing(

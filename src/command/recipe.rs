@@ -5,15 +5,20 @@
 //! The JSON has a version of its own. Text that JSON or the server cannot hold (bytes that are not
 //! UTF-8, NUL) is written as hexadecimal digits; every recipe comes back as it was.
 
+mod json;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::mapping::{
-    FieldSource, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule, ValueKind, Zone,
+    FieldSource, JsonShape, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule,
+    ValueKind, Zone,
 };
 use crate::pipeline::{Identity, Tickers};
 
+use self::json::WireJson;
 use super::CommandError;
+use super::recipe_rewrite::{WireQuirks, WireRewrite};
 
 /// The version of the JSON that this program writes and reads.
 const VERSION: u32 = 1;
@@ -21,9 +26,11 @@ const VERSION: u32 = 1;
 /// How a load's records are read and where they go.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// The shape of its text; `None`: the source has columns (Parquet), and a reject is shown as a
-    /// JSON object.
+    /// The shape of its delimited text. Without it and [`Recipe::json`] the source has columns
+    /// (Parquet), and a reject is shown as a JSON object.
     pub shape: Option<TextShape>,
+    /// The shape of its JSON.
+    pub json: Option<JsonShape>,
     /// Names of the source's columns by position, where it has columns: the keys of a record that
     /// is shown as a JSON object. Else empty.
     pub fields: Vec<String>,
@@ -63,10 +70,12 @@ impl Recipe {
             time_column: self.mapping.time_column,
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
+            quirks: WireQuirks::of(self.mapping.quirks),
             tickers: self.tickers.as_ref().map(WireTickers::of),
             identity: self.identity,
             no_check: self.no_check.clone(),
             shape: self.shape.as_ref().map(WireShape::of),
+            json: self.json.as_ref().map(WireJson::of),
         };
         // Plain structs of texts and numbers: there is nothing in them that JSON could refuse.
         serde_json::to_value(wire).unwrap_or_default()
@@ -98,13 +107,13 @@ impl Recipe {
 /// Bytes as JSON: text where that is exact, else hexadecimal digits.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Bytes {
+pub(super) enum Bytes {
     Text(String),
     Hex { hex: String },
 }
 
 impl Bytes {
-    fn from(bytes: impl AsRef<[u8]>) -> Self {
+    pub(super) fn from(bytes: impl AsRef<[u8]>) -> Self {
         let bytes = bytes.as_ref();
         match std::str::from_utf8(bytes) {
             // The server's jsonb holds no NUL.
@@ -126,7 +135,7 @@ impl Bytes {
         pairs.map(byte).collect::<Option<_>>().ok_or_else(|| format!("{hex:?} is not hexadecimal"))
     }
 
-    fn text(self) -> Result<String, String> {
+    pub(super) fn text(self) -> Result<String, String> {
         String::from_utf8(self.open()?).map_err(|_| "a name is not UTF-8".to_owned())
     }
 
@@ -156,12 +165,16 @@ struct Wire {
     time_column: Option<usize>,
     from_us: Option<i64>,
     to_us: Option<i64>,
+    #[serde(default, skip_serializing_if = "WireQuirks::are_none")]
+    quirks: WireQuirks,
     tickers: Option<WireTickers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<Identity>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     no_check: Vec<String>,
     shape: Option<WireShape>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    json: Option<WireJson>,
 }
 
 impl Wire {
@@ -189,6 +202,7 @@ impl Wire {
         }
         Ok(Recipe {
             shape: self.shape.map(WireShape::open).transpose()?,
+            json: self.json.map(WireJson::open).transpose()?,
             fields: texts(self.fields)?,
             mapping: Mapping {
                 dataset: self.dataset,
@@ -196,6 +210,7 @@ impl Wire {
                 time_column: self.time_column,
                 from_us: self.from_us,
                 to_us: self.to_us,
+                quirks: self.quirks.open(),
             },
             targets,
             tickers,
@@ -236,6 +251,8 @@ struct WireColumn {
     target: Bytes,
     source: WireSource,
     kind: WireKind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rewrite: Option<WireRewrite>,
     time: Option<WireTime>,
     required: bool,
 }
@@ -251,6 +268,7 @@ impl WireColumn {
                 FieldSource::Constant(text) => WireSource::Constant(Bytes::from(text)),
             },
             kind: WireKind::of(column.kind),
+            rewrite: column.rewrite.as_ref().map(WireRewrite::of),
             time: column.time.as_ref().map(WireTime::of),
             required: column.required,
         }
@@ -265,6 +283,7 @@ impl WireColumn {
                 WireSource::Constant(text) => FieldSource::Constant(text.text()?),
             },
             kind: self.kind.open(),
+            rewrite: self.rewrite.map(WireRewrite::open).transpose()?,
             time: self.time.map(WireTime::open).transpose()?,
             required: self.required,
         };
@@ -346,6 +365,8 @@ impl WireTime {
 enum WireFormat {
     Epoch,
     Auto,
+    LocalEpoch,
+    MillisOfDay(Option<i32>),
     /// As layouts write it.
     Pattern(String),
     /// A pattern that text cannot say exactly, element by element.
@@ -357,6 +378,8 @@ impl WireFormat {
         let items = match format {
             TimeFormat::Epoch => return WireFormat::Epoch,
             TimeFormat::Auto => return WireFormat::Auto,
+            TimeFormat::LocalEpoch => return WireFormat::LocalEpoch,
+            TimeFormat::MillisOfDay(day) => return WireFormat::MillisOfDay(*day),
             TimeFormat::Pattern(items) => items,
         };
         let whole: Vec<u8> = items.iter().flat_map(|item| pattern_of(*item)).collect();
@@ -375,6 +398,8 @@ impl WireFormat {
         match self {
             WireFormat::Epoch => Ok(TimeFormat::Epoch),
             WireFormat::Auto => Ok(TimeFormat::Auto),
+            WireFormat::LocalEpoch => Ok(TimeFormat::LocalEpoch),
+            WireFormat::MillisOfDay(day) => Ok(TimeFormat::MillisOfDay(day)),
             WireFormat::Pattern(text) => TimeFormat::parse(&text),
             WireFormat::Items(items) => {
                 let items = items.into_iter().map(|item| item_of(&item.open()?));
@@ -388,6 +413,8 @@ fn pattern_of(item: TimeItem) -> Vec<u8> {
     let percent = |letter| vec![b'%', letter];
     match item {
         TimeItem::Year => percent(b'Y'),
+        TimeItem::ShortYear => percent(b'y'),
+        TimeItem::MonthName => percent(b'b'),
         TimeItem::Month => percent(b'm'),
         TimeItem::Day => percent(b'd'),
         TimeItem::Hour => percent(b'H'),
@@ -489,6 +516,7 @@ impl WireShape {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::{JsonRecords, Quirks, Rewrite};
 
     fn column(
         name: &str,
@@ -502,15 +530,25 @@ mod tests {
             name: name.to_owned(),
             source,
             kind,
+            rewrite: rewrite_of(name),
             time,
             required: kind != ValueKind::Bool,
+        }
+    }
+
+    fn rewrite_of(name: &str) -> Option<Rewrite> {
+        match name {
+            "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
+            "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
+            "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            _ => None,
         }
     }
 
     fn columns() -> Vec<MappedColumn> {
         let pattern =
             |text: &str| Some((TimeFormat::parse(text).expect("a pattern"), "America/New_York"));
-        let every = "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}";
+        let every = "%Y-%m-%d %y%b %H.%I:%M:%S%f%p%z 100%% \u{e9}";
         let odd = vec![TimeItem::Year, TimeItem::Literal(0xff), TimeItem::Literal(b'%')];
         let epoch_spelt = "epoch".bytes().map(TimeItem::Literal).collect();
         let field = FieldSource::Field;
@@ -522,6 +560,13 @@ mod tests {
             column("integer", field(3), ValueKind::Integer, None),
             column("ts", FieldSource::Joined(1, 2), ValueKind::Time, pattern(every)),
             column("epoch", field(5), ValueKind::Time, Some((TimeFormat::Epoch, "UTC"))),
+            column("local", field(6), ValueKind::Time, Some((TimeFormat::LocalEpoch, "UTC"))),
+            column(
+                "ms",
+                field(6),
+                ValueKind::Time,
+                Some((TimeFormat::MillisOfDay(Some(15_987)), "America/New_York")),
+            ),
             column("auto", field(6), ValueKind::Date, Some((TimeFormat::Auto, "UTC-5"))),
             column("odd", field(7), ValueKind::Time, Some((TimeFormat::Pattern(odd), "+05:30"))),
             column(
@@ -547,6 +592,7 @@ mod tests {
                 fields_max: 4_096,
                 nulls: vec![b"-".to_vec(), b"\0".to_vec(), b"\xe9".to_vec(), Vec::new()],
             }),
+            json: None,
             fields: vec!["Open time".to_owned(), "\0".to_owned()],
             targets: columns.iter().map(|column| format!("My {}", column.name)).collect(),
             mapping: Mapping {
@@ -555,6 +601,7 @@ mod tests {
                 time_column: Some(5),
                 from_us: Some(i64::MIN),
                 to_us: Some(i64::MAX),
+                quirks: Quirks { idle_skipped: true, zero_untraded: false },
             },
             tickers: Some(Tickers {
                 column: 0,
@@ -583,6 +630,12 @@ mod tests {
         assert_eq!(round_trip(&full), full);
         let mut bare = recipe();
         bare.shape = None;
+        bare.json = Some(JsonShape {
+            records: JsonRecords::Array(vec!["data".to_owned(), "a\0b".to_owned()]),
+            fields: vec![vec!["zkb".to_owned(), "1. open".to_owned()], vec!["0".to_owned()]],
+            elements: Some((6, 8)),
+            nulls: vec![b"\xff".to_vec()],
+        });
         bare.tickers = None;
         bare.identity = None;
         bare.no_check.clear();
@@ -610,8 +663,9 @@ mod tests {
         assert_eq!(json["recipe"], 1);
         assert_eq!(json["columns"][5]["time"]["zone"], "America/New_York");
         let pattern = &json["columns"][5]["time"]["format"]["pattern"];
-        assert_eq!(pattern, "%Y-%m-%d %H.%I:%M:%S%f%p%z 100%% \u{e9}");
-        assert_eq!(json["columns"][7]["time"]["format"], "auto");
+        assert_eq!(pattern, "%Y-%m-%d %y%b %H.%I:%M:%S%f%p%z 100%% \u{e9}");
+        assert_eq!(json["columns"][7]["time"]["format"], "local_epoch");
+        assert_eq!(json["columns"][9]["time"]["format"], "auto");
         assert_eq!(json["columns"][5]["source"]["joined"], serde_json::json!([1, 2]));
         assert_eq!(json["shape"]["nulls"][1]["hex"], "00");
     }

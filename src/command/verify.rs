@@ -4,7 +4,7 @@
 use std::fs::File;
 
 use crate::db::Connection;
-use crate::decode::{ParquetSource, count_records};
+use crate::decode::{ParquetSource, count_json_records, count_records};
 
 use super::CommandError;
 use super::backfill::Begun;
@@ -21,12 +21,21 @@ pub(super) async fn count_again(
     for (&at, load) in begun {
         let source = &planning.loads[at].source;
         let Some(read) = sealed_read(connection, load.id).await? else { continue };
-        let counted = match &source.recognised.shape {
-            Some(shape) => {
+        let counted = match (&source.recognised.shape, &source.recognised.json) {
+            (Some(shape), _) => {
                 let file = File::open(&source.path).map_err(CommandError::file(&source.path))?;
                 count_records(file, shape).map_err(CommandError::file(&source.path))?
             }
-            None => ParquetSource::open(&source.path)
+            (None, Some(shape)) => {
+                let file = File::open(&source.path).map_err(CommandError::file(&source.path))?;
+                let counted = count_json_records(file, shape);
+                // What is no JSON throughout has no count but the decoder's own.
+                match counted.map_err(CommandError::file(&source.path))? {
+                    Some(counted) => counted,
+                    None => continue,
+                }
+            }
+            (None, None) => ParquetSource::open(&source.path)
                 .map_err(|error| CommandError::Refused(error.to_string()))?
                 .rows(),
         };

@@ -11,6 +11,19 @@ pub struct Word {
     pub aliases: &'static [&'static str],
 }
 
+/// What a column says when a record meets a stored one with its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meeting {
+    /// The record differs if it does.
+    Compared,
+    /// It stands for all compared columns: only it is compared. Where it is NULL, the record is a
+    /// part, which adds its [`Meeting::Adds`] columns to a stored record and is none of its own.
+    Content,
+    /// NULL means that the record does not know: the stored value stays. Any other value replaces
+    /// the stored one.
+    Adds,
+}
+
 /// One column of a dataset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
@@ -28,6 +41,8 @@ pub struct Column {
     pub default: Option<&'static str>,
     /// The only values it takes; empty: any.
     pub words: &'static [Word],
+    /// What it says when a record meets a stored one.
+    pub meeting: Meeting,
     /// What it holds, with its unit, for the documentation.
     pub about: &'static str,
 }
@@ -42,6 +57,7 @@ impl Column {
             fact: false,
             default: None,
             words: &[],
+            meeting: Meeting::Compared,
             about,
         }
     }
@@ -85,6 +101,11 @@ impl Column {
         Self::new(name, ValueKind::Time, about)
     }
 
+    /// JSON.
+    pub(super) const fn json(name: &'static str, about: &'static str) -> Self {
+        Self::new(name, ValueKind::Json, about)
+    }
+
     /// A day.
     pub(super) const fn date(name: &'static str, about: &'static str) -> Self {
         Self::new(name, ValueKind::Date, about)
@@ -98,6 +119,11 @@ impl Column {
     /// With other names.
     pub(super) const fn or(self, aliases: &'static [&'static str]) -> Self {
         Self { aliases, ..self }
+    }
+
+    /// Of another meaning than others when a record meets a stored one.
+    pub(super) const fn meeting(self, meeting: Meeting) -> Self {
+        Self { meeting, ..self }
     }
 
     /// A record without it is a reject.

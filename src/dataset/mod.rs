@@ -8,6 +8,7 @@ mod game_states;
 mod games;
 mod kalshi_markets;
 mod kalshi_trades;
+mod killmails;
 mod market_trades;
 mod option_bars;
 mod option_strike_bars;
@@ -16,7 +17,7 @@ mod predictions;
 mod rule;
 mod trades;
 
-pub use column::{Column, Word};
+pub use column::{Column, Meeting, Word};
 pub use rule::{Rule, Series, Test, WARNINGS};
 
 /// What happens to a record whose key is stored already.
@@ -166,6 +167,7 @@ pub const ALL: &[&Dataset] = &[
     &game_states::GAME_STATES,
     &predictions::PREDICTIONS,
     &block_predictions::BLOCK_PREDICTIONS,
+    &killmails::KILLMAILS,
 ];
 
 /// Names of all rules and warnings that can be switched off, sorted.

@@ -76,6 +76,11 @@ impl Constant {
         }
     }
 
+    /// The value as it was given.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
     /// The value, so many times.
     pub fn array(&mut self, rows: usize) -> Result<ArrayRef, DecodeError> {
         if let Some(array) = self.longest.as_ref().filter(|array| array.len() >= rows) {

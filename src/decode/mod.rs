@@ -5,7 +5,8 @@
 //! uses it to try a mapping on a sample.
 //!
 //! Text goes through two parts that share one idea of where a record ends ([`record`]): the
-//! [`Cutter`] says where chunks end, the [`TextDecoder`] turns a chunk into a batch.
+//! [`Cutter`] says where chunks end, the [`TextDecoder`] turns a chunk into a batch. JSON goes
+//! through the like two ([`JsonCutter`], [`JsonDecoder`]).
 
 mod column;
 mod common;
@@ -13,9 +14,13 @@ mod count;
 mod cut;
 mod error;
 mod fault;
+mod json;
+mod killmail;
 mod number;
 mod parquet;
+mod quirk;
 mod record;
+mod rewrite;
 mod rows;
 mod text;
 mod time;
@@ -23,12 +28,17 @@ mod zone;
 
 use arrow::array::RecordBatch;
 
-use crate::batch::Rejects;
+use crate::batch::{Child, Rejects};
 use crate::span::RowPlace;
 
 pub use count::count_records;
 pub use cut::{Cut, Cutter};
 pub use error::DecodeError;
+pub use json::{
+    Flaw, JsonCutter, JsonDecoder, JsonPiece, Malformed, Pull, RangeFault, RecordDecoder,
+    RecordFault, RecordRange, Taken, TakenRows, Text, Value, count_json_records,
+};
+pub use killmail::Killmails;
 pub use number::{NumberFault, check_decimal, parse_float, parse_integer};
 pub use parquet::{ParquetSource, ParquetUnit, UnitReader};
 pub use text::TextDecoder;
@@ -41,6 +51,8 @@ pub struct Decoded {
     pub root: RecordBatch,
     /// For each row of `root` where its record is.
     pub places: Vec<RowPlace>,
+    /// Rows of other tables that belong to rows of `root`.
+    pub children: Vec<Child>,
     /// Records refused, in source order.
     pub rejects: Rejects,
     /// Records whose time is outside the window that the mapping asks for.

@@ -1,4 +1,4 @@
-//! Rows of a text batch: the fields of one record go to their columns, or leave no trace.
+//! Rows of a text or JSON batch: the fields of one record go to their columns, or leave no trace.
 
 use std::sync::Arc;
 
@@ -10,8 +10,9 @@ use super::column::{ColumnBuilder, Nulls};
 use super::common::{Constant, Window, batch_schema};
 use super::fault::Fault;
 use super::number::trim;
-use super::record::Fields;
-use crate::mapping::{FieldSource, Mapping, ValueKind};
+use super::quirk;
+use super::rewrite::Rewriter;
+use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, ValueKind};
 
 /// The columns of the batch that grows.
 #[derive(Debug)]
@@ -20,8 +21,12 @@ pub(super) struct Rows {
     schema: SchemaRef,
     nulls: Nulls,
     window: Option<Window>,
-    /// Two fields joined.
-    joined: Vec<u8>,
+    /// Open, high, low and close, if a record without them is no record of a bar.
+    idle: Option<[usize; 4]>,
+    /// The same, if zeros mean that nothing was traded.
+    untraded: Option<[usize; 4]>,
+    /// A value that is not a field as it stands.
+    made: Vec<u8>,
     /// Rows of the last batch: the best guess for the next.
     expected: usize,
 }
@@ -29,11 +34,39 @@ pub(super) struct Rows {
 #[derive(Debug)]
 struct Column {
     name: String,
-    source: FieldSource,
+    source: Source,
     kind: ValueKind,
     required: bool,
     builder: ColumnBuilder,
     constant: Option<Constant>,
+}
+
+/// One record, taken apart.
+pub(super) trait Record {
+    /// The bytes of the field at this position; empty if the record has none there.
+    fn field(&self, at: usize) -> &[u8];
+}
+
+/// Where a column's values come from.
+#[derive(Debug)]
+enum Source {
+    Field(usize),
+    Joined(usize, usize),
+    Rewritten(usize, Rewriter),
+    Constant,
+}
+
+impl Source {
+    fn of(column: &MappedColumn) -> Self {
+        match (&column.source, &column.rewrite) {
+            (FieldSource::Field(at), Some(rewrite)) => {
+                Source::Rewritten(*at, Rewriter::new(rewrite))
+            }
+            (FieldSource::Field(at), None) => Source::Field(*at),
+            (FieldSource::Joined(one, two), _) => Source::Joined(*one, *two),
+            (FieldSource::Constant(_), _) => Source::Constant,
+        }
+    }
 }
 
 /// Column at fault, and its fault.
@@ -57,7 +90,9 @@ impl Rows {
                 let (column, field) = (name, last + 1);
                 return Err(DecodeError::NoSuchField { column, field, fields: fields_max });
             }
-            if column.kind == ValueKind::Time && column.time.is_none() {
+            let dayless = TimeFormat::MillisOfDay(None);
+            let rule = column.time.as_ref().filter(|rule| rule.format != dayless);
+            if column.kind == ValueKind::Time && rule.is_none() {
                 return Err(DecodeError::NoTimeRule { column: name });
             }
             let constant = match &column.source {
@@ -66,7 +101,7 @@ impl Rows {
             };
             let column = Column {
                 name,
-                source: column.source.clone(),
+                source: Source::of(column),
                 kind: column.kind,
                 required: column.required,
                 builder: ColumnBuilder::new(column.kind, column.time.as_ref()),
@@ -74,30 +109,47 @@ impl Rows {
             };
             columns.push(column);
         }
+        let prices = |asked: bool| asked.then(|| quirk::price_columns(mapping)).flatten();
         Ok(Self {
             schema: batch_schema(mapping),
             columns,
             nulls: Nulls::new(nulls),
             window: Window::of(mapping),
-            joined: Vec::new(),
+            idle: prices(mapping.quirks.idle_skipped),
+            untraded: prices(mapping.quirks.zero_untraded),
+            made: Vec::new(),
             expected: 0,
         })
     }
 
-    /// Adds a record's row. `Ok(false)`: it lies outside the window.
+    /// Adds a record's row. `Ok(false)`: it lies outside the window, or tells of an idle interval.
     #[inline]
-    pub fn take(&mut self, fields: &Fields, view: &[u8], row: usize) -> Result<bool, ColumnFault> {
-        if self.window.is_some() && self.is_outside(fields, view) {
+    pub fn take(&mut self, record: &impl Record, row: usize) -> Result<bool, ColumnFault> {
+        if self.window.is_some() && self.is_outside(record) {
             return Ok(false);
         }
         for (at, column) in self.columns.iter_mut().enumerate() {
-            let value = match column.source {
-                FieldSource::Field(field) => fields.get(view, field).unwrap_or_default(),
-                FieldSource::Joined(one, two) => {
-                    join(fields, view, (one, two), &self.nulls, &mut self.joined);
-                    &self.joined
+            let value = match &column.source {
+                Source::Field(field) => record.field(*field),
+                Source::Joined(one, two) => {
+                    join(record, (*one, *two), &self.nulls, &mut self.made);
+                    &self.made
                 }
-                FieldSource::Constant(_) => continue,
+                Source::Rewritten(field, rewriter) => {
+                    let value = record.field(*field);
+                    if self.nulls.mean(column.kind, trim(value)) {
+                        value
+                    } else {
+                        match rewriter.rewrite(value, &mut self.made) {
+                            Ok(()) => &self.made,
+                            Err(fault) => {
+                                self.take_back(at, row);
+                                return Err((at, fault.into()));
+                            }
+                        }
+                    }
+                }
+                Source::Constant => continue,
             };
             let taken = if !self.nulls.mean(column.kind, trim(value)) {
                 column.builder.push(value)
@@ -108,46 +160,60 @@ impl Rows {
                 Ok(())
             };
             if let Err(fault) = taken {
-                for column in &mut self.columns[..at] {
-                    column.builder.truncate(row);
-                }
-                return Err((at, fault));
+                self.take_back(at, row);
+                let idle = fault == Fault::Null && self.is_idle(record);
+                return if idle { Ok(false) } else { Err((at, fault)) };
             }
         }
         Ok(true)
     }
 
-    fn is_outside(&mut self, fields: &Fields, view: &[u8]) -> bool {
+    /// Takes the row back from the columns before the one at fault.
+    fn take_back(&mut self, at: usize, row: usize) {
+        for column in &mut self.columns[..at] {
+            column.builder.truncate(row);
+        }
+    }
+
+    /// Whether the record is one of an interval in which nothing was traded.
+    #[cold]
+    fn is_idle(&self, record: &impl Record) -> bool {
+        let nothing = |at: &usize| match &self.columns[*at].source {
+            Source::Field(field) | Source::Rewritten(field, _) => {
+                let value = record.field(*field);
+                self.nulls.mean(self.columns[*at].kind, trim(value))
+            }
+            Source::Joined(..) | Source::Constant => false,
+        };
+        self.idle.is_some_and(|prices| prices.iter().all(nothing))
+    }
+
+    fn is_outside(&mut self, record: &impl Record) -> bool {
         let Some(window) = self.window else { return false };
         let Some(column) = self.columns.get_mut(window.column) else { return false };
         let value = match &column.source {
-            FieldSource::Field(field) => fields.get(view, *field).unwrap_or_default(),
-            FieldSource::Joined(one, two) => {
-                join(fields, view, (*one, *two), &self.nulls, &mut self.joined);
-                &self.joined
+            Source::Field(field) | Source::Rewritten(field, _) => record.field(*field),
+            Source::Joined(one, two) => {
+                join(record, (*one, *two), &self.nulls, &mut self.made);
+                &self.made
             }
-            FieldSource::Constant(text) => text.as_bytes(),
+            Source::Constant => column.constant.as_ref().map_or(&b""[..], Constant::bytes),
         };
         column.builder.peek_time(value).is_some_and(|ts| window.excludes(ts))
     }
 
     /// The name of the column at fault, and what is wrong with its value.
     #[cold]
-    pub fn explain(
-        &mut self,
-        fault: ColumnFault,
-        fields: &Fields,
-        view: &[u8],
-    ) -> (String, String) {
+    pub fn explain(&mut self, fault: ColumnFault, record: &impl Record) -> (String, String) {
         let (at, fault) = fault;
         let column = &self.columns[at];
         let value = match column.source {
-            FieldSource::Field(field) => fields.get(view, field).unwrap_or_default(),
-            FieldSource::Joined(one, two) => {
-                join(fields, view, (one, two), &self.nulls, &mut self.joined);
-                &self.joined
+            Source::Field(field) | Source::Rewritten(field, _) => record.field(field),
+            Source::Joined(one, two) => {
+                join(record, (one, two), &self.nulls, &mut self.made);
+                &self.made
             }
-            FieldSource::Constant(_) => b"",
+            Source::Constant => b"",
         };
         (column.name.clone(), fault.reason(&column.name, value))
     }
@@ -162,22 +228,20 @@ impl Rows {
         self.expected = rows;
         let arrays: Result<Vec<ArrayRef>, DecodeError> =
             self.columns.iter_mut().map(|column| column.finish(rows)).collect();
+        let mut arrays = arrays?;
+        if let Some(prices) = self.untraded {
+            quirk::untraded_to_null(&mut arrays, prices)?;
+        }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays?, &options)?)
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?)
     }
 }
 
 /// The two fields with a space between them; one that means "nothing" is left out.
-fn join(
-    fields: &Fields,
-    view: &[u8],
-    (one, two): (usize, usize),
-    nulls: &Nulls,
-    out: &mut Vec<u8>,
-) {
+fn join(record: &impl Record, (one, two): (usize, usize), nulls: &Nulls, out: &mut Vec<u8>) {
     out.clear();
     for field in [one, two] {
-        let value = trim(fields.get(view, field).unwrap_or_default());
+        let value = trim(record.field(field));
         if !nulls.mean(ValueKind::Text, value) {
             if !out.is_empty() {
                 out.push(b' ');

@@ -6,9 +6,10 @@
 //!
 //! What is no record: a line whose only field is empty or blank, and a repeat of the header. What
 //! is a reject: the first fault of a record, in this order: too long or never closed quote, NUL
-//! byte, UTF-8, quotes, field count, then columns from left to right. A record whose time can be
-//! read and lies outside the window counts as skipped, whatever its other columns hold; one whose
-//! time cannot be read is a reject.
+//! byte, UTF-8, quotes, field count (a delimiter at the very end of a record is no field more), then
+//! columns from left to right. A record whose time can be read and lies outside the window counts as
+//! skipped, whatever its other columns hold; one whose time cannot be read is a reject. Records of
+//! idle intervals, where the mapping says that there are some, count as skipped too.
 
 use memchr::{memchr, memchr_iter};
 
@@ -16,7 +17,7 @@ use super::cut::bom_len;
 use super::fault::Broken;
 use super::number::trim;
 use super::record::{Dialect, Fields, RecordScan, Scanned, content_end};
-use super::rows::Rows;
+use super::rows::{Record, Rows};
 use super::{DecodeError, Decoded};
 use crate::batch::{Chunk, Rejects, Why};
 use crate::limit::{FIELDS_MAX, RECORD_BYTES_MAX};
@@ -105,6 +106,7 @@ impl TextDecoder {
         Ok(Decoded {
             root,
             places: out.places,
+            children: Vec::new(),
             rejects: out.rejects,
             skipped: out.skipped,
             lines: u64::from(lines),
@@ -207,6 +209,19 @@ fn header_fields(shape: &TextShape, dialect: Dialect) -> Option<Vec<Vec<u8>>> {
     Some((0..fields.len()).filter_map(|at| fields.get(&view, at).map(<[u8]>::to_vec)).collect())
 }
 
+/// A record's fields, and the bytes that they point into.
+struct Line<'a> {
+    fields: &'a Fields,
+    view: &'a [u8],
+}
+
+impl Record for Line<'_> {
+    #[inline]
+    fn field(&self, at: usize) -> &[u8] {
+        self.fields.get(self.view, at).unwrap_or_default()
+    }
+}
+
 /// Decides what a record is, and takes its row if it is a good one.
 #[inline]
 fn take_record(
@@ -220,17 +235,18 @@ fn take_record(
     if frame.is_no_record(fields, view) {
         return;
     }
-    if let Some(broken) = frame.broken(fields, place, out) {
+    if let Some(broken) = frame.broken(fields, view, place, out) {
         out.refuse(place, broken);
         return;
     }
     place.row = out.records;
     out.records += 1;
-    match rows.take(fields, view, out.places.len()) {
+    let record = Line { fields, view };
+    match rows.take(&record, out.places.len()) {
         Ok(true) => out.places.push(place),
         Ok(false) => out.skipped += 1,
         Err(fault) => {
-            let (column, reason) = rows.explain(fault, fields, view);
+            let (column, reason) = rows.explain(fault, &record);
             let (rule, column, sqlstate) = (fault.1.rule().into(), Some(column), None);
             out.rejects.add(place, Why { rule, column, sqlstate, reason: reason.into() });
         }
@@ -267,7 +283,13 @@ impl Frame {
     }
 
     #[inline]
-    fn broken(&self, fields: &Fields, place: RowPlace, out: &Output<'_>) -> Option<Broken> {
+    fn broken(
+        &self,
+        fields: &Fields,
+        view: &[u8],
+        place: RowPlace,
+        out: &Output<'_>,
+    ) -> Option<Broken> {
         if out.doubt_nul && memchr(0, out.raw(place)).is_some() {
             return Some(Broken::NulByte);
         }
@@ -281,7 +303,11 @@ impl Frame {
         if found < self.fields_min {
             return Some(Broken::TooFewFields { found, min: self.fields_min });
         }
-        (found > self.fields_max).then_some(Broken::TooManyFields { max: self.fields_max })
+        let trailing = || fields.get(view, self.fields_max).is_some_and(|v| trim(v).is_empty());
+        if found <= self.fields_max || (found == self.fields_max + 1 && trailing()) {
+            return None;
+        }
+        Some(Broken::TooManyFields { max: self.fields_max })
     }
 }
 
@@ -317,12 +343,14 @@ mod tests {
     use crate::batch::{Original, Reject};
     use crate::decode::{Cut, Cutter, count_records};
     use crate::limit::REJECT_RAW_BYTES_MAX;
-    use crate::mapping::{FieldSource, MappedColumn, TimeFormat, TimeRule, ValueKind, Zone};
+    use crate::mapping::{
+        FieldSource, MappedColumn, Quirks, Rewrite, TimeFormat, TimeRule, ValueKind, Zone,
+    };
 
     fn column(name: &str, source: FieldSource, kind: ValueKind, required: bool) -> MappedColumn {
         let time = (kind == ValueKind::Time)
             .then_some(TimeRule { format: TimeFormat::Auto, zone: Zone::UTC });
-        MappedColumn { name: name.to_owned(), source, kind, time, required }
+        MappedColumn { name: name.to_owned(), source, kind, rewrite: None, time, required }
     }
 
     fn mapping() -> Mapping {
@@ -338,6 +366,7 @@ mod tests {
             time_column: Some(2),
             from_us: None,
             to_us: None,
+            quirks: Quirks::default(),
         }
     }
 
@@ -525,6 +554,64 @@ mod tests {
             let interval = decoded.root.column(1).as_dictionary::<Int32Type>();
             assert_eq!(interval.values().len(), 1);
         }
+    }
+
+    #[test]
+    fn fixed_point_prices_and_words_are_put_right() {
+        let mut mapping = mapping();
+        let nano = Rewrite::Number { scale: 9, thousands: None };
+        mapping.columns[3].rewrite = Some(nano);
+        mapping.columns[1].source = FieldSource::Field(3);
+        mapping.columns[1].rewrite = Some(Rewrite::Words(vec![("33".to_owned(), "1m".to_owned())]));
+        let null = b"9223372036854775807".to_vec();
+        let shape = TextShape { nulls: vec![null], head_lines: 0, ..shape() };
+        let text = "A,2024-01-02,368200000000000,33\nA,2024-01-02,1.5,33\n\
+                    A,2024-01-02,9223372036854775807,33\nA,2024-01-02,-25,34\n";
+        let decoded = decode_as(text.as_bytes(), &mapping, &shape);
+        let close = decoded.root.column(3).as_primitive::<Float64Type>();
+        assert_eq!(close.values().to_vec(), [368_200.0, -0.000_000_025]);
+        let words = decoded.root.column(1).as_dictionary::<Int32Type>();
+        let words = words.values().as_string::<i32>();
+        assert_eq!(words.iter().flatten().collect::<Vec<_>>(), ["1m", "34"]);
+        let names: Vec<_> = rules(&decoded).into_iter().map(|(row, _, rule)| (row, rule)).collect();
+        assert_eq!(names, [(1, "bad_number".to_owned()), (2, "null_value".to_owned())]);
+        let reject = &rejects_of(&decoded, text.as_bytes())[0];
+        assert_eq!(reject.column.as_deref(), Some("close"));
+        assert_eq!(reject.reason, "column close: \"1.5\" is not a number");
+    }
+
+    #[test]
+    fn idle_records_are_skipped_and_settlements_keep_their_close() {
+        let mut mapping = mapping();
+        let prices = ["open", "high", "low"].into_iter().enumerate();
+        let prices = prices
+            .map(|(at, name)| column(name, FieldSource::Field(at + 2), ValueKind::Float, false));
+        mapping.columns.splice(3..3, prices);
+        mapping.columns[6].source = FieldSource::Field(5);
+        mapping.columns.truncate(7);
+        let shape = TextShape { head_lines: 0, fields_min: 6, fields_max: 6, ..shape() };
+        let text = "A,2024-01-02,1,2,0.5,1.5\nA,2024-01-03,null,,null,null\n\
+                    A,2024-01-04,0,0,0.0,97.95,\nA,2024-01-05,1,null,null,null\n";
+        let plain = decode_as(text.as_bytes(), &mapping, &shape);
+        assert_eq!((plain.root.num_rows(), plain.rejects.len(), plain.skipped), (2, 2, 0));
+        assert_eq!(plain.root.column(3).null_count(), 0);
+        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true };
+        let decoded = decode_as(text.as_bytes(), &mapping, &shape);
+        assert_eq!((decoded.root.num_rows(), decoded.skipped, decoded.read()), (2, 1, 4));
+        assert_eq!(rules(&decoded), [(3, 3, "null_value".to_owned())]);
+        for at in 3..6 {
+            assert!(decoded.root.column(at).is_null(1) && decoded.root.column(at).is_valid(0));
+        }
+        assert!(decoded.root.column(6).is_valid(1));
+    }
+
+    #[test]
+    fn a_delimiter_at_the_end_is_no_field_more() {
+        let text = format!("{HEAD}A,2024-01-02,1,1,\nB,2024-01-02,1,1,x\nC,2024-01-02,1,1,,\n");
+        let decoded = decode(text.as_bytes());
+        assert_eq!(symbols(&decoded), ["A"]);
+        let rule = || "too_many_fields".to_owned();
+        assert_eq!(rules(&decoded), [(1, 2, rule()), (2, 3, rule())]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Whatever has an offset of its own uses it; everything else is in the rule's zone. A time that
 //! would lose a part, or that a zone's clocks skipped or repeated, is refused, never rounded.
 
-use super::number::{Exact, trim};
+use super::number::{Exact, parse_integer, trim};
 use super::zone::{DAY_S, ZoneClock, days_from_civil};
 use crate::mapping::{TimeFormat, TimeItem, TimeRule};
 
@@ -124,8 +124,11 @@ impl TimeParser {
     pub(super) fn parse_integer(&mut self, value: i64) -> Result<i64, TimeFault> {
         match self.format {
             TimeFormat::Pattern(_) => self.parse(value.to_string().as_bytes()),
-            TimeFormat::Auto | TimeFormat::Epoch => {
-                epoch_us(u128::try_from(value).map_err(|_| TimeFault::OutOfRange)?, 0, 1)
+            TimeFormat::Auto | TimeFormat::Epoch => whole_epoch_us(value),
+            TimeFormat::LocalEpoch => self.instant_of_local(whole_epoch_us(value)?),
+            TimeFormat::MillisOfDay(day) => {
+                let reading = millis_of_day(day, value)?;
+                self.instant_of(reading)
             }
         }
     }
@@ -148,6 +151,14 @@ impl TimeParser {
                 _ => read_number_or_far_year(bytes),
             },
             TimeFormat::Epoch => read_epoch(bytes).map(Parsed::Instant),
+            TimeFormat::LocalEpoch => {
+                let local_us = read_epoch(bytes)?;
+                self.instant_of_local(local_us).map(Parsed::Instant)
+            }
+            TimeFormat::MillisOfDay(day) => {
+                let millis = parse_integer(bytes).map_err(|_| TimeFault::Bad)?;
+                millis_of_day(*day, millis).map(Parsed::Reading)
+            }
             TimeFormat::Pattern(items) => read_pattern(items, bytes).map(Parsed::Reading),
         }
     }
@@ -167,6 +178,21 @@ impl TimeParser {
             _ => Err(TimeFault::Bad),
         }
     }
+}
+
+/// Microseconds of a whole epoch number.
+fn whole_epoch_us(value: i64) -> Result<i64, TimeFault> {
+    epoch_us(u128::try_from(value).map_err(|_| TimeFault::OutOfRange)?, 0, 1)
+}
+
+/// The reading so many milliseconds after the midnight of a day.
+fn millis_of_day(day: Option<i32>, millis: i64) -> Result<Reading, TimeFault> {
+    let days = i64::from(day.ok_or(TimeFault::Bad)?);
+    if !(0..DAY_S * 1_000).contains(&millis) {
+        return Err(TimeFault::OutOfRange);
+    }
+    let micros = millis % 1_000 * 1_000;
+    Ok(Reading { days, second: millis / 1_000, micros, offset: None })
 }
 
 /// The instant itself, if it lies in the years 1 to 9999.
@@ -331,6 +357,11 @@ fn epoch_us(whole: u128, part: u128, of: u128) -> Result<i64, TimeFault> {
     i64::try_from(ns / 1_000).map_err(|_| TimeFault::OutOfRange)
 }
 
+/// The months as `%b` writes them, in lower case.
+const MONTHS: [&[u8; 3]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+];
+
 /// The parts of a pattern as they are met.
 struct Parts {
     year: i32,
@@ -387,6 +418,17 @@ fn read_item<'a>(
     let rest = match (item, bytes) {
         (TimeItem::Year, [y1, y2, y3, y4, rest @ ..]) => {
             parts.year = i32::from(two_digits(*y1, *y2)?) * 100 + i32::from(two_digits(*y3, *y4)?);
+            rest
+        }
+        (TimeItem::ShortYear, [y1, y2, rest @ ..]) => {
+            let year = i32::from(two_digits(*y1, *y2)?);
+            parts.year = if year < 70 { 2_000 + year } else { 1_900 + year };
+            rest
+        }
+        (TimeItem::MonthName, [a, b, c, rest @ ..]) => {
+            let name = [*a, *b, *c].map(|letter| letter.to_ascii_lowercase());
+            let at = MONTHS.iter().position(|month| **month == name).ok_or(TimeFault::Bad)?;
+            parts.month = at as u8 + 1;
             rest
         }
         (TimeItem::Minute, [m1, m2, rest @ ..]) => {
@@ -471,6 +513,42 @@ mod tests {
 
     fn us(text: &str) -> i64 {
         text.parse::<Timestamp>().unwrap().as_microsecond()
+    }
+
+    #[test]
+    fn local_epochs_and_milliseconds_of_a_day_are_local() {
+        let mut broker = parser("local_epoch", "Europe/Athens");
+        assert_eq!(broker.parse(b"1704240000"), Ok(us("2024-01-02T22:00:00Z")));
+        assert_eq!(broker.parse(b"1719878400"), Ok(us("2024-07-01T21:00:00Z")));
+        assert_eq!(broker.parse(b"1711854000"), Err(TimeFault::DstGap));
+        assert_eq!(broker.parse_integer(1_704_240_000), Ok(us("2024-01-02T22:00:00Z")));
+        let zone = Zone::parse("America/New_York").unwrap();
+        let of = |day| {
+            TimeParser::new(&TimeRule { format: TimeFormat::MillisOfDay(day), zone: zone.clone() })
+        };
+        let mut lean = of(Some(15_987));
+        assert_eq!(lean.parse(b"34200000"), Ok(us("2013-10-09T13:30:00Z")));
+        assert_eq!(lean.parse(b"34200001"), Ok(us("2013-10-09T13:30:00.001Z")));
+        assert_eq!(lean.parse_integer(34_200_000), Ok(us("2013-10-09T13:30:00Z")));
+        assert_eq!(lean.parse_date(b"34200000"), Ok(15_987));
+        assert_eq!(lean.parse(b"86400000"), Err(TimeFault::OutOfRange));
+        assert_eq!(lean.parse(b"-1"), Err(TimeFault::OutOfRange));
+        assert_eq!(lean.parse(b"9:30"), Err(TimeFault::Bad));
+        assert_eq!(of(None).parse(b"34200000"), Err(TimeFault::Bad));
+    }
+
+    #[test]
+    fn months_by_name_and_short_years_are_read() {
+        let mut days = parser("%d-%b-%Y", "UTC");
+        for text in ["02-JAN-2020", "2-Jan-2020"] {
+            assert_eq!(days.parse(text.as_bytes()), Ok(us("2020-01-02T00:00:00Z")));
+        }
+        for text in ["02-Jab-2020", "02-Ja-2020", "02-01-2020", "02-JAN-20"] {
+            assert_eq!(days.parse(text.as_bytes()), Err(TimeFault::Bad), "{text}");
+        }
+        let mut short = parser("%d-%b-%y", "UTC");
+        assert_eq!(short.parse(b"14-May-12"), Ok(us("2012-05-14T00:00:00Z")));
+        assert_eq!(short.parse(b"14-May-70"), Ok(us("1970-05-14T00:00:00Z")));
     }
 
     #[test]

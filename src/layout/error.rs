@@ -80,7 +80,7 @@ pub enum RecogniseError {
         command: String,
     },
     /// Its first bytes show another kind of file.
-    #[error("{name} is no delimited text: {what}; {advice}")]
+    #[error("{name} is no delimited text: {what}; {advice}{}", shown(first_line))]
     Foreign {
         /// The file's name.
         name: String,
@@ -88,6 +88,18 @@ pub enum RecogniseError {
         what: String,
         /// What to do.
         advice: String,
+        /// The file's first line, printable and shortened; empty where it says nothing.
+        first_line: String,
+    },
+    /// It is market data of a kind that is not loaded.
+    #[error("{name} is not loaded: {what}: {why}")]
+    Refused {
+        /// The file's name.
+        name: String,
+        /// What it is.
+        what: String,
+        /// Why it is not loaded, and what to do.
+        why: String,
     },
     /// No layout fits.
     #[error("{0}")]
@@ -185,7 +197,12 @@ impl RecogniseError {
     /// Whether the file is no market data that any layout knows: inside a directory such a file is
     /// listed as ignored. A compressed file is not of this kind, for there may be data in it.
     pub fn no_market_data(&self) -> bool {
-        matches!(self, RecogniseError::Unknown(_) | RecogniseError::Foreign { .. })
+        matches!(
+            self,
+            RecogniseError::Unknown(_)
+                | RecogniseError::Foreign { .. }
+                | RecogniseError::Refused { .. }
+        )
     }
 
     /// Whether there is nothing in the file.
@@ -203,8 +220,10 @@ pub struct Unknown {
     pub first_line: String,
     /// Whether it is Parquet.
     pub parquet: bool,
-    /// Each layout that was tried, with the reason why it does not fit.
+    /// The layouts that came nearest, each with the reason why it does not fit.
     pub tried: Vec<(String, String)>,
+    /// How many were tried.
+    pub tried_in_all: usize,
     /// A layout file to start from.
     pub example: String,
 }
@@ -214,10 +233,15 @@ impl fmt::Display for Unknown {
         let head = if self.parquet { "columns" } else { "first line" };
         writeln!(f, "no layout recognises {}", self.name)?;
         writeln!(f, "  {head}: {}", self.first_line)?;
-        if self.tried.is_empty() {
-            writeln!(f, "  no layout was tried: none is for this kind of file and dataset")?;
-        } else {
-            writeln!(f, "  tried:")?;
+        match (self.tried_in_all, self.tried.len()) {
+            (0, _) => {
+                writeln!(f, "  no layout was tried: none is for this kind of file and dataset")?;
+            }
+            (all, 0) => writeln!(f, "  {all} layouts were tried, and none came near")?,
+            (all, shown) if shown < all => {
+                writeln!(f, "  {all} layouts were tried; these came nearest:")?;
+            }
+            _ => writeln!(f, "  tried:")?,
         }
         for (layout, why) in &self.tried {
             writeln!(f, "    {layout}: {why}")?;

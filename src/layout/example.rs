@@ -1,12 +1,16 @@
 //! What a user is shown of a file that nobody knows: its first line, and a layout file to start
 //! from, made of what the file has.
 
+use super::json_rules::join_path;
+use super::json_sample;
 use super::recognise::SampleHead;
 use super::resolve::fold;
 use super::sample::{Text, split_line};
 use super::sniff::without_bom;
 use super::times;
 use crate::dataset;
+use crate::limit::SAMPLE_RECORDS;
+use crate::mapping::JsonRecords;
 
 /// Characters of a first line that are shown.
 const SHOWN_CHARS_MAX: usize = 160;
@@ -14,7 +18,9 @@ const SHOWN_CHARS_MAX: usize = 160;
 /// The first line that is not blank, or the columns of a Parquet file; printable and shortened.
 pub(super) fn first_line(head: SampleHead<'_>) -> String {
     let line = match head {
-        SampleHead::Text { bytes, .. } => String::from_utf8_lossy(first(bytes)).into_owned(),
+        SampleHead::Text { bytes, .. } | SampleHead::Json { bytes, .. } => {
+            String::from_utf8_lossy(first(bytes)).into_owned()
+        }
         SampleHead::Parquet { columns } => {
             let shown: Vec<String> =
                 columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
@@ -50,6 +56,9 @@ pub(super) fn layout_file(head: SampleHead<'_>) -> String {
             text.push_str("format = \"parquet\"\n[columns]\n");
             text.push_str(&by_name(&names));
         }
+        SampleHead::Json { bytes, whole } => {
+            text.push_str(&of_json(Text { bytes: without_bom(bytes), whole }));
+        }
         SampleHead::Text { bytes, .. } => {
             let line = first(bytes);
             let delimiter = likely_delimiter(line);
@@ -66,6 +75,29 @@ pub(super) fn layout_file(head: SampleHead<'_>) -> String {
                 text.push_str(&by_name(&fields));
             }
         }
+    }
+    text
+}
+
+/// The rest of a layout file for JSON.
+fn of_json(sample: Text<'_>) -> String {
+    let (records, values) = json_sample::guess(sample, SAMPLE_RECORDS)
+        .unwrap_or_else(|| (JsonRecords::Lines, Vec::new()));
+    let mut text = String::from("format = \"json\"\n[json]\n");
+    text.push_str(&match records {
+        JsonRecords::Lines => "records = \"lines\"\n".to_owned(),
+        JsonRecords::Documents | JsonRecords::Members => "records = \"documents\"\n".to_owned(),
+        JsonRecords::Array(path) if path.is_empty() => "records = \"array\"\n".to_owned(),
+        JsonRecords::Array(path) => format!("path = {:?}\n", join_path(&path)),
+    });
+    if let Some(elements) = values.first().and_then(serde_json::Value::as_array) {
+        text.push_str("fields = \"positions\"\n[recognise]\n");
+        text.push_str(&format!("fields = {}\n", elements.len().max(COLUMNS.len())));
+        text.push_str("[columns] # positions, from 0\n");
+        text.push_str(&by_position());
+    } else {
+        text.push_str("[columns] # keys, as in quote.price\n");
+        text.push_str(&by_name(&json_sample::names(&json_sample::field_paths(&values))));
     }
     text
 }

@@ -1,4 +1,5 @@
-//! What is known from outside a file's bytes: flags first, then what the layout reads in the name.
+//! What is known from outside a file's records: flags first, then what the layout reads in the lines
+//! before them and in the file's name.
 
 use super::error::RecogniseError;
 use super::interval::normalise_interval;
@@ -19,45 +20,82 @@ pub(super) fn base_name(name: &str) -> &str {
 
 /// Whether the name is one that the layout's files have.
 pub(super) fn name_fits(layout: &Layout, name: &str) -> bool {
-    let name = base_name(name);
-    layout.facts.names.iter().any(|pattern| pattern.is_match(name))
+    let (base, path) = (base_name(name), name.replace('\\', "/"));
+    layout.facts.names.iter().any(|pattern| pattern.is_match(base))
+        || layout.facts.paths.iter().any(|pattern| pattern.is_match(&path))
 }
 
 /// What the name says of `fact`.
 pub(super) fn from_name(layout: &Layout, fact: &str, name: &str) -> Option<Found> {
-    let rule = layout.facts.rule(fact)?;
-    let name = base_name(name);
-    layout.facts.names.iter().find_map(|pattern| {
-        let word = pattern.captures(name)?.name(fact)?.as_str().to_owned();
-        let value = refine(rule, fact, &word)?;
-        Some(Found { value, from: format!("from the name {name}") })
+    let (base, path) = (base_name(name), name.replace('\\', "/"));
+    let names = layout.facts.names.iter().map(|pattern| (pattern, base));
+    let paths = layout.facts.paths.iter().map(|pattern| (pattern, path.as_str()));
+    names.chain(paths).find_map(|(pattern, text)| {
+        let word = pattern.captures(text)?.name(fact)?.as_str().to_owned();
+        let value = refine(layout.facts.rules.get(fact), fact, &word)?;
+        Some(Found { value, from: format!("from the name {text}") })
     })
+}
+
+/// What the lines before the first record say of `fact`.
+pub(super) fn from_lines(layout: &Layout, fact: &str, lines: &[String]) -> Option<Found> {
+    let matched = |line: &String| {
+        let mut words = layout.facts.lines.iter().filter_map(|pattern| {
+            Some(pattern.captures(line)?.name(fact)?.as_str().trim().to_owned())
+        });
+        words.find_map(|word| refine(layout.facts.rules.get(fact), fact, &word))
+    };
+    let value = lines.iter().find_map(matched)?;
+    Some(Found { value, from: "from the lines before its records".to_owned() })
 }
 
 /// What the layout says of `fact` whatever the name.
 pub(super) fn constant(layout: &Layout, fact: &str) -> Option<Found> {
-    let value = layout.facts.rule(fact)?.constant.clone()?;
+    let value = layout.facts.rules.get(fact)?.constant.clone()?;
     Some(Found { value, from: format!("of the layout {}", layout.name) })
 }
 
 /// The value made of the word in the name; `None` if it is no such fact after all.
-fn refine(rule: &FactRule, fact: &str, word: &str) -> Option<String> {
-    if word.is_empty() || rule.except.contains(&word.to_lowercase()) {
-        return None;
-    }
+fn refine(rule: Option<&FactRule>, fact: &str, word: &str) -> Option<String> {
     let mut value = word.to_owned();
-    for (from, to) in &rule.replace {
-        value = value.replace(from, to);
+    if let Some(rule) = rule {
+        if rule.except.contains(&word.to_lowercase()) {
+            return None;
+        }
+        for (from, to) in &rule.replace {
+            value = value.replace(from, to);
+        }
+        value = match rule.upper {
+            Some(true) => value.to_uppercase(),
+            Some(false) => value.to_lowercase(),
+            None => value,
+        };
+        if let Some(mapped) = rule.map.get(&value) {
+            value.clone_from(mapped);
+        }
     }
-    value = match rule.upper {
-        Some(true) => value.to_uppercase(),
-        Some(false) => value.to_lowercase(),
-        None => value,
-    };
-    if let Some(mapped) = rule.map.get(&value) {
-        value.clone_from(mapped);
+    match fact {
+        "interval" => normalise_interval(&value),
+        "date" => iso_date(&value),
+        _ => Some(value).filter(|value| !value.is_empty()),
     }
-    if fact == "interval" { normalise_interval(&value) } else { Some(value) }
+}
+
+/// `20131009` or `2013-10-09` as the latter; `None` for what is no day of the calendar.
+fn iso_date(text: &str) -> Option<String> {
+    let digits: String = text.split('-').collect();
+    let number = |range: std::ops::Range<usize>| digits.get(range)?.parse::<i16>().ok();
+    let (year, month, day) = (number(0..4)?, number(4..6)?, number(6..8)?);
+    let dash = |at: usize| text.as_bytes().get(at) == Some(&b'-');
+    let written = text.len() == 8 || (text.len() == 10 && dash(4) && dash(7));
+    let date = jiff::civil::Date::new(year, month as i8, day as i8).ok()?;
+    (written && digits.len() == 8).then(|| date.to_string())
+}
+
+/// Days from 1970-01-01 of a date that [`iso_date`] made.
+pub(super) fn days_of(date: &str) -> Option<i32> {
+    let date: jiff::civil::Date = date.parse().ok()?;
+    (date - jiff::civil::date(1970, 1, 1)).get_days().into()
 }
 
 /// The flag that gives a fact.
@@ -65,6 +103,8 @@ pub(super) fn flag(fact: &str) -> &'static str {
     match fact {
         "interval" => "--interval",
         "venue" => "--venue",
+        "date" => "--date",
+        "zone" => "--tz",
         _ => "--symbol",
     }
 }
@@ -72,12 +112,13 @@ pub(super) fn flag(fact: &str) -> &'static str {
 /// What the flags say of `fact`.
 ///
 /// # Errors
-/// An interval that is none, an empty value.
+/// An interval or a date that is none, an empty value.
 pub(super) fn given(facts: &GivenFacts, fact: &str) -> Result<Option<Found>, RecogniseError> {
     let value = match fact {
         "symbol" => &facts.symbol,
         "interval" => &facts.interval,
         "venue" => &facts.venue,
+        "date" => &facts.date,
         _ => return Ok(None),
     };
     let Some(value) = value else { return Ok(None) };
@@ -90,10 +131,29 @@ pub(super) fn given(facts: &GivenFacts, fact: &str) -> Result<Option<Found>, Rec
     let made = match fact {
         "interval" => normalise_interval(value)
             .ok_or_else(|| bad("no interval: use 1s, 1m, 5m, 1h, 4h, 1d, 1w, 1mo or the like"))?,
+        "date" => iso_date(value).ok_or_else(|| bad("no date: write it as 2024-01-31"))?,
         _ => value.trim().to_owned(),
     };
     if made.is_empty() {
         return Err(bad("is empty"));
     }
     Ok(Some(Found { value: made, from: format!("from {flag}") }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{days_of, iso_date};
+
+    #[test]
+    fn dates_have_one_spelling() {
+        for text in ["20131009", "2013-10-09"] {
+            assert_eq!(iso_date(text).as_deref(), Some("2013-10-09"));
+        }
+        for text in ["2013109", "2013-1-009", "20131301", "2013-02-30", "", "2013/10/09", "é131009"]
+        {
+            assert_eq!(iso_date(text), None, "{text}");
+        }
+        assert_eq!(days_of("1970-01-02"), Some(1));
+        assert_eq!(days_of("1969-12-31"), Some(-1));
+    }
 }

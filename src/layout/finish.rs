@@ -6,7 +6,7 @@ use super::fit::{Fit, FitField};
 use super::model::Layout;
 use super::recognise::{Facts, GivenFacts, Recognised, RecognisedField};
 use super::times;
-use crate::mapping::{FieldSource, TimeRule, Zone};
+use crate::mapping::{FieldSource, TimeFormat, TimeRule, Zone};
 
 /// Adds what the bytes do not say. `name` is the file's.
 pub(super) fn finish(
@@ -20,7 +20,10 @@ pub(super) fn finish(
     outside.why.push(format!("layout {}: {title}", layout.name));
     outside.why.extend(fit.why.iter().cloned());
     let zone = outside.zone()?;
-    let mut facts = Facts { symbol: None, interval: None, venue: None, zone: zone.name() };
+    let date = outside.date()?;
+    let name_of_zone = zone.name();
+    let mut facts =
+        Facts { symbol: None, interval: None, venue: None, zone: name_of_zone, date: date.clone() };
     let (mut fields, mut missing) = (Vec::new(), Vec::new());
     for column in layout.dataset.columns {
         let own = fit.fields.iter().find(|field| field.column.name == column.name);
@@ -28,10 +31,16 @@ pub(super) fn finish(
             if column.fact {
                 outside.not_used(column.name)?;
             }
-            let format = field.time.clone();
-            let time = format.map(|format| TimeRule { format, zone: zone.clone() });
-            let source = field.source.clone();
-            fields.push(RecognisedField { column: column.name.to_owned(), source, time });
+            let time = field.time.clone().map(|format| TimeRule {
+                format: dated(format, date.as_deref()),
+                zone: zone.clone(),
+            });
+            fields.push(RecognisedField {
+                column: column.name.to_owned(),
+                source: field.source.clone(),
+                rewrite: field.rewrite.clone(),
+                time,
+            });
         } else if !column.fact {
             continue;
         } else if let Some(value) = outside.find(column.name)? {
@@ -40,8 +49,12 @@ pub(super) fn finish(
                 "interval" => facts.interval = Some(value.clone()),
                 _ => {}
             }
-            let source = FieldSource::Constant(value);
-            fields.push(RecognisedField { column: column.name.to_owned(), source, time: None });
+            fields.push(RecognisedField {
+                column: column.name.to_owned(),
+                source: FieldSource::Constant(value),
+                rewrite: None,
+                time: None,
+            });
         } else if column.required {
             missing.push(column.name);
         }
@@ -55,9 +68,11 @@ pub(super) fn finish(
         version: layout.version,
         dataset: layout.dataset.name.to_owned(),
         fields,
+        quirks: layout.quirks,
         facts,
         why: outside.why,
         shape: fit.shape,
+        json: fit.json,
         other_fields: fit.others,
     })
 }
@@ -72,12 +87,14 @@ struct Outside<'a> {
 }
 
 impl Outside<'_> {
-    /// A fact, from the first that says it: flags, the form of the file's times, the name, the
-    /// layout. Without a flag, times and name must not contradict each other.
+    /// A fact, from the first that says it: flags, the form of the file's times, the lines before
+    /// its records, the name, the layout. Without a flag, times and name must not contradict each
+    /// other.
     fn find(&mut self, fact: &'static str) -> Result<Option<String>, RecogniseError> {
         let told = self.fit.interval.clone().filter(|_| fact == "interval");
         let told =
             told.map(|value| Found { value, from: "from how its times are written".to_owned() });
+        let lines = facts::from_lines(self.layout, fact, &self.fit.head);
         let named = facts::from_name(self.layout, fact, self.name);
         let given = facts::given(self.given, fact)?;
         if given.is_none()
@@ -95,7 +112,8 @@ impl Outside<'_> {
             });
         }
         let constant = facts::constant(self.layout, fact);
-        let says: Vec<Found> = [given, told, named, constant].into_iter().flatten().collect();
+        let says: Vec<Found> =
+            [given, told, lines, named, constant].into_iter().flatten().collect();
         let Some(first) = says.first() else { return Ok(None) };
         self.why.push(format!("{fact} {} {}", first.value, first.from));
         if let Some(other) = says.iter().find(|other| other.value != first.value) {
@@ -114,7 +132,22 @@ impl Outside<'_> {
         Ok(())
     }
 
-    /// The zone of times without an offset: `--tz`, else the layout's.
+    /// The day from whose midnight times count, where they do.
+    fn date(&mut self) -> Result<Option<String>, RecogniseError> {
+        let counts = |field: &FitField| matches!(field.time, Some(TimeFormat::MillisOfDay(_)));
+        if !self.fit.fields.iter().any(counts) {
+            if facts::given(self.given, "date")?.is_some() {
+                self.why.push("--date is not used: the file's times have their days".to_owned());
+            }
+            return Ok(None);
+        }
+        match self.find("date")? {
+            Some(date) => Ok(Some(date)),
+            None => Err(nothing_says(self.name, self.layout, vec!["date"])),
+        }
+    }
+
+    /// The zone of times without an offset: `--tz`, else that of their form, else the layout's.
     fn zone(&mut self) -> Result<Zone, RecogniseError> {
         let asked = self.given.zone.as_deref().map(|text| {
             Zone::parse(text).map_err(|reason| RecogniseError::BadFact {
@@ -132,9 +165,20 @@ impl Outside<'_> {
             return Ok(Zone::UTC);
         }
         let from = if asked.is_some() { "from --tz" } else { "of the layout" };
-        let zone = asked.unwrap_or_else(|| self.layout.facts.zone.clone());
+        let mut own = self.fit.fields.iter().filter(|field| needs_zone(field));
+        let own = own.find_map(|field| field.zone.clone());
+        let known = asked.or(own).or_else(|| self.layout.facts.zone.clone());
+        let zone = known.ok_or_else(|| nothing_says(self.name, self.layout, vec!["zone"]))?;
         self.why.push(format!("times without an offset are in {}, {from}", zone.name()));
         Ok(zone)
+    }
+}
+
+/// The form of times, with the day from which they count.
+fn dated(format: TimeFormat, date: Option<&str>) -> TimeFormat {
+    match format {
+        TimeFormat::MillisOfDay(_) => TimeFormat::MillisOfDay(date.and_then(facts::days_of)),
+        other => other,
     }
 }
 
@@ -146,11 +190,14 @@ fn nothing_says(name: &str, layout: &Layout, missing: Vec<&'static str>) -> Reco
     let flags: Vec<&'static str> = missing.iter().map(|fact| facts::flag(fact)).collect();
     let example = |fact: &&str| match *fact {
         "interval" => "--interval 1h".to_owned(),
+        "date" => "--date 2024-01-31".to_owned(),
+        "zone" => "--tz Europe/Athens".to_owned(),
         fact => format!("{} BTCUSDT", facts::flag(fact)),
     };
     let said: Vec<String> = missing.iter().map(example).collect();
     let mut advice = format!("say it with {}", said.join(" "));
-    if let Some(like) = &layout.facts.example {
+    let named = missing.iter().any(|fact| *fact != "zone");
+    if let Some(like) = layout.facts.example.as_ref().filter(|_| named) {
         advice.push_str(&format!(", or give the file a name like {like}"));
     }
     RecogniseError::MissingFact {

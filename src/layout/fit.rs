@@ -1,6 +1,7 @@
 //! Tries one layout on one sample: which field feeds which column, and whether the first records
 //! read that way. A layout that does not fit says why, for the user who expected it to.
 
+use super::json_fit::fit_json;
 use super::model::{ColumnRule, Format, HeaderRule, Layout, Way};
 use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
@@ -9,16 +10,19 @@ use super::sniff::without_bom;
 use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
-use crate::mapping::{FieldSource, TextShape, TimeFormat, ValueKind};
+use crate::mapping::{FieldSource, JsonShape, Rewrite, TextShape, TimeFormat, ValueKind, Zone};
 
 /// A layout that fits.
 #[derive(Debug, Clone)]
 pub(super) struct Fit {
     pub(super) shape: Option<TextShape>,
+    pub(super) json: Option<JsonShape>,
     pub(super) fields: Vec<FitField>,
     pub(super) others: Vec<(String, usize)>,
     /// The interval that the form of the times tells.
     pub(super) interval: Option<String>,
+    /// The lines before the first record.
+    pub(super) head: Vec<String>,
     pub(super) why: Vec<String>,
 }
 
@@ -28,6 +32,9 @@ pub(super) struct FitField {
     pub(super) column: &'static Column,
     pub(super) source: FieldSource,
     pub(super) time: Option<TimeFormat>,
+    /// The zone of times of this form, if it is not the layout's.
+    pub(super) zone: Option<Zone>,
+    pub(super) rewrite: Option<Rewrite>,
     /// Whether the values' type tells their zone (Parquet).
     pub(super) zoned: bool,
 }
@@ -39,17 +46,31 @@ pub(super) struct Miss {
     pub(super) progress: usize,
 }
 
+impl Miss {
+    /// A reason that says nothing of the records.
+    pub(super) fn early(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), progress: 0 }
+    }
+}
+
 /// Tries `layout` on the sample.
 pub(super) fn fit(layout: &Layout, head: SampleHead<'_>) -> Result<Fit, Miss> {
-    let other = |reason: &str| Err(Miss { reason: reason.to_owned(), progress: 0 });
     match (layout.format, head) {
         (Format::Parquet, SampleHead::Parquet { columns }) => fit_parquet(layout, columns),
         (Format::Text, SampleHead::Text { bytes, whole }) => {
             let text = Text { bytes: without_bom(bytes), whole };
             fit_text(layout, text)
         }
-        (Format::Parquet, _) => other("it is for Parquet files, and this is text"),
-        (Format::Text, _) => other("it is for text files, and this is Parquet"),
+        (Format::Json, SampleHead::Json { bytes, whole }) => {
+            fit_json(layout, Text { bytes: without_bom(bytes), whole })
+        }
+        (wanted, found) => {
+            let wanted = wanted.name();
+            Err(Miss::early(format!(
+                "it is for {wanted} files, and this is {}",
+                found.format().name()
+            )))
+        }
     }
 }
 
@@ -68,7 +89,7 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
     }
     let others = unused(&names, &fields);
     let why = vec![format!("columns {}", names.join(", "))];
-    Ok(Fit { shape: None, fields, others, interval: None, why })
+    Ok(Fit { shape: None, json: None, fields, others, interval: None, head: Vec::new(), why })
 }
 
 /// Whether times of this Arrow type are points in time: epochs, and timestamps with a zone.
@@ -80,8 +101,7 @@ fn tells_zone(kind: &str) -> bool {
 
 fn fit_text(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
     if text.lines().next().is_none() {
-        let reason = "the first line is longer than the sample".to_owned();
-        return Err(Miss { reason, progress: 0 });
+        return Err(Miss::early("the first line is longer than the sample"));
     }
     let mut best: Option<Miss> = None;
     for &delimiter in &layout.text.delimiters {
@@ -94,48 +114,83 @@ fn fit_text(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
             }
         }
     }
-    Err(best.unwrap_or(Miss { reason: String::new(), progress: 0 }))
+    Err(best.unwrap_or_else(|| Miss::early("it has no delimiter")))
 }
 
 /// Where the records start, and what the header says.
 struct Head {
     header: Option<(Vec<String>, Vec<u8>)>,
     lines: usize,
+    /// How many of the lines are below the header.
+    below: usize,
     start: usize,
     choices: Vec<Choice>,
+}
+
+impl Head {
+    /// With `line` as the header, and the lines below it.
+    fn new(
+        layout: &Layout,
+        text: Text<'_>,
+        header: Option<(Vec<String>, Vec<u8>)>,
+        line: Line<'_>,
+        choices: Vec<Choice>,
+    ) -> Self {
+        let mut last = line;
+        let mut patterns = layout.text.below.iter();
+        for below in text.lines().skip(line.at + 1) {
+            let words = String::from_utf8_lossy(below.bytes);
+            if !patterns.any(|pattern| pattern.is_match(&words)) {
+                break;
+            }
+            last = below;
+        }
+        Self { header, lines: last.at + 1, below: last.at - line.at, start: last.next, choices }
+    }
 }
 
 fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, Miss> {
     let dialect = (delimiter, layout.text.quote);
     let head = match layout.text.header {
         HeaderRule::Required => named_head(layout, text, dialect)?,
-        HeaderRule::Optional | HeaderRule::None => positional_head(layout, text, dialect)?,
+        HeaderRule::Optional | HeaderRule::Positional | HeaderRule::None => {
+            positional_head(layout, text, dialect)?
+        }
     };
     let records = text.records(head.start, head.lines + 1, dialect, SAMPLE_RECORDS);
     if records.is_empty() && head.header.is_none() {
         return Err(Miss { reason: "it has no complete record".to_owned(), progress: 0 });
     }
     let count = match &head.header {
-        Some((names, _)) => names.len(),
-        None => usual_count(layout, &records)?,
+        Some((names, _)) if layout.text.header == HeaderRule::Required => Count::of(names),
+        Some((names, _)) if records.is_empty() => Count::of(names),
+        _ => Count::exactly(usual_count(layout, &records)?),
     };
-    let fields: Vec<FitField> =
+    let mut fields: Vec<FitField> =
         head.choices.iter().filter_map(|choice| pick(choice, &records, layout)).collect();
+    // Files of fewer fields lack the last columns.
+    fields.retain(|field| match field.source {
+        FieldSource::Field(at) => at < count.max || field.column.required,
+        FieldSource::Joined(..) | FieldSource::Constant(_) => true,
+    });
     check(&records, &fields, count, layout)?;
     let mut why = vec![match &head.header {
         Some((names, _)) => {
             format!("header {}", names.join(char::from(delimiter).to_string().as_str()))
         }
-        None => format!("{count} fields and no header"),
+        None => format!("{} fields and no header", count.max),
     }];
-    if head.lines > usize::from(head.header.is_some()) {
-        let before = head.lines - usize::from(head.header.is_some());
-        why.push(format!("{before} line(s) before the header"));
+    let own = usize::from(head.header.is_some()) + head.below;
+    if head.lines > own {
+        why.push(format!("{} line(s) before the header", head.lines - own));
+    }
+    if head.below > 0 {
+        why.push(format!("{} line(s) below the header", head.below));
     }
     let names = head.header.as_ref().map(|(names, _)| names.clone());
-    let known = names
-        .clone()
-        .or_else(|| layout.recognise.headers.iter().find(|header| header.len() == count).cloned());
+    let known = names.clone().or_else(|| {
+        layout.recognise.headers.iter().find(|header| header.len() == count.max).cloned()
+    });
     let others = unused(&known.unwrap_or_default(), &fields);
     let shape = TextShape {
         delimiter,
@@ -143,12 +198,40 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         head_lines: head.lines,
         header_bytes: head.header.map(|(_, bytes)| bytes).unwrap_or_default(),
         header: names,
-        fields_min: count,
-        fields_max: count,
+        fields_min: count.min,
+        fields_max: count.max,
         nulls: layout.text.nulls.iter().map(|null| null.clone().into_bytes()).collect(),
     };
     let interval = told_interval(&head.choices, &records, layout);
-    Ok(Fit { shape: Some(shape), fields, others, interval, why })
+    let lines = text.lines().take(head.lines);
+    let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
+    Ok(Fit { shape: Some(shape), json: None, fields, others, interval, head, why })
+}
+
+/// How many fields a record has.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Count {
+    min: usize,
+    max: usize,
+}
+
+impl Count {
+    pub(super) fn exactly(count: usize) -> Self {
+        Self { min: count, max: count }
+    }
+
+    /// As many as a header has names; what a delimiter at its end adds need not be there.
+    fn of(names: &[String]) -> Self {
+        let named = names.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1);
+        Self { min: named, max: names.len() }
+    }
+
+    /// Whether a record fits; a delimiter at its very end is no field more.
+    fn fits(self, record: &Record) -> bool {
+        let len = record.fields.len();
+        let trailing = || record.fields.last().is_some_and(String::is_empty);
+        (self.min..=self.max).contains(&len) || (len == self.max + 1 && trailing())
+    }
 }
 
 /// Finds the header among the first lines, by the columns that it names.
@@ -162,7 +245,7 @@ fn named_head(layout: &Layout, text: Text<'_>, (delimiter, quote): (u8, u8)) -> 
         match resolved {
             Ok(choices) => {
                 let header = Some((names, line.bytes.to_vec()));
-                return Ok(Head { header, lines: line.at + 1, start: line.next, choices });
+                return Ok(Head::new(layout, text, header, line, choices));
             }
             Err(miss) => {
                 if best.as_ref().is_none_or(|best| miss.progress > best.progress) {
@@ -174,7 +257,18 @@ fn named_head(layout: &Layout, text: Text<'_>, (delimiter, quote): (u8, u8)) -> 
     Err(best.unwrap_or(Miss { reason: "it has no header".to_owned(), progress: 0 }))
 }
 
-fn known_header(layout: &Layout, names: &[String]) -> Result<(), Miss> {
+pub(super) fn known_header(layout: &Layout, names: &[String]) -> Result<(), Miss> {
+    let folded: Vec<String> = names.iter().map(|name| fold(name)).collect();
+    let named = |name: &&String| folded.contains(&fold(name));
+    if let Some(words) = layout.recognise.has.iter().find(|words| !words.iter().any(|w| named(&w)))
+    {
+        let reason = format!("its header has no {}", words.join(" or "));
+        return Err(Miss { reason, progress: 0 });
+    }
+    if let Some(name) = layout.recognise.lacks.iter().find(named) {
+        let reason = format!("its header has {name}, which such files have not");
+        return Err(Miss { reason, progress: names.len() });
+    }
     let headers = &layout.recognise.headers;
     if headers.is_empty() || headers.iter().any(|header| header == names) {
         return Ok(());
@@ -193,9 +287,9 @@ fn positional_head(
     (delimiter, quote): (u8, u8),
 ) -> Result<Head, Miss> {
     let choices = resolve::by_position(layout);
-    let none = Head { header: None, lines: 0, start: 0, choices: choices.clone() };
-    let first: Option<Line<'_>> = text.lines().find(|line| !line.bytes.is_empty());
-    let Some(line) = first.filter(|_| layout.text.header == HeaderRule::Optional) else {
+    let none = Head { header: None, lines: 0, below: 0, start: 0, choices: choices.clone() };
+    let mut filled = text.lines().filter(|line| !line.bytes.is_empty());
+    let Some(line) = filled.next().filter(|_| layout.text.header != HeaderRule::None) else {
         return Ok(none);
     };
     let names = split_line(line.bytes, delimiter, quote);
@@ -203,18 +297,28 @@ fn positional_head(
     let seen = folded(&names);
     if layout.recognise.headers.iter().any(|header| folded(header) == seen) {
         let header = Some((names, line.bytes.to_vec()));
-        return Ok(Head { header, lines: line.at + 1, start: line.next, choices });
+        return Ok(Head::new(layout, text, header, line, choices));
+    }
+    if layout.text.header == HeaderRule::Positional {
+        known_header(layout, &names)?;
     }
     Ok(none)
 }
 
 /// The number of fields that most records have, if the layout knows it.
-fn usual_count(layout: &Layout, records: &[Record]) -> Result<usize, Miss> {
+pub(super) fn usual_count(layout: &Layout, records: &[Record]) -> Result<usize, Miss> {
     let with = |count: usize| records.iter().filter(|r| r.fields.len() == count).count();
     let usual = records.iter().map(|record| record.fields.len()).max_by_key(|count| with(*count));
     let usual = usual.unwrap_or_default();
     if layout.recognise.fields.contains(&usual) {
         return Ok(usual);
+    }
+    let one_less = usual.saturating_sub(1);
+    let trailing = |r: &&Record| r.fields.len() == usual && r.fields[one_less].is_empty();
+    if layout.recognise.fields.contains(&one_less)
+        && records.iter().filter(trailing).count() * 2 > records.len()
+    {
+        return Ok(one_less);
     }
     let known: Vec<String> = layout.recognise.fields.iter().map(usize::to_string).collect();
     let reason = format!(
@@ -225,12 +329,19 @@ fn usual_count(layout: &Layout, records: &[Record]) -> Result<usize, Miss> {
     Err(Miss { reason, progress: usize::from(usual > 1) })
 }
 
-fn field(column: &'static Column, source: &FieldSource, way: &Way) -> FitField {
-    FitField { column, source: source.clone(), time: way.time.clone(), zoned: false }
+pub(super) fn field(column: &'static Column, source: &FieldSource, way: &Way) -> FitField {
+    FitField {
+        column,
+        source: source.clone(),
+        time: way.time.clone(),
+        zone: way.zone.clone(),
+        rewrite: way.rewrite.clone(),
+        zoned: false,
+    }
 }
 
 /// Of several ways the one that reads the most records; the first of equals.
-fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField> {
+pub(super) fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField> {
     let mut best: Option<(usize, FitField)> = None;
     for (source, way) in &choice.ways {
         let field = field(choice.column, source, way);
@@ -244,7 +355,11 @@ fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Option<FitField
 
 /// The interval that the times tell in some form that reads most records, whether or not this
 /// form is the one they are taken from.
-fn told_interval(choices: &[Choice], records: &[Record], layout: &Layout) -> Option<String> {
+pub(super) fn told_interval(
+    choices: &[Choice],
+    records: &[Record],
+    layout: &Layout,
+) -> Option<String> {
     choices.iter().find_map(|choice| {
         choice.ways.iter().find_map(|(source, way)| {
             let field = field(choice.column, source, way);
@@ -255,10 +370,10 @@ fn told_interval(choices: &[Choice], records: &[Record], layout: &Layout) -> Opt
 }
 
 /// Most records must read; files may be dirty in their first rows.
-fn check(
+pub(super) fn check(
     records: &[Record],
     fields: &[FitField],
-    count: usize,
+    count: Count,
     layout: &Layout,
 ) -> Result<(), Miss> {
     let faults: Vec<String> =
@@ -272,14 +387,17 @@ fn check(
         records.len(),
         faults[0]
     );
-    Err(Miss { reason, progress: count + 1 })
+    Err(Miss { reason, progress: count.max + 1 })
 }
 
 /// The first thing wrong with a record.
-fn fault(record: &Record, fields: &[FitField], count: usize, layout: &Layout) -> Option<String> {
-    if record.fields.len() != count {
+fn fault(record: &Record, fields: &[FitField], count: Count, layout: &Layout) -> Option<String> {
+    if !count.fits(record) {
         let found = record.fields.len();
-        return Some(format!("line {} has {found} fields, not {count}", record.line));
+        return Some(format!("line {} has {found} fields, not {}", record.line, count.max));
+    }
+    if layout.quirks.idle_skipped && is_idle(record, fields, layout) {
+        return None;
     }
     for (at, pattern) in &layout.recognise.values {
         let value = record.fields.get(*at).map_or("", String::as_str);
@@ -291,6 +409,19 @@ fn fault(record: &Record, fields: &[FitField], count: usize, layout: &Layout) ->
     let (column, value, wanted) =
         fields.iter().find_map(|field| bad_value(record, field, layout))?;
     Some(format!("line {}: {column} {value:?} is no {wanted}", record.line))
+}
+
+/// Whether every price is nothing.
+fn is_idle(record: &Record, fields: &[FitField], layout: &Layout) -> bool {
+    let prices = ["open", "high", "low", "close"];
+    let mut prices = fields.iter().filter(|field| prices.contains(&field.column.name));
+    prices.all(|field| match field.source {
+        FieldSource::Field(at) => record
+            .fields
+            .get(at)
+            .is_none_or(|value| value.is_empty() || layout.text.nulls.contains(value)),
+        FieldSource::Joined(..) | FieldSource::Constant(_) => true,
+    })
 }
 
 /// The column, value and expected form of a value that does not read.
@@ -315,7 +446,8 @@ fn bad_value(
     } else {
         let number =
             matches!(column.kind, ValueKind::Float | ValueKind::Decimal | ValueKind::Integer);
-        (number && !times::is_number(&value)).then(|| "number".to_owned())?
+        let reads = || times::is_rewritten_number(field.rewrite.as_ref(), &value);
+        (number && !reads()).then(|| "number".to_owned())?
     };
     Some((column.name, shorten(&value), wanted))
 }
@@ -341,7 +473,7 @@ fn shorten(value: &str) -> String {
 }
 
 /// Header fields that no column uses.
-fn unused(names: &[String], fields: &[FitField]) -> Vec<(String, usize)> {
+pub(super) fn unused(names: &[String], fields: &[FitField]) -> Vec<(String, usize)> {
     let used = |at: usize| {
         fields.iter().any(|field| match field.source {
             FieldSource::Field(field) => field == at,

@@ -6,15 +6,21 @@
 //! than a handful of sample records, and knows neither flags nor targets. `command` calls it and
 //! makes the mapping from its answer.
 
+mod document;
 mod error;
 mod example;
 mod facts;
 mod finish;
 mod fit;
 mod interval;
+mod json_fit;
+mod json_rules;
+mod json_sample;
 mod model;
 mod nearest;
 mod parse;
+mod parse_columns;
+mod parse_facts;
 mod recognise;
 mod registry;
 mod resolve;
@@ -25,6 +31,7 @@ mod tests;
 mod times;
 mod toml_table;
 
+pub use document::document;
 pub use error::{LayoutError, RecogniseError, Unknown};
 pub use interval::normalise_interval;
 pub use model::{

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use regex::Regex;
 
 use crate::dataset::{Column, Dataset};
-use crate::mapping::{TimeFormat, Zone};
+use crate::mapping::{JsonRecords, Quirks, Rewrite, TimeFormat, Zone};
 
 /// The shape of one vendor's files.
 #[derive(Debug, Clone)]
@@ -19,25 +19,47 @@ pub struct Layout {
     pub title: String,
     /// What the rows mean.
     pub dataset: &'static Dataset,
-    /// Text or Parquet.
+    /// Text, JSON or Parquet.
     pub format: Format,
-    /// The outer shape of a text; the defaults for Parquet, where nothing reads it.
+    /// The outer shape of a text; the defaults for Parquet, where nothing reads it. Of JSON it says
+    /// whether columns are found by name or by position, and what means "nothing".
     pub text: TextRules,
+    /// Where the records of JSON may be: these are tried in order. Else empty.
+    pub json: Vec<JsonRecords>,
     /// How a file is known to have this layout.
     pub recognise: RecogniseRules,
     /// Which field feeds which column, in the dataset's order.
     pub columns: Vec<ColumnRule>,
     /// What the file's name, or the vendor, says.
     pub facts: FactRules,
+    /// What records may hold besides plain values.
+    pub quirks: Quirks,
+    /// Why files of this shape are not loaded, if they are not.
+    pub refuse: Option<String>,
+    /// What is odd about such files, a sentence each, for people.
+    pub notes: Vec<String>,
 }
 
-/// The two kinds of files.
+/// The kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Delimited text.
     Text,
+    /// JSON.
+    Json,
     /// Apache Parquet.
     Parquet,
+}
+
+impl Format {
+    /// How a person would say it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "JSON",
+            Format::Parquet => "Parquet",
+        }
+    }
 }
 
 /// Whether there is a line of field names.
@@ -48,12 +70,15 @@ pub enum HeaderRule {
     /// There may be one, equal to one of [`RecogniseRules::headers`]; columns are found by
     /// position.
     Optional,
+    /// There is one, equal to one of [`RecogniseRules::headers`], whose names do not stand above
+    /// their fields; columns are found by position.
+    Positional,
     /// There is one: columns are found by name.
     Required,
 }
 
 /// The outer shape of a delimited text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct TextRules {
     /// Delimiters that are tried, in this order.
     pub delimiters: Vec<u8>,
@@ -63,6 +88,8 @@ pub struct TextRules {
     pub header: HeaderRule,
     /// Lines that may stand before the header.
     pub preamble_lines_max: usize,
+    /// Lines that may stand between the header and the first record, each once, in this order.
+    pub below: Vec<Regex>,
     /// Spellings of "nothing" besides the empty field. Case matters, for tickers may be called so.
     pub nulls: Vec<String>,
 }
@@ -75,10 +102,17 @@ pub struct RecogniseRules {
     pub rank: u32,
     /// Exact field names, one list for each known header; empty: any header with the columns.
     pub headers: Vec<Vec<String>>,
+    /// Names that a header must have, whether or not a column uses them; of each list one.
+    pub has: Vec<Vec<String>>,
+    /// Names that a header must not have.
+    pub lacks: Vec<String>,
     /// Numbers of fields that a record may have; empty: any.
     pub fields: Vec<usize>,
     /// Columns that must be there besides those that the dataset requires.
     pub require: Vec<&'static str>,
+    /// For a dataset whose records are taken apart by a decoder of its own: keys of which a record
+    /// has one. Else empty.
+    pub members: Vec<String>,
     /// Whether the name must match one of [`FactRules::names`], because the shape alone says too
     /// little. Not asked when the user names the layout.
     pub by_name: bool,
@@ -109,6 +143,10 @@ pub struct Way {
     pub time_text: String,
     /// The interval that times of this form tell (a date without a time of day: `1d`).
     pub interval: Option<String>,
+    /// The zone of times of this form, unless a flag says another; `None`: the layout's.
+    pub zone: Option<Zone>,
+    /// How the field's text is put right before it is read.
+    pub rewrite: Option<Rewrite>,
     /// Parquet: what the field's type must start with, one of these; empty: any.
     pub types: Vec<String>,
 }
@@ -133,33 +171,22 @@ pub enum WaySource {
 /// What is known from outside a file's bytes.
 #[derive(Debug, Clone)]
 pub struct FactRules {
-    /// Patterns over the file's name with the groups `symbol`, `interval` or `venue`. The first
-    /// that matches and has the group supplies the value. In the text `{start}` stands for the
+    /// Patterns over the file's name with groups called as the facts: `symbol`, `interval`, `venue`,
+    /// `date`, and the columns of the dataset that are facts. The first that matches and has the
+    /// group supplies the value. In the text `{start}` stands for the
     /// start of the name or a word that renaming put there (`copy of `, `old_`), and `{end}` for
     /// the end of a word.
     pub names: Vec<Regex>,
+    /// Patterns over the whole path, with `/` between its parts, asked after the names.
+    pub paths: Vec<Regex>,
+    /// Patterns over the lines before the first record, asked before the names.
+    pub lines: Vec<Regex>,
     /// A name that matches, for messages.
     pub example: Option<String>,
-    /// The ticker.
-    pub symbol: FactRule,
-    /// The bar interval.
-    pub interval: FactRule,
-    /// The venue.
-    pub venue: FactRule,
-    /// The zone of times without an offset.
-    pub zone: Zone,
-}
-
-impl FactRules {
-    /// The rule of the fact called `name`; `None` for a word that is no fact.
-    pub fn rule(&self, name: &str) -> Option<&FactRule> {
-        match name {
-            "symbol" => Some(&self.symbol),
-            "interval" => Some(&self.interval),
-            "venue" => Some(&self.venue),
-            _ => None,
-        }
-    }
+    /// How each fact is made, by its name; a fact that is not here is taken as it stands.
+    pub rules: BTreeMap<String, FactRule>,
+    /// The zone of times without an offset; `None`: only the user knows it.
+    pub zone: Option<Zone>,
 }
 
 /// How one fact is made from what the name says.

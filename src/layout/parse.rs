@@ -1,36 +1,50 @@
 //! Reads a layout's TOML text, strictly: every mistake names the key and the line.
 
 use regex::Regex;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use super::error::LayoutError;
-use super::interval::normalise_interval;
-use super::model::{
-    ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, TextRules, Way,
-    WaySource,
-};
+use super::json_rules;
+use super::model::{Format, HeaderRule, Layout, RecogniseRules, TextRules, WaySource};
 use super::nearest::nearest;
+use super::parse_columns::read_columns;
+use super::parse_facts::read_facts;
 use super::toml_table::{Doc, Table, Value};
 use crate::dataset::{self, Column, Dataset};
-use crate::mapping::{TimeFormat, ValueKind, Zone};
+use crate::mapping::Quirks;
 
-const ROOT_KEYS: &[&str] =
-    &["name", "version", "title", "dataset", "format", "text", "recognise", "columns", "facts"];
-const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "nulls"];
-const RECOGNISE_KEYS: &[&str] =
-    &["rank", "headers", "fields", "require", "aliases", "by_name", "not_names", "values"];
-const WAY_KEYS: &[&str] =
-    &["name", "aliases", "pattern", "nth", "at", "join", "time", "interval", "types"];
-const FACTS_KEYS: &[&str] = &["names", "example", "symbol", "interval", "venue", "zone"];
-const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except"];
-
-/// Where a symbol may start in a file's name. Words that renaming or a download put before it are
-/// known one by one: any other word before an underscore may be half of the symbol (`BTC_USD`).
-const WORD_START: &str = "(?:^|[^A-Za-z0-9._^-]|(?:^|[^A-Za-z0-9])\
-    (?i:old|new|copy|of|my|bak|backup|tmp|temp|binance|bitfinex|bitstamp|bybit|coinbase|gemini|\
-    histdata|kraken|kucoin|okx|stooq)[_-])";
-/// Where an interval may end.
-const WORD_END: &str = "(?:[^A-Za-z0-9]|$)";
+const ROOT_KEYS: &[&str] = &[
+    "name",
+    "version",
+    "title",
+    "dataset",
+    "format",
+    "refuse",
+    "quirks",
+    "text",
+    "json",
+    "records",
+    "recognise",
+    "columns",
+    "facts",
+];
+const FORMATS: &[(&str, Format)] =
+    &[("text", Format::Text), ("json", Format::Json), ("parquet", Format::Parquet)];
+const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "below", "nulls"];
+const RECORDS_KEYS: &[&str] = &["skip_idle", "zero_untraded"];
+const RECOGNISE_KEYS: &[&str] = &[
+    "rank",
+    "headers",
+    "has",
+    "lacks",
+    "fields",
+    "require",
+    "members",
+    "aliases",
+    "by_name",
+    "not_names",
+    "values",
+];
 
 impl Layout {
     /// Reads a layout. `origin` is where the text is from, for messages.
@@ -48,10 +62,11 @@ impl Layout {
         let root = Table::root(doc, &table, ROOT_KEYS)?;
         let dataset = read_dataset(&root.need("dataset")?)?;
         let format = match root.get("format") {
-            Some(value) => one_of(&value, &[("text", Format::Text), ("parquet", Format::Parquet)])?,
+            Some(value) => one_of(&value, FORMATS)?,
             None => Format::Text,
         };
-        let text = read_text(&root, format)?;
+        let mut text = read_text(&root, format)?;
+        let json = json_rules::read(&root, format, &mut text)?;
         let recognise = read_recognise(&root, dataset)?;
         let aliases = read_aliases(&root)?;
         let columns = read_columns(&root, dataset, aliases)?;
@@ -62,9 +77,13 @@ impl Layout {
             dataset,
             format,
             text,
+            json,
             recognise,
             columns,
-            facts: read_facts(&root)?,
+            facts: read_facts(&root, dataset)?,
+            quirks: read_quirks(&root)?,
+            refuse: root.get("refuse").map(|why| why.string().map(str::to_owned)).transpose()?,
+            notes: root.get("quirks").map_or(Ok(Vec::new()), |notes| notes.strings())?,
         };
         agree(&layout, &root)?;
         Ok(layout)
@@ -96,11 +115,16 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
         let place = root.get("recognise").map_or_else(|| root.need("name"), Ok)?;
         return Err(place.bad("without a header, recognise.fields must say how many fields"));
     }
-    if layout.text.header == HeaderRule::Optional && layout.recognise.headers.is_empty() {
+    let listed = matches!(layout.text.header, HeaderRule::Optional | HeaderRule::Positional);
+    if listed && layout.recognise.headers.is_empty() {
         let place = root.get("recognise").map_or_else(|| root.need("name"), Ok)?;
-        return Err(place.bad("with an optional header, recognise.headers must list it"));
+        return Err(place.bad("with such a header, recognise.headers must list it"));
     }
-    let last = layout.columns.iter().flat_map(|rule| &rule.ways).map(|way| match way.source {
+    if layout.refuse.is_some() {
+        return Ok(());
+    }
+    let needed = layout.columns.iter().filter(|rule| rule.column.required && !rule.column.fact);
+    let last = needed.flat_map(|rule| &rule.ways).map(|way| match way.source {
         WaySource::At(at) => at,
         WaySource::JoinAt(date, time) => date.max(time),
         _ => 0,
@@ -124,7 +148,7 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
     Ok(())
 }
 
-fn one_of<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Result<T, LayoutError> {
+pub(super) fn one_of<T: Copy>(value: &Value<'_>, known: &[(&str, T)]) -> Result<T, LayoutError> {
     let word = value.string()?;
     known.iter().find(|(name, _)| *name == word).map(|(_, what)| *what).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|(name, _)| format!("{name:?}")).collect();
@@ -160,11 +184,14 @@ fn read_text(root: &Table<'_>, format: Format) -> Result<TextRules, LayoutError>
         quote: b'"',
         header: HeaderRule::Required,
         preamble_lines_max: 0,
+        below: Vec::new(),
         nulls: Vec::new(),
     };
     let Some(text) = root.table("text", TEXT_KEYS)? else { return Ok(rules) };
-    if format == Format::Parquet {
-        return Err(root.need("text")?.bad("a Parquet layout has no text"));
+    match format {
+        Format::Text => {}
+        Format::Json => return Err(root.need("text")?.bad("a JSON layout has [json] instead")),
+        Format::Parquet => return Err(root.need("text")?.bad("a Parquet layout has no text")),
     }
     if let Some(value) = text.get("delimiter") {
         rules.delimiters = value.list().iter().map(one_byte).collect::<Result<_, _>>()?;
@@ -179,6 +206,7 @@ fn read_text(root: &Table<'_>, format: Format) -> Result<TextRules, LayoutError>
         let known = [
             ("required", HeaderRule::Required),
             ("optional", HeaderRule::Optional),
+            ("positional", HeaderRule::Positional),
             ("none", HeaderRule::None),
         ];
         rules.header = one_of(&value, &known)?;
@@ -186,13 +214,32 @@ fn read_text(root: &Table<'_>, format: Format) -> Result<TextRules, LayoutError>
     if let Some(value) = text.get("preamble") {
         rules.preamble_lines_max = value.number()?;
     }
+    if let Some(value) = text.get("below") {
+        rules.below = read_regexes(&value)?;
+    }
     if let Some(value) = text.get("nulls") {
         rules.nulls = value.strings()?;
     }
     Ok(rules)
 }
 
-fn one_byte(value: &Value<'_>) -> Result<u8, LayoutError> {
+fn read_regexes(value: &Value<'_>) -> Result<Vec<Regex>, LayoutError> {
+    value.list().iter().map(|item| regex(item.string()?, item)).collect()
+}
+
+fn read_quirks(root: &Table<'_>) -> Result<Quirks, LayoutError> {
+    let mut quirks = Quirks::default();
+    let Some(records) = root.table("records", RECORDS_KEYS)? else { return Ok(quirks) };
+    if let Some(value) = records.get("skip_idle") {
+        quirks.idle_skipped = value.bool()?;
+    }
+    if let Some(value) = records.get("zero_untraded") {
+        quirks.zero_untraded = value.bool()?;
+    }
+    Ok(quirks)
+}
+
+pub(super) fn one_byte(value: &Value<'_>) -> Result<u8, LayoutError> {
     match value.string()?.as_bytes() {
         [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Ok(*byte),
         _ => Err(value.bad("expected one ASCII character")),
@@ -206,8 +253,11 @@ fn read_recognise(
     let mut rules = RecogniseRules {
         rank: 50,
         headers: Vec::new(),
+        has: Vec::new(),
+        lacks: Vec::new(),
         fields: Vec::new(),
         require: Vec::new(),
+        members: Vec::new(),
         by_name: false,
         values: Vec::new(),
         not_names: Vec::new(),
@@ -219,6 +269,12 @@ fn read_recognise(
     if let Some(value) = table.get("headers") {
         rules.headers = value.list().iter().map(Value::strings).collect::<Result<_, _>>()?;
     }
+    if let Some(value) = table.get("has") {
+        rules.has = value.list().iter().map(Value::strings).collect::<Result<_, _>>()?;
+    }
+    if let Some(value) = table.get("lacks") {
+        rules.lacks = value.strings()?;
+    }
     if let Some(value) = table.get("fields") {
         rules.fields = value.list().iter().map(Value::number).collect::<Result<_, _>>()?;
     }
@@ -226,6 +282,12 @@ fn read_recognise(
         for item in value.list() {
             rules.require.push(column(dataset, item.string()?, &item)?.name);
         }
+    }
+    if let Some(value) = table.get("members") {
+        if dataset.children.is_empty() {
+            return Err(value.bad("only a dataset of several tables has it: name its columns"));
+        }
+        rules.members = value.strings()?;
     }
     if let Some(value) = table.get("by_name") {
         rules.by_name = value.bool()?;
@@ -249,7 +311,7 @@ fn read_aliases(root: &Table<'_>) -> Result<bool, LayoutError> {
     table.get("aliases").map_or(Ok(false), |value| value.bool())
 }
 
-fn regex(pattern: &str, value: &Value<'_>) -> Result<Regex, LayoutError> {
+pub(super) fn regex(pattern: &str, value: &Value<'_>) -> Result<Regex, LayoutError> {
     Regex::new(pattern).map_err(|error| {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
@@ -257,7 +319,7 @@ fn regex(pattern: &str, value: &Value<'_>) -> Result<Regex, LayoutError> {
     })
 }
 
-fn column(
+pub(super) fn column(
     dataset: &'static Dataset,
     name: &str,
     place: &Value<'_>,
@@ -274,194 +336,10 @@ fn column(
     })
 }
 
-fn read_columns(
-    root: &Table<'_>,
-    dataset: &'static Dataset,
-    aliases: bool,
-) -> Result<Vec<ColumnRule>, LayoutError> {
-    let mut rules = Vec::new();
-    if let Some(value) = root.get("columns") {
-        for (name, value) in value.any_table()?.entries() {
-            let column = column(dataset, name, &value)?;
-            rules.push(ColumnRule { column, ways: read_ways(column, &value)? });
-        }
-    }
-    for column in dataset.columns.iter().filter(|_| aliases) {
-        if !rules.iter().any(|rule| rule.column.name == column.name) {
-            let way = plain(column, WaySource::Aliases);
-            rules.push(ColumnRule { column, ways: vec![way] });
-        }
-    }
-    let place = |rule: &ColumnRule| {
-        dataset.columns.iter().position(|column| column.name == rule.column.name)
-    };
-    rules.sort_by_key(place);
-    Ok(rules)
-}
-
-fn is_time(column: &Column) -> bool {
-    matches!(column.kind, ValueKind::Time | ValueKind::Date)
-}
-
-fn plain(column: &Column, source: WaySource) -> Way {
-    let time = is_time(column).then_some(TimeFormat::Auto);
-    let time_text = if time.is_some() { "auto".to_owned() } else { String::new() };
-    Way { source, time, time_text, interval: None, types: Vec::new() }
-}
-
-/// `"Open"`, `["Open", "o"]`, `1`, `{ ... }` or a list of `{ ... }`.
-fn read_ways(column: &'static Column, value: &Value<'_>) -> Result<Vec<Way>, LayoutError> {
-    let items = value.list();
-    if items.is_empty() {
-        return Err(value.bad("expected at least one field"));
-    }
-    if items.iter().all(|item| matches!(item.value, DeValue::String(_))) {
-        return Ok(vec![plain(column, WaySource::Names(value.strings()?))]);
-    }
-    items
-        .iter()
-        .map(|item| match item.value {
-            DeValue::Integer(_) => Ok(plain(column, WaySource::At(item.number()?))),
-            DeValue::Table(_) => read_way(column, item),
-            _ => Err(item.bad("expected a field name, a position from 0, or a table")),
-        })
-        .collect()
-}
-
-fn read_way(column: &'static Column, value: &Value<'_>) -> Result<Way, LayoutError> {
-    let table = value.table(WAY_KEYS)?;
-    let mut sources = Vec::new();
-    if let Some(name) = table.get("name") {
-        sources.push(WaySource::Names(name.strings()?));
-    }
-    if let Some(aliases) = table.get("aliases")
-        && aliases.bool()?
-    {
-        sources.push(WaySource::Aliases);
-    }
-    if let Some(pattern) = table.get("pattern") {
-        let nth = table.get("nth").map_or(Ok(0), |nth| nth.number())?;
-        sources.push(WaySource::Pattern(regex(pattern.string()?, &pattern)?, nth));
-    }
-    if let Some(at) = table.get("at") {
-        sources.push(WaySource::At(at.number()?));
-    }
-    if let Some(join) = table.get("join") {
-        sources.push(read_join(&join)?);
-    }
-    if sources.len() > 1 {
-        return Err(value.bad("expected only one of name, aliases, pattern, at, join"));
-    }
-    let source =
-        sources.pop().ok_or_else(|| value.bad("expected name, aliases, pattern, at or join"))?;
-    let mut way = plain(column, source);
-    if let Some(time) = table.get("time") {
-        if !is_time(column) {
-            return Err(time.bad(format!("{} is no time", column.name)));
-        }
-        let text = time.string()?;
-        way.time = Some(TimeFormat::parse(text).map_err(|reason| time.bad(reason))?);
-        text.clone_into(&mut way.time_text);
-    }
-    if let Some(interval) = table.get("interval") {
-        way.interval = Some(read_interval(interval.string()?, &interval)?);
-    }
-    if let Some(types) = table.get("types") {
-        way.types = types.strings()?;
-    }
-    Ok(way)
-}
-
-fn read_join(value: &Value<'_>) -> Result<WaySource, LayoutError> {
-    let items = value.list();
-    let [date, time] = items.as_slice() else {
-        return Err(value.bad("expected two fields: a date and a time of day"));
-    };
-    if matches!(date.value, DeValue::Integer(_)) {
-        return Ok(WaySource::JoinAt(date.number()?, time.number()?));
-    }
-    Ok(WaySource::JoinNames(date.string()?.to_owned(), time.string()?.to_owned()))
-}
-
-fn read_interval(text: &str, place: &Value<'_>) -> Result<String, LayoutError> {
-    normalise_interval(text)
-        .ok_or_else(|| place.bad(format!("{text:?} is no interval such as 1m, 1h, 1d, 1mo")))
-}
-
-fn read_facts(root: &Table<'_>) -> Result<FactRules, LayoutError> {
-    let mut rules = FactRules {
-        names: Vec::new(),
-        example: None,
-        symbol: FactRule::default(),
-        interval: FactRule::default(),
-        venue: FactRule::default(),
-        zone: Zone::UTC,
-    };
-    let Some(table) = root.table("facts", FACTS_KEYS)? else { return Ok(rules) };
-    if let Some(names) = table.get("names") {
-        for item in names.list() {
-            let text = item.string()?.replace("{start}", WORD_START).replace("{end}", WORD_END);
-            rules.names.push(regex(&text, &item)?);
-        }
-    }
-    if let Some(example) = table.get("example") {
-        let name = example.string()?;
-        if !rules.names.iter().any(|pattern| pattern.is_match(name)) {
-            return Err(example.bad(format!("no pattern of facts.names matches {name:?}")));
-        }
-        rules.example = Some(name.to_owned());
-    }
-    for (name, rule) in [
-        ("symbol", &mut rules.symbol),
-        ("interval", &mut rules.interval),
-        ("venue", &mut rules.venue),
-    ] {
-        if let Some(value) = table.get(name) {
-            *rule = read_fact(&value)?;
-        }
-    }
-    if let Some(value) = table.get("interval") {
-        for word in rules.interval.map.values().chain(&rules.interval.constant) {
-            read_interval(word, &value)?;
-        }
-    }
-    if let Some(zone) = table.get("zone") {
-        rules.zone = Zone::parse(zone.string()?).map_err(|reason| zone.bad(reason))?;
-    }
-    Ok(rules)
-}
-
-fn read_fact(value: &Value<'_>) -> Result<FactRule, LayoutError> {
-    if let DeValue::String(text) = value.value {
-        return Ok(FactRule { constant: Some(text.to_string()), ..FactRule::default() });
-    }
-    let table = value.table(FACT_KEYS)?;
-    let mut rule = FactRule::default();
-    if let Some(constant) = table.get("constant") {
-        rule.constant = Some(constant.string()?.to_owned());
-    }
-    if let Some(case) = table.get("case") {
-        rule.upper = Some(one_of(&case, &[("upper", true), ("lower", false)])?);
-    }
-    if let Some(replace) = table.get("replace") {
-        for (from, to) in replace.any_table()?.entries() {
-            rule.replace.push((from.to_owned(), to.string()?.to_owned()));
-        }
-    }
-    if let Some(map) = table.get("map") {
-        for (from, to) in map.any_table()?.entries() {
-            rule.map.insert(from.to_owned(), to.string()?.to_owned());
-        }
-    }
-    if let Some(except) = table.get("except") {
-        rule.except = except.strings()?.iter().map(|word| word.to_lowercase()).collect();
-    }
-    Ok(rule)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mapping::Zone;
 
     const GOOD: &str = r#"
 name = "mine"
@@ -496,10 +374,10 @@ zone = "Europe/Paris"
         let layout = Layout::parse(GOOD, "mine.toml").unwrap();
         assert_eq!((layout.name.as_str(), layout.version), ("mine", 1));
         assert_eq!(layout.text.delimiters, [b';']);
-        assert_eq!(layout.facts.zone.name(), "Europe/Paris");
+        assert_eq!(layout.facts.zone.as_ref().map(Zone::name).as_deref(), Some("Europe/Paris"));
         let columns: Vec<&str> = layout.columns.iter().map(|rule| rule.column.name).collect();
         assert_eq!(columns, ["ts", "open", "high", "low", "close"]);
-        assert_eq!(layout.facts.symbol.map["ACME"], "ACME.X");
+        assert_eq!(layout.facts.rules["symbol"].map["ACME"], "ACME.X");
     }
 
     #[test]
@@ -509,7 +387,7 @@ zone = "Europe/Paris"
                 "delimiter = ",
                 "delimeter = ",
                 "mine.toml, line 5: unknown key text.delimeter, did you mean delimiter?; known \
-                 here: delimiter, quote, header, preamble, nulls",
+                 here: delimiter, quote, header, preamble, below, nulls",
             ),
             (
                 "close = 4",
@@ -522,7 +400,7 @@ zone = "Europe/Paris"
                 "[facts]",
                 "[extra]",
                 "mine.toml, line 15: unknown key extra; known here: name, version, title, \
-                 dataset, format, text, recognise, columns, facts",
+                 dataset, format, refuse, quirks, text, json, records, recognise, columns, facts",
             ),
             ("name = \"mine\"\n", "", "mine.toml, line 1: name is missing"),
             (
@@ -542,7 +420,7 @@ zone = "Europe/Paris"
                 "\"none\"",
                 "\"no\"",
                 "mine.toml, line 6: text.header: \"no\" is none of \"required\", \"optional\", \
-                 \"none\"",
+                 \"positional\", \"none\"",
             ),
             (
                 "fields = 5",
@@ -564,9 +442,9 @@ zone = "Europe/Paris"
             ),
             (
                 "%d.%m.%Y",
-                "%d.%b.%Y",
-                "mine.toml, line 10: columns.ts.time: time pattern \"%d.%b.%Y\" has an unknown \
-                 item %b",
+                "%d.%Q.%Y",
+                "mine.toml, line 10: columns.ts.time: time pattern \"%d.%Q.%Y\" has an unknown \
+                 item %Q",
             ),
             (
                 "close = 4",
@@ -584,7 +462,7 @@ zone = "Europe/Paris"
             (
                 "\"none\"",
                 "\"optional\"",
-                "mine.toml, line 7: recognise: with an optional header, \
+                "mine.toml, line 7: recognise: with such a header, \
                  recognise.headers must list it",
             ),
             (
@@ -598,6 +476,21 @@ zone = "Europe/Paris"
                 "",
                 "mine.toml, line 10: columns.ts: expected name, aliases, pattern, at \
                  or join",
+            ),
+            (
+                "open = 1",
+                "open = { at = 1, scale = 30 }",
+                "mine.toml, line 11: columns.open.scale: expected a power of ten from -18 to 18",
+            ),
+            (
+                "at = 0, ",
+                "at = 0, scale = 4, ",
+                "mine.toml, line 10: columns.ts.scale: ts is no number",
+            ),
+            (
+                "open = 1",
+                "open = { at = 1, scale = 4, map = { a = \"b\" } }",
+                "mine.toml, line 11: columns.open.map: a column has numbers or words, not both",
             ),
             (
                 "open = 1",

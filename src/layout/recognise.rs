@@ -1,6 +1,8 @@
 //! Which layout a file has. Every candidate is tried on the sample; the highest rank that fits
 //! wins, and what the file does not say itself is taken from flags, then from its name.
 
+use regex::Regex;
+
 use super::error::{RecogniseError, Unknown};
 use super::example;
 use super::facts;
@@ -9,8 +11,8 @@ use super::fit::{Fit, Miss, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
 use super::registry::CANONICAL_RANK;
-use super::sniff::refuse_foreign;
-use crate::mapping::{FieldSource, TextShape, TimeRule};
+use super::sniff::{is_json, refuse_foreign};
+use crate::mapping::{FieldSource, JsonShape, Quirks, Rewrite, TextShape, TimeRule};
 
 /// A file as recognition sees it.
 #[derive(Debug, Clone, Copy)]
@@ -31,11 +33,29 @@ pub enum SampleHead<'a> {
         /// Whether they are all.
         whole: bool,
     },
+    /// JSON. A text whose first bytes are JSON's is taken for it.
+    Json {
+        /// Its first bytes, at most [`crate::limit::SAMPLE_BYTES`].
+        bytes: &'a [u8],
+        /// Whether they are all.
+        whole: bool,
+    },
     /// A Parquet file.
     Parquet {
         /// Name and Arrow type, as displayed, of each leaf column, in file order.
         columns: &'a [(String, String)],
     },
+}
+
+impl SampleHead<'_> {
+    /// What kind of file it is the head of.
+    pub(super) fn format(self) -> Format {
+        match self {
+            SampleHead::Text { .. } => Format::Text,
+            SampleHead::Json { .. } => Format::Json,
+            SampleHead::Parquet { .. } => Format::Parquet,
+        }
+    }
 }
 
 /// What the flags say.
@@ -49,6 +69,8 @@ pub struct GivenFacts {
     pub zone: Option<String>,
     /// The venue.
     pub venue: Option<String>,
+    /// `--date`, for times that count from the midnight of a day.
+    pub date: Option<String>,
     /// `--dataset`: only layouts of this dataset are tried.
     pub dataset: Option<String>,
 }
@@ -62,14 +84,18 @@ pub struct Recognised {
     pub version: u32,
     /// The dataset's name.
     pub dataset: String,
-    /// The outer shape of a text; `None` for Parquet.
+    /// The outer shape of a delimited text; else `None`.
     pub shape: Option<TextShape>,
+    /// The outer shape of JSON; else `None`.
+    pub json: Option<JsonShape>,
     /// The dataset's columns that the file or a fact feeds, in the dataset's order. A fact stands
     /// here as [`FieldSource::Constant`].
     pub fields: Vec<RecognisedField>,
     /// Fields of the header (or of the known header of a file without one) that no column of the
     /// dataset uses, with their positions.
     pub other_fields: Vec<(String, usize)>,
+    /// What its records may hold besides plain values.
+    pub quirks: Quirks,
     /// What is known from outside the bytes. Part of a load's identity.
     pub facts: Facts,
     /// Why this layout and these facts, a sentence each, for `plan` and `inspect`.
@@ -83,6 +109,8 @@ pub struct RecognisedField {
     pub column: String,
     /// Its field or constant.
     pub source: FieldSource,
+    /// How its text is put right before it is read.
+    pub rewrite: Option<Rewrite>,
     /// How its times are read, for time columns.
     pub time: Option<TimeRule>,
 }
@@ -99,6 +127,8 @@ pub struct Facts {
     /// The zone of times without an offset, as [`crate::mapping::Zone::name`] writes it; `UTC`
     /// where every time carries its own or is an epoch.
     pub zone: String,
+    /// The day from whose midnight its times count, as `2013-10-09`; `None` where they do not.
+    pub date: Option<String>,
 }
 
 /// Finds the layout of a file among `layouts`; with `only`, takes the one of that name or says why
@@ -113,9 +143,14 @@ pub fn recognise(
     layouts: &[Layout],
     only: Option<&str>,
 ) -> Result<Recognised, RecogniseError> {
-    if let SampleHead::Text { bytes, .. } = sample.head {
+    let mut sample = *sample;
+    if let SampleHead::Text { bytes, whole } = sample.head {
         refuse_foreign(sample.name, bytes)?;
+        if is_json(bytes) {
+            sample.head = SampleHead::Json { bytes, whole };
+        }
     }
+    let sample = &sample;
     if let Some(only) = only {
         let layout = called(only, layouts)?;
         let fit = fit(layout, sample.head).map_err(|miss| RecogniseError::DoesNotFit {
@@ -124,14 +159,14 @@ pub fn recognise(
             why: miss.reason,
             first_line: example::first_line(sample.head),
         })?;
-        return finish(sample.name, given, layout, fit);
+        return taken(sample.name, given, layout, fit);
     }
     let (mut fits, mut tried) = (Vec::new(), Vec::new());
     for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
         match fit_named(layout, sample) {
             Ok(fit) => fits.push((layout, fit)),
             Err(miss) if is_far(layout, given, &miss) => {}
-            Err(miss) => tried.push((layout.name.clone(), miss.reason)),
+            Err(miss) => tried.push((layout.name.clone(), miss)),
         }
     }
     let rank = fits.iter().map(|(layout, _)| layout.recognise.rank).max();
@@ -148,11 +183,41 @@ pub fn recognise(
             name: sample.name.to_owned(),
             first_line: example::first_line(sample.head),
             parquet: matches!(sample.head, SampleHead::Parquet { .. }),
-            tried,
+            tried_in_all: tried.len(),
+            tried: nearest_misses(tried),
             example: example::layout_file(sample.head),
         })));
     };
-    finish(sample.name, given, layout, fit)
+    taken(sample.name, given, layout, fit)
+}
+
+/// The layout that fits, unless it is one of files that are not loaded.
+fn taken(
+    name: &str,
+    given: &GivenFacts,
+    layout: &Layout,
+    fit: Fit,
+) -> Result<Recognised, RecogniseError> {
+    match &layout.refuse {
+        None => finish(name, given, layout, fit),
+        Some(why) => Err(RecogniseError::Refused {
+            name: name.to_owned(),
+            what: layout.title.clone(),
+            why: why.clone(),
+        }),
+    }
+}
+
+/// Layouts that are named to the user of a file that none fits.
+const TRIED_SHOWN_MAX: usize = 6;
+
+/// Those that got farthest, in the order of their names.
+fn nearest_misses(mut tried: Vec<(String, Miss)>) -> Vec<(String, String)> {
+    tried.retain(|(_, miss)| miss.progress > 0);
+    tried.sort_by_key(|(_, miss)| std::cmp::Reverse(miss.progress));
+    tried.truncate(TRIED_SHOWN_MAX);
+    tried.sort_by(|(one, _), (other, _)| one.cmp(other));
+    tried.into_iter().map(|(layout, miss)| (layout, miss.reason)).collect()
 }
 
 fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, RecogniseError> {
@@ -167,12 +232,8 @@ fn called<'a>(name: &str, layouts: &'a [Layout]) -> Result<&'a Layout, Recognise
 }
 
 fn is_candidate(layout: &Layout, sample: &Sample<'_>, given: &GivenFacts) -> bool {
-    let format = match sample.head {
-        SampleHead::Text { .. } => Format::Text,
-        SampleHead::Parquet { .. } => Format::Parquet,
-    };
     let dataset = given.dataset.as_ref().is_none_or(|dataset| dataset == layout.dataset.name);
-    layout.format == format && dataset
+    layout.format == sample.head.format() && (dataset || layout.refuse.is_some())
 }
 
 /// Whether the canonical layout of a dataset that nobody asked for is too far off to be mentioned:
@@ -187,22 +248,29 @@ fn is_far(layout: &Layout, given: &GivenFacts, miss: &Miss) -> bool {
 
 /// Fits by content and, where the content says too little, by name.
 fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
-    let misnamed = |reason: String| Err(Miss { reason, progress: usize::MAX });
-    let fit = fit(layout, sample.head)?;
+    let late = |reason: String| Miss { reason, progress: usize::MAX };
+    let named = facts::name_fits(layout, sample.name);
+    let fit =
+        fit(layout, sample.head).map_err(|miss| match layout.recognise.by_name && !named {
+            true => Miss { progress: 0, ..miss },
+            false => miss,
+        })?;
     let name = facts::base_name(sample.name);
+    let path = sample.name.replace('\\', "/");
+    let is_not = |pattern: &Regex| pattern.is_match(name) || pattern.is_match(&path);
     if let Some((_, reason)) =
-        layout.recognise.not_names.iter().find(|(pattern, _)| pattern.is_match(name))
+        layout.recognise.not_names.iter().find(|(pattern, _)| is_not(pattern))
     {
-        return misnamed(format!("its records fit, but its name does not: {reason}"));
+        return Err(late(format!("its records fit, but its name does not: {reason}")));
     }
-    if layout.recognise.by_name && !facts::name_fits(layout, name) {
+    if layout.recognise.by_name && !named {
         let like = layout.facts.example.as_ref();
-        return misnamed(format!(
+        return Err(late(format!(
             "its records fit, but their shape alone says too little and its name is not {}; \
              if it is one, say --layout {}",
             like.map_or("as expected".to_owned(), |like| format!("like {like}")),
             layout.name
-        ));
+        )));
     }
     Ok(fit)
 }

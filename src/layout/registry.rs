@@ -59,7 +59,7 @@ fn canonical(dataset: &Dataset, format: Format) -> String {
             "[text]\ndelimiter = [\",\", \";\", \"\\t\"]\nheader = \"required\"\n\
              nulls = [\"null\", \"NULL\", \"NaN\", \"nan\", \"N/A\", \"None\"]\n",
         ),
-        Format::Parquet => ("parquet", "Parquet with the usual column names", ""),
+        Format::Json | Format::Parquet => ("parquet", "Parquet with the usual column names", ""),
     };
     let format = if format == Format::Text { "text" } else { "parquet" };
     let mut text = String::new();

@@ -41,7 +41,7 @@ pub(super) fn by_name(
     let header = Header { names, folded: &folded, types };
     let mut choices = Vec::new();
     let mut missing: Vec<String> = Vec::new();
-    let mut unclear = None;
+    let (mut unclear, mut unclear_columns) = (None, 0);
     for rule in &layout.columns {
         let (mut ways, mut problem) = (Vec::new(), None);
         for way in &rule.ways {
@@ -57,11 +57,12 @@ pub(super) fn by_name(
             choices.push(Choice { column: rule.column, ways });
         } else if let Some(reason) = problem {
             unclear = unclear.or(Some(reason));
+            unclear_columns += 1;
         } else if needed {
             missing.push(missing_name(rule.column, &rule.ways));
         }
     }
-    let progress = choices.len();
+    let progress = choices.len() + unclear_columns;
     if !missing.is_empty() {
         let reason = format!("its header has no field for {}", missing.join(", "));
         return Err(Miss { reason, progress });

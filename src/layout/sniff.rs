@@ -1,6 +1,8 @@
 //! The first bytes of files that are no delimited text, and what to do with each.
 
 use super::error::RecogniseError;
+use super::example;
+use super::recognise::SampleHead;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -21,6 +23,17 @@ const COMPRESSED: &[(&[u8], &str, &str)] = &[
     (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so"),
 ];
 
+/// What is foreign but can be shown.
+const READABLE: [&str; 3] = [HTML, XML, JSON];
+const HTML: &str = "it is an HTML page";
+const XML: &str = "it is XML";
+const JSON: &str = "it is JSON";
+
+/// The first line that is not blank, as it is shown.
+fn first_words(bytes: &[u8]) -> String {
+    example::first_line(SampleHead::Text { bytes, whole: true })
+}
+
 /// Refuses what is empty, compressed, or known to be no delimited text. `bytes` still have their
 /// byte order mark.
 pub(super) fn refuse_foreign(name: &str, bytes: &[u8]) -> Result<(), RecogniseError> {
@@ -39,6 +52,7 @@ pub(super) fn refuse_foreign(name: &str, bytes: &[u8]) -> Result<(), RecogniseEr
         name: name.to_owned(),
         what: what.to_owned(),
         advice: advice.replace("FILE", &shell_word(name)),
+        first_line: if READABLE.contains(&what) { first_words(bytes) } else { String::new() },
     })
 }
 
@@ -61,6 +75,18 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"%PDF-", "it is a PDF", "ask the vendor for CSV or Parquet"),
         (b"SQLite format 3\0", "it is an SQLite database", "export its table as CSV"),
         (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook", "save it as CSV"),
+        (
+            b"DBN",
+            "it is Databento's binary encoding (DBN)",
+            "ask Databento for CSV, or convert it first: dbn FILE --csv > FILE.csv",
+        ),
+        (b"ARROW1", "it is an Arrow or Feather file", "save it as Parquet or CSV"),
+        (b"\x89HDF", "it is HDF5", "save its table as Parquet or CSV"),
+        (
+            b"\x5d\0\0",
+            "it is LZMA without a container, as Dukascopy's .bi5 ticks are",
+            "export candles as CSV instead",
+        ),
         (b"\x7fELF", "it is a program", "name a data file"),
     ] {
         if bytes.starts_with(first) {
@@ -70,24 +96,17 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     let text = without_bom(bytes).trim_ascii_start();
     let start = text[..text.len().min(16)].to_ascii_lowercase();
     if [&b"<!doctype"[..], b"<html", b"<head", b"<body"].iter().any(|tag| start.starts_with(tag)) {
-        return Some(("it is an HTML page", VENDOR));
+        return Some((HTML, VENDOR));
     }
     if start.starts_with(b"<?xml") {
-        return Some(("it is XML", VENDOR));
-    }
-    if is_json(text) {
-        return Some((
-            "it is JSON",
-            "no layout reads JSON; a vendor may have sent an error message: open it, \
-             or convert it to CSV",
-        ));
+        return Some((XML, VENDOR));
     }
     None
 }
 
 /// `{`, or a `[` that opens a list of values. A header may begin with `[QUOTE_DATE]`.
-fn is_json(text: &[u8]) -> bool {
-    match text.split_first() {
+pub(super) fn is_json(bytes: &[u8]) -> bool {
+    match without_bom(bytes).trim_ascii_start().split_first() {
         Some((b'{', _)) => true,
         Some((b'[', rest)) => rest
             .trim_ascii_start()
@@ -168,8 +187,11 @@ mod tests {
     #[test]
     fn pages_and_documents_are_refused() {
         assert!(message("x", b"\xef\xbb\xbf \n<!DOCTYPE html>").contains("an HTML page"));
-        assert!(message("x", b"{\"Information\": \"limit\"}").contains("it is JSON"));
-        assert!(message("x", b"[{\"a\":1}]").contains("it is JSON"));
+        for json in [&b"{\"Information\": \"limit\"}"[..], b"\xef\xbb\xbf [{\"a\":1}]", b"[-1]"] {
+            assert!(is_json(json));
+            assert_eq!(message("x", json), "text");
+        }
+        assert!(!is_json(b"[QUOTE_DATE], [STRIKE]"));
         assert!(message("x", b"%PDF-1.7").contains("a PDF"));
         assert_eq!(message("x", b"<DATE>\t<OPEN>"), "text");
         assert_eq!(message("x", b"[QUOTE_DATE], [STRIKE]"), "text");

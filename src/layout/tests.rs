@@ -251,25 +251,47 @@ fn real_files_have_their_layouts() {
     }
 }
 
-/// Files that look like bars but hold other units, other times or no bars must not be guessed.
+/// Files that hold no bars must not be guessed to; books and quotes are refused by name.
 #[test]
 fn real_files_of_other_kinds_are_not_taken_for_bars() {
     let Some(root) = real_data() else { return };
     for path in [
-        "databento/test_data.ohlcv-1s.csv",
-        "metatrader4/EURUSD60.csv",
         "tardis/bitmex_trades_XBTUSD.csv",
+        "databento/test_data.trades.csv",
         "kalshi/kalshi_markets.csv",
-        "nse/equity/04092025.csv",
         "nse/fo_legacy/fo_old_2008-10-24.csv",
+        "nse/fo_udiff/fo_udiff_2025-09-02.csv",
         "parquet/btcusdt-trades.parquet",
         "parquet/bars-fixed-size-binary.parquet",
     ] {
         let found = file(&root.join(path), path);
         assert!(matches!(found, Err(RecogniseError::Unknown(_))), "{path}: {found:?}");
     }
-    let joined = file(&root.join("backtrader/2006-min-005.txt"), "min_5m.txt").unwrap();
+    for path in [
+        "tardis/binance-futures_book_snapshot_5_BTCUSDT.csv",
+        "tardis/deribit_incremental_book_L2_BTC-PERPETUAL.csv",
+        "tardis/huobi-dm-swap_quotes_BTC-USD.csv",
+        "databento/test_data.mbo.csv",
+        "databento/test_data.mbp-1.csv",
+        "databento/test_data.tbbo.csv",
+    ] {
+        let found = file(&root.join(path), path);
+        let Err(error @ RecogniseError::Refused { .. }) = found else {
+            panic!("{path}: {found:?}")
+        };
+        assert!(error.no_market_data(), "in a folder it is only listed");
+        assert!(error.to_string().contains("order books"), "{error}");
+    }
+    let joined = file(&root.join("backtrader/2006-min-005.txt"), "min_5m.txt");
+    let joined = recognised_with(joined, &root.join("backtrader/2006-min-005.txt"));
     assert!(sources(&joined).starts_with("symbol=MIN interval=5m ts=0+1 "));
+}
+
+/// A file that needs flags, with them.
+fn recognised_with(found: Result<Recognised, RecogniseError>, path: &Path) -> Recognised {
+    let Err(RecogniseError::MissingFact { .. }) = found else { panic!("{found:?}") };
+    let bytes = fs::read(path).unwrap();
+    recognise(&text("x.txt", &bytes), &given("MIN", "5m"), built_in(), None).unwrap()
 }
 
 #[test]
@@ -426,19 +448,23 @@ fn times_and_name_must_not_contradict_each_other() {
 
 #[test]
 fn an_unknown_file_is_explained() {
-    assert_eq!(
-        refusal(&text("mystery.csv", "When;First;High;Low;Last\n02.01.2024;1;2;0.5;1.5\n")),
-        "no layout recognises mystery.csv
+    let text_layouts = built_in().iter().filter(|layout| layout.format == Format::Text).count();
+    let message =
+        refusal(&text("mystery.csv", "When;First;High;Low;Last\n02.01.2024;1;2;0.5;1.5\n"));
+    assert!(
+        message.starts_with(&format!(
+            "no layout recognises mystery.csv
   first line: When;First;High;Low;Last
-  tried:
-    binance_klines: its records have 1 field, not 12
+  {text_layouts} layouts were tried; these came nearest:
     canonical: its header has no field for ts (ts, timestamp, time, date, datetime, open_time, \
 bucket), open (open, o, open_price), close (close, c, close_price)
-    cryptodatadownload: its header has no field for symbol, ts (unix, date), open, high, low, \
-close, volume, quote_volume
-    histdata: its records have 5 fields, not 6
-    kraken_ohlcvt: its records have 1 field, not 7
-    stooq: its header is not Date,Open,High,Low,Close,Volume
+"
+        )),
+        "{message}"
+    );
+    assert!(
+        message.ends_with(
+            "
   if one of them is right, say --layout NAME, and what the file does not
   say with --symbol, --interval and --tz; else describe the file in a
   layout file and say --layout FILE.toml:
@@ -454,6 +480,8 @@ close, volume, quote_volume
     low = \"Low\"
     close = \"the header's close\"
     volume = \"the header's volume\""
+        ),
+        "{message}"
     );
 }
 
@@ -483,10 +511,10 @@ fn near_misses_say_what_is_wrong() {
         };
         unknown.tried.into_iter().find(|(name, _)| name == layout).unwrap().1
     };
-    let slashes = "Time,Open,High,Low,Close\n1971/01/03 00:00:00,1,2,0.5,1.5\n";
+    let slashes = "Time,Open,High,Low,Close\n03/01/1971 00:00:00,1,2,0.5,1.5\n";
     assert_eq!(
         why("x.csv", slashes, "canonical"),
-        "1 of 1 sample records cannot be read: line 2: ts \"1971/01/03 00:00:00\" is no \
+        "1 of 1 sample records cannot be read: line 2: ts \"03/01/1971 00:00:00\" is no \
          ISO or epoch time"
     );
     let twice = "timestamp,date,open,high,low,close\n1704067200,2024-01-01,1,2,0.5,1.5\n";
@@ -497,12 +525,8 @@ fn near_misses_say_what_is_wrong() {
         "its records fit, but their shape alone says too little and its name is not like \
          XBTUSD_1440.csv; if it is one, say --layout kraken_ohlcvt"
     );
-    let kline = "1730419200000,70,71,69,70,8,1730422799999,59,12,44,31,0\n";
-    assert_eq!(
-        why("BTCUSD_PERP-1h-2024-11.csv", kline, "binance_klines"),
-        "its records fit, but its name does not: COIN-margined futures count volume in \
-         contracts, and their quote volume in coins"
-    );
+    let slashes = text("BTCUSD_PERP-1h-2024-11.csv", slashes);
+    assert!(refusal(&slashes).contains("first line: Time,Open,High,Low,Close"));
     let others = "1730419200000,70,71,69,70,8,9,59,12,44,31,0\n";
     assert_eq!(
         why("x.csv", others, "binance_klines"),
@@ -522,18 +546,10 @@ fn a_layout_that_is_asked_for_needs_no_name() {
         "x.csv does not have the layout histdata: its records have 1 field, not 6\
          \n  first line: 1381017600,1,2,0.5,1.5,7,3"
     );
-    let unknown =
-        |name: &str| recognise(&sample, &flags, built_in(), Some(name)).unwrap_err().to_string();
-    let kraken = unknown("kraken");
-    assert!(
-        kraken.starts_with("no layout is called \"kraken\"; known: binance_klines, "),
-        "{kraken}"
-    );
-    assert!(kraken.contains(", stooq, canonical_market_trades, "), "{kraken}");
-    let stoq = unknown("stoq");
-    assert!(
-        stoq.starts_with("no layout is called \"stoq\", did you mean stooq?; known: "),
-        "{stoq}"
+    let known: Vec<&str> = built_in().iter().map(|layout| layout.name.as_str()).collect();
+    assert_eq!(
+        recognise(&sample, &flags, built_in(), Some("stoq")).unwrap_err().to_string(),
+        format!("no layout is called \"stoq\", did you mean stooq?; known: {}", known.join(", "))
     );
     let found = recognise(&sample, &flags, built_in(), Some("parquet_bars")).unwrap_err();
     assert!(found.to_string().contains("it is for Parquet files, and this is text"));
@@ -611,4 +627,94 @@ fn parquet_columns_are_found_by_name_and_type() {
     assert!(
         reason(&opaque).contains("its column open is FixedSizeBinary(8), which holds no plain")
     );
+}
+
+/// Layout and fields of a text that is recognised, or the refusal.
+fn outcome(name: &str, rows: &str, flags: &GivenFacts) -> String {
+    match recognise(&text(name, rows), flags, built_in(), None) {
+        Ok(found) => summary(&found),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn krakens_two_forms_are_told_apart() {
+    let none = GivenFacts::default();
+    let trailing = "1381017600,1,2,0.5,1.5,7.25,3,\n".repeat(3);
+    assert_eq!(
+        outcome("XBTUSD_1440.csv", &trailing, &none),
+        format!("kraken_ohlcvt | symbol=XBTUSD interval=1d {OHLCVT}")
+    );
+    let rest = "1381017600,1,2,0.5,1.5,1.1,7.25,3\n".repeat(3);
+    assert_eq!(
+        outcome("XBTUSD_1440.csv", &rest, &none),
+        "kraken_rest | symbol=XBTUSD interval=1d ts=0 open=1 high=2 low=3 close=4 volume=6 \
+         trade_count=7 | UTC kraken | 0 lines, 8 fields"
+    );
+}
+
+#[test]
+fn what_only_the_user_knows_is_asked_for() {
+    let rows = "2013.11.29,12:00,1.36,1.37,1.35,1.36,3593\n";
+    assert_eq!(
+        outcome("EURUSD60.csv", rows, &GivenFacts::default()),
+        "EURUSD60.csv (metatrader4): neither the file nor its name says the zone: \
+         say it with --tz Europe/Athens"
+    );
+    let athens = GivenFacts { zone: Some("Europe/Athens".to_owned()), ..GivenFacts::default() };
+    assert_eq!(
+        outcome("EURUSD60.csv", rows, &athens),
+        "metatrader4 | symbol=EURUSD interval=1h ts=0+1 open=2 high=3 low=4 close=5 volume=6 \
+         | Europe/Athens metatrader | 0 lines, 7 fields"
+    );
+    let rows = text("spy.csv", "34200000,1662000,1663000,1661000,1662500,7\n");
+    let lean = |date: Option<&str>| {
+        let date = date.map(str::to_owned);
+        let flags = GivenFacts { date, ..given("SPY", "1m") };
+        recognise(&rows, &flags, built_in(), Some("lean_equity"))
+    };
+    let refusal = lean(None).unwrap_err().to_string();
+    assert!(refusal.contains("says the date: say it with --date 2024-01-31"), "{refusal}");
+    let found = lean(Some("2013-10-09")).unwrap();
+    assert_eq!(found.facts.date.as_deref(), Some("2013-10-09"));
+    let ts = found.fields.iter().find(|field| field.column == "ts").unwrap();
+    let format = ts.time.as_ref().map(|rule| rule.format.clone());
+    assert_eq!(format, Some(TimeFormat::MillisOfDay(Some(15_987))));
+    let refusal = lean(Some("yesterday")).unwrap_err().to_string();
+    assert!(refusal.starts_with("--date \"yesterday\": no date"), "{refusal}");
+}
+
+#[test]
+fn quotes_books_and_binary_files_are_refused_by_name() {
+    let none = GivenFacts::default();
+    let quotes = "time,bid,ask,bid_size,ask_size\n1381017600,1,2,3,4\n";
+    assert_eq!(
+        outcome("x.csv", quotes, &none),
+        "x.csv is not loaded: quotes (bid and ask): quotes have no table here: ask the vendor \
+         for bars or trades"
+    );
+    let book = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n\
+                deribit,X,1585699200245000,1585699200355684,true,ask,6421.5,18640\n";
+    assert!(outcome("x.csv", book, &none).contains("Tardis.dev order books"));
+    let binary = outcome("x.dbn", "DBN\u{1}rest", &none);
+    assert!(binary.contains("Databento's binary encoding (DBN)"), "{binary}");
+    let page = outcome("x.csv", "<html><body>Exceeded the daily hits limit</body>", &none);
+    assert!(
+        page.ends_with("first line: <html><body>Exceeded the daily hits limit</body>"),
+        "{page}"
+    );
+    for rows in ["Exceeded the daily hits limit\n", "DATE,RATE\n1954-07-01,1.03\n", "No data"] {
+        let refusal = outcome("x.csv", rows, &none);
+        let first = rows.lines().next().unwrap();
+        assert!(refusal.contains(&format!("first line: {first}")), "{refusal}");
+    }
+}
+
+#[test]
+fn frames_of_several_tickers_are_not_guessed_at() {
+    let rows = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\n\
+                Date,,,,,,,,\n2024-01-02,1,2,1,2,1,2,1,2\n";
+    let refusal = outcome("x.csv", rows, &given("A", "1d"));
+    assert!(refusal.starts_with("no layout recognises x.csv"), "{refusal}");
+    assert!(refusal.contains("may each be"), "{refusal}");
 }

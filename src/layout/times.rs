@@ -1,12 +1,13 @@
 //! Whether a sample value could be a time or a number of some form. Looks at spelling and ranges
 //! only; the decoder is what turns values into times.
 
-use crate::mapping::{TimeFormat, TimeItem};
+use crate::mapping::{Rewrite, TimeFormat, TimeItem};
 
 /// Whether `text` is a time of this form.
 pub(super) fn is_time(format: &TimeFormat, text: &str) -> bool {
     match format {
-        TimeFormat::Epoch => is_epoch(text),
+        TimeFormat::Epoch | TimeFormat::LocalEpoch => is_epoch(text),
+        TimeFormat::MillisOfDay(_) => is_millis_of_day(text),
         TimeFormat::Auto => is_epoch(text) || is_iso(text),
         TimeFormat::Pattern(items) => matches_pattern(items, text.as_bytes()),
     }
@@ -16,7 +17,7 @@ pub(super) fn is_time(format: &TimeFormat, text: &str) -> bool {
 pub(super) fn needs_zone(format: &TimeFormat) -> bool {
     match format {
         TimeFormat::Epoch => false,
-        TimeFormat::Auto => true,
+        TimeFormat::Auto | TimeFormat::LocalEpoch | TimeFormat::MillisOfDay(_) => true,
         TimeFormat::Pattern(items) => !items.contains(&TimeItem::Offset),
     }
 }
@@ -29,6 +30,11 @@ fn is_epoch(text: &str) -> bool {
         && digits(whole)
         && matches!(whole.len(), 10 | 13 | 16 | 19)
         && (b'1'..=b'4').contains(&whole.as_bytes()[0])
+}
+
+/// Milliseconds since midnight; a whole number of fewer digits than an epoch has.
+fn is_millis_of_day(text: &str) -> bool {
+    text.len() <= 8 && text.parse::<u32>().is_ok_and(|millis| millis < 86_400_000)
 }
 
 fn is_iso(text: &str) -> bool {
@@ -56,10 +62,19 @@ fn is_clock(text: &str) -> bool {
     })
 }
 
+const MONTHS: [&[u8]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+];
+
 fn matches_pattern(items: &[TimeItem], mut rest: &[u8]) -> bool {
     for item in items {
         let taken = match *item {
             TimeItem::Year => number(rest, 4, 4, 0, 9999),
+            TimeItem::ShortYear => number(rest, 2, 2, 0, 99),
+            TimeItem::MonthName => rest
+                .get(..3)
+                .filter(|name| MONTHS.iter().any(|month| name.eq_ignore_ascii_case(month)))
+                .map(<[u8]>::len),
             TimeItem::Month => number(rest, 1, 2, 1, 12),
             TimeItem::Day => number(rest, 1, 2, 1, 31),
             TimeItem::Hour => number(rest, 1, 2, 0, 23),
@@ -98,6 +113,18 @@ fn offset(rest: &[u8]) -> Option<usize> {
         }
         _ => None,
     }
+}
+
+/// Whether `text` is a number as the rewriting of its column expects it.
+pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool {
+    let Some(Rewrite::Number { scale, thousands }) = rewrite else { return is_number(text) };
+    let plain: String = match thousands {
+        Some(separator) => text.chars().filter(|c| *c != char::from(*separator)).collect(),
+        None => text.to_owned(),
+    };
+    let digits = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
+    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if *scale > 0 { whole } else { is_number(&plain) }
 }
 
 /// Whether `text` is a decimal number.
@@ -160,6 +187,11 @@ mod tests {
         assert!(!reads("%Y-%m-%d %I-%p", "2019-06-04"));
         assert!(reads("%Y%m%d %H%M%S", "20150201 170000"));
         assert!(!reads("%Y%m%d %H%M%S", "20151301 170000"));
+        assert!(reads("%d-%b-%Y", "30-Jan-2020") && reads("%d-%b-%Y", "01-JAN-2020"));
+        assert!(!reads("%d-%b-%Y", "30-Jab-2020") && !reads("%d-%b-%Y", "30-01-2020"));
+        assert!(reads("%d-%b-%y", "14-May-12") && !reads("%d-%b-%Y", "14-May-12"));
+        assert!(reads("ms_of_day", "34200000") && reads("ms_of_day", "0"));
+        assert!(!reads("ms_of_day", "86400000") && !reads("ms_of_day", "20131009 00:00"));
     }
 
     #[test]

@@ -154,6 +154,13 @@ impl<'a> Value<'a> {
             .map_err(|_| self.bad("expected a whole number from 0"))
     }
 
+    /// A whole number.
+    pub(super) fn integer(&self) -> Result<i64, LayoutError> {
+        let number = self.value.as_integer().ok_or_else(|| self.wrong_type("a whole number"))?;
+        i64::from_str_radix(number.as_str(), number.radix())
+            .map_err(|_| self.bad("expected a small whole number"))
+    }
+
     /// A list, or one value as a list of one.
     pub(super) fn list(&self) -> Vec<Value<'a>> {
         let Some(array) = self.value.as_array() else { return vec![self.clone()] };

@@ -17,7 +17,7 @@ use super::reader::{Piece, TextPiece, UnitResult, Work};
 use super::{Form, LoadPlan, PipelineError, Stage, prepare};
 use crate::batch::{Batch, Original};
 use crate::db::ledger::PortionKey;
-use crate::decode::{DecodeError, Decoded, ParquetSource, ParquetUnit, TextDecoder};
+use crate::decode::{DecodeError, Decoded, JsonDecoder, ParquetSource, ParquetUnit, TextDecoder};
 use crate::limit::BATCH_ROWS;
 use crate::source::Fingerprint;
 use crate::span::Span;
@@ -57,13 +57,19 @@ pub(super) struct Decoder<'a> {
 impl Decoder<'_> {
     /// Decodes units until there are no more.
     pub fn run(&self, work: &Receiver<Work>) {
-        // The text decoder of the load that was decoded last: its buffers are used again.
+        // The decoders of the loads that were decoded last: their buffers are used again.
         let mut kept: Option<(usize, TextDecoder)> = None;
+        let mut kept_json: Option<(usize, JsonDecoder)> = None;
         for Work { load, piece, lease, out } in work {
             let outcome = match piece {
                 Piece::Text(piece) => self.text(load, piece, lease, &mut kept).map(|prepared| {
                     let _ = out.send(Ok(prepared));
                 }),
+                Piece::Json { records, place } => {
+                    self.json(load, records, place, lease, &mut kept_json).map(|prepared| {
+                        let _ = out.send(Ok(prepared));
+                    })
+                }
                 Piece::Parquet { source, unit, first_window, last } => {
                     self.parquet(load, &source, &unit, (first_window, last), &lease, &out)
                 }
@@ -160,12 +166,12 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    fn named(&self, load: usize, cause: DecodeError) -> PipelineError {
+    pub(super) fn named(&self, load: usize, cause: DecodeError) -> PipelineError {
         PipelineError::Decode { source_name: Arc::clone(&self.loads[load].source), cause }
     }
 
     /// Tickers, checks, order.
-    fn prepare(
+    pub(super) fn prepare(
         &self,
         load: usize,
         mut batch: Batch,
@@ -243,13 +249,13 @@ fn place(batch: &Batch, row: usize) -> i64 {
     (batch.span.start + inside) as i64
 }
 
-fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {
+pub(super) fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {
     Batch {
         span,
         last,
         root: decoded.root,
         places: decoded.places,
-        children: Vec::new(),
+        children: decoded.children,
         rejects: decoded.rejects,
         skipped: decoded.skipped,
         original,

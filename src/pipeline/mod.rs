@@ -8,6 +8,7 @@
 mod budget;
 mod crossing;
 mod decoder;
+mod json;
 mod live;
 mod order;
 mod partitions;
@@ -26,7 +27,7 @@ use crate::check::{Checker, Quality};
 use crate::db::{Database, DbError, ledger};
 use crate::decode::DecodeError;
 use crate::encode::EncodeError;
-use crate::mapping::{Mapping, TextShape};
+use crate::mapping::{JsonShape, Mapping, TextShape};
 use crate::source::{Fingerprint, SourceError};
 use crate::spill::SpillError;
 use crate::write::{RetryPolicy, Target, WriteError};
@@ -97,6 +98,13 @@ pub enum Form {
         fingerprint: Fingerprint,
         /// How they are laid out.
         shape: Arc<TextShape>,
+    },
+    /// JSON.
+    Json {
+        /// What the bytes must be.
+        fingerprint: Fingerprint,
+        /// Where its records are.
+        shape: Arc<JsonShape>,
     },
     /// Parquet.
     Parquet {

@@ -11,6 +11,7 @@ use super::crossing::Entry;
 use super::decoder::Prepared;
 use super::live::{Live, add};
 use super::reader::Slot;
+use crate::batch::Original;
 
 /// What reaches the writers, in source order.
 pub(super) enum Item {
@@ -32,7 +33,9 @@ pub(super) fn run(slots: Receiver<Slot>, failed: &[AtomicBool], entry: &Entry, l
                 Ok(mut prepared) => {
                     let batch = &mut prepared.job.batch;
                     batch.span.first_row = next_row;
-                    batch.span.first_line = if batch.span.lines > 0 { next_line } else { 0 };
+                    // A chunk of text may begin and end within one line.
+                    let has_lines = matches!(batch.original, Original::Text(_));
+                    batch.span.first_line = if has_lines { next_line } else { 0 };
                     next_row += batch.read();
                     next_line += batch.span.lines;
                     add(&live.records_read, batch.read());

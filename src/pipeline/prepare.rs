@@ -81,13 +81,17 @@ pub fn check(
     let root = spelled.as_ref().unwrap_or(&batch.root);
     faults.extend(checker.faults(root));
     let encoder = Encoder::new(root.schema_ref(), &target.root().columns)?;
-    faults.extend(encoder.faults(root)?.into_iter().map(|fault| Fault {
-        row: fault.row as usize,
-        rule: fault.rule.into(),
-        column: Some(encoder.column_name(fault.column).to_owned()),
-        sqlstate: None,
-        reason: fault.reason,
-    }));
+    let of_root = faults_of(&encoder, root, |row| row)?;
+    // What a part of a record does not say is not missing.
+    let is_missing = |fault: &Fault| fault.rule == NULL_VALUE;
+    faults.extend(
+        of_root.filter(|fault| !(is_missing(fault) && target.meeting.is_part(root, fault.row))),
+    );
+    for child in &batch.children {
+        let columns = &target.tables[child.table].columns;
+        let encoder = Encoder::new(child.rows.schema_ref(), columns)?;
+        faults.extend(faults_of(&encoder, &child.rows, |row| child.root_of[row] as usize)?);
+    }
     // A reject shows what the record said, so spelling comes after.
     batch.refuse(faults)?;
     if spelled.is_some()
@@ -96,6 +100,24 @@ pub fn check(
         batch.root = spelled;
     }
     Ok(())
+}
+
+/// The rule of the encoder for what is missing.
+const NULL_VALUE: &str = "null_value";
+
+/// What of some rows cannot be sent, as faults of the root rows that `root_of` gives.
+fn faults_of(
+    encoder: &Encoder,
+    rows: &RecordBatch,
+    root_of: impl Fn(usize) -> usize,
+) -> Result<impl Iterator<Item = Fault>, WriteError> {
+    Ok(encoder.faults(rows)?.into_iter().map(move |fault| Fault {
+        row: root_of(fault.row as usize),
+        rule: fault.rule.into(),
+        column: Some(encoder.column_name(fault.column).to_owned()),
+        sqlstate: None,
+        reason: fault.reason,
+    }))
 }
 
 /// Spells everything that has one spelling. `None`: it is spelled so.

@@ -10,7 +10,7 @@ use super::budget::{Budget, Lease};
 use super::live::Live;
 use super::{Cancel, Form, LoadPlan, PipelineError, Stage};
 use crate::batch::Chunk;
-use crate::decode::{Cut, Cutter, ParquetSource, ParquetUnit};
+use crate::decode::{Cut, Cutter, JsonPiece, ParquetSource, ParquetUnit};
 use crate::limit::{
     BATCH_ROWS, CHUNK_BYTES, CHUNK_LEASE_FACTOR, CHUNK_LEASE_LINES, KIB, LINE_LEASE_BYTES,
     PARQUET_UNIT_LEASE_BYTES, UNIT_BATCHES_QUEUED_MAX,
@@ -39,6 +39,7 @@ pub(super) struct Slot {
 /// What is to be decoded.
 pub(super) enum Piece {
     Text(TextPiece),
+    Json { records: JsonPiece, place: PiecePlace },
     Parquet { source: Arc<ParquetSource>, unit: ParquetUnit, first_window: u32, last: bool },
 }
 
@@ -48,6 +49,16 @@ pub(super) struct TextPiece {
     pub window: u32,
     pub start: u64,
     /// Bytes of an over-long record that were dropped behind the chunk.
+    pub dropped: u64,
+    pub last: bool,
+}
+
+/// Where a piece of JSON is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PiecePlace {
+    pub window: u32,
+    pub start: u64,
+    /// Bytes of an over-long record that were dropped behind the piece.
     pub dropped: u64,
     pub last: bool,
 }
@@ -99,7 +110,7 @@ pub(super) struct Reader<'a> {
 }
 
 /// Everything downstream is gone, or somebody asked to stop.
-struct Stopped;
+pub(super) struct Stopped;
 
 impl Reader<'_> {
     /// Reads all loads. A load that fails does not keep the others from being read.
@@ -108,6 +119,7 @@ impl Reader<'_> {
             let at = walk.load;
             let read = match &self.loads[at].form {
                 Form::Text { fingerprint, shape } => self.read_text(walk, fingerprint, shape),
+                Form::Json { fingerprint, shape } => self.read_json(walk, fingerprint, shape),
                 Form::Parquet { fingerprint } => self.read_parquet(walk, fingerprint),
             };
             match read {
@@ -129,7 +141,7 @@ impl Reader<'_> {
         self.slots.send(Slot { load, starts_at: None, batches }).map_err(|_| Stopped)
     }
 
-    fn hand_out(
+    pub(super) fn hand_out(
         &self,
         load: usize,
         piece: Piece,
@@ -265,15 +277,40 @@ pub(super) fn read_span(plan: &LoadPlan, start: u64, end: u64) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-struct Cutting {
-    bytes: Vec<u8>,
-    dropped: u64,
+/// What finds the ends of chunks.
+pub(super) trait FindEnds {
+    /// Offset of the chunk that is looked for.
+    fn chunk_start(&self) -> u64;
+    /// Looks for its end.
+    fn cut(&mut self, bytes: &[u8], eof: bool) -> Cut;
+    /// Looks for the end of a record that is too long.
+    fn drop_rest(&mut self, bytes: &[u8]) -> Option<usize>;
+}
+
+impl FindEnds for Cutter {
+    fn chunk_start(&self) -> u64 {
+        self.chunk_start()
+    }
+
+    fn cut(&mut self, bytes: &[u8], eof: bool) -> Cut {
+        self.cut(bytes, eof)
+    }
+
+    fn drop_rest(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.drop_line(bytes)
+    }
+}
+
+/// A chunk that was cut.
+pub(super) struct Cutting {
+    pub bytes: Vec<u8>,
+    pub dropped: u64,
 }
 
 /// Reads until the chunk's end is found. What was read beyond it is carried to the next chunk.
-fn next_chunk(
+pub(super) fn next_chunk(
     reader: &mut BlockReader,
-    cutter: &mut Cutter,
+    cutter: &mut impl FindEnds,
     carried: &mut Vec<u8>,
 ) -> Result<Cutting, PipelineError> {
     let mut bytes = Vec::with_capacity(CHUNK_BYTES + 2 * TAIL_BYTES);
@@ -294,9 +331,9 @@ fn next_chunk(
                 let mut rest = bytes.split_off(end);
                 let mut dropped = 0;
                 loop {
-                    if let Some(line_end) = cutter.drop_line(&rest) {
-                        carried.extend_from_slice(&rest[line_end..]);
-                        dropped += line_end as u64;
+                    if let Some(record_end) = cutter.drop_rest(&rest) {
+                        carried.extend_from_slice(&rest[record_end..]);
+                        dropped += record_end as u64;
                         return Ok(Cutting { bytes, dropped });
                     }
                     dropped += rest.len() as u64;

@@ -91,6 +91,7 @@ impl Ladder {
         self.timeout = Timeout::default();
         let mut rung = match target.stage_first() {
             true => Rung::Stage,
+            false if job.has_parts(target) => Rung::Stage,
             false if target.meets_few.load(Ordering::Relaxed) => Rung::Pieces,
             false => Rung::Copy,
         };
@@ -136,7 +137,8 @@ impl Ladder {
         }
         let rows = job.order.len();
         let mut pause = Pause::new(self.retry.deadline);
-        let mut probe = probe;
+        // A part of a record looks like a fault to all but a merge.
+        let mut probe = if job.has_parts(target) { Probe::Target } else { probe };
         loop {
             let found = self.sift_once(target, job, probe).await;
             match found {
@@ -458,7 +460,8 @@ pub(super) async fn move_rows(
     Ok(Some(merged))
 }
 
-/// Rejects for the rows whose key is stored, where the policy refuses them.
+/// Rejects for the rows whose key is stored, where the policy refuses them, and for parts of
+/// records that are not stored.
 pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject> {
     let reject = |&row: &usize| {
         let table = target.root().table.display_name();
@@ -466,5 +469,13 @@ pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject>
         let reject = job.batch.reject(row, "duplicate_key", None, reason);
         Reject { sqlstate: Some("23505".to_owned()), ..reject }
     };
-    merged.refused.iter().map(reject).collect()
+    let part = |&row: &usize| {
+        let table = target.root().table.display_name();
+        let reason = format!(
+            "{table} holds no record with this key, and this is only a part of one: load the \
+             record in full first"
+        );
+        job.batch.reject(row, "partial_record", None, reason)
+    };
+    merged.refused.iter().map(reject).chain(merged.parts.iter().map(part)).collect()
 }

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use arrow::array::{Array, RecordBatch};
 use arrow::error::ArrowError;
 
 use crate::batch::{Batch, Fault};
@@ -82,6 +83,24 @@ impl TableTarget {
     }
 }
 
+/// How a record is told from a stored one with its key, by positions of the root's columns.
+/// By default all columns outside the key are compared.
+#[derive(Debug, Clone, Default)]
+pub struct Meeting {
+    /// The only column that is compared, in place of all those that are not in `adds`. Where it is
+    /// NULL, the record is a part: it adds to a stored record, and is none of its own.
+    pub content: Option<usize>,
+    /// Columns where NULL means that the record does not know: the stored value stays.
+    pub adds: Vec<usize>,
+}
+
+impl Meeting {
+    /// Whether a row is a part of a record.
+    pub fn is_part(&self, root: &RecordBatch, row: usize) -> bool {
+        self.content.is_some_and(|column| root.column(column).is_null(row))
+    }
+}
+
 /// Where a load's rows go, and by which rules.
 #[derive(Debug)]
 pub struct Target {
@@ -89,6 +108,8 @@ pub struct Target {
     pub tables: Vec<TableTarget>,
     /// Positions of the root's columns that form the conflict key; empty: the table has none.
     pub key: Vec<usize>,
+    /// How a record is told from a stored one with its key.
+    pub meeting: Meeting,
     /// What happens to a record whose key is stored.
     pub policy: ConflictPolicy,
     /// How rows enter.
@@ -189,13 +210,17 @@ impl Job {
 
     fn put_in_order(&mut self, target: &Target) -> Result<(), WriteError> {
         let last_wins = target.policy == ConflictPolicy::Update;
-        let mut sorted = order::by_key(&self.batch.root, &target.key, last_wins)?;
+        let mut sorted = order::by_key(&self.batch.root, &target.key, &target.meeting, last_wins)?;
         let losers = std::mem::take(&mut sorted.losers);
         (self.duplicate, self.conflicting) = (0, 0);
         self.order = sorted.order;
         match target.policy {
             _ if losers.is_empty() => {}
             ConflictPolicy::Skip | ConflictPolicy::Update => {
+                if last_wins {
+                    let adds = &target.meeting.adds;
+                    self.batch.root = order::add(&self.batch.root, adds, &self.order, &losers)?;
+                }
                 self.duplicate = losers.len() as u64;
                 self.conflicting = losers.iter().filter(|loser| loser.differs).count() as u64;
             }
@@ -215,7 +240,8 @@ impl Job {
                     reason: "an earlier record of the same source has this key".to_owned(),
                 };
                 self.batch.refuse(losers.iter().map(fault).collect())?;
-                self.order = order::by_key(&self.batch.root, &target.key, last_wins)?.order;
+                let root = &self.batch.root;
+                self.order = order::by_key(root, &target.key, &target.meeting, last_wins)?.order;
             }
         }
         Ok(())
@@ -228,6 +254,12 @@ impl Job {
         }
         self.batch.refuse(faults)?;
         self.put_in_order(target)
+    }
+
+    /// Whether some rows are parts of records: only a merge knows what to do with them.
+    fn has_parts(&self, target: &Target) -> bool {
+        let root = &self.batch.root;
+        target.meeting.content.is_some_and(|column| root.column(column).null_count() > 0)
     }
 
     /// Hashes of the keys that are sent, sorted, for [`share_a_key`].

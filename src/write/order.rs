@@ -5,20 +5,26 @@
 use std::cmp::Ordering;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, DynComparator, RecordBatch, make_comparator,
+    Array, ArrayRef, AsArray, BooleanArray, DynComparator, RecordBatch, UInt32Array,
+    make_comparator,
 };
-use arrow::compute::SortOptions;
+use arrow::buffer::NullBuffer;
+use arrow::compute::{SortOptions, take};
 use arrow::datatypes::{
     DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
 };
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, SortField};
 
+use super::Meeting;
+
 /// A row that lost to another row with its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Loser {
     /// Its position in the batch.
     pub row: usize,
+    /// Position, in the sending order, of the row that won.
+    pub winner: usize,
     /// Whether its other values differ from the winner's.
     pub differs: bool,
 }
@@ -30,11 +36,12 @@ pub(super) struct KeyOrder {
     pub losers: Vec<Loser>,
 }
 
-/// Orders `batch` by the columns `key`; of equal keys the first wins, or the last if `last_wins`.
-/// Without a key the rows stay as they are.
+/// Orders `batch` by the columns `key`; of equal keys the first wins, or the last if `last_wins`,
+/// and a part of a record only over other parts. Without a key the rows stay as they are.
 pub(super) fn by_key(
     batch: &RecordBatch,
     key: &[usize],
+    meeting: &Meeting,
     last_wins: bool,
 ) -> Result<KeyOrder, ArrowError> {
     let rows = batch.num_rows();
@@ -43,14 +50,15 @@ pub(super) fn by_key(
     }
     let columns: Vec<&ArrayRef> = key.iter().map(|&column| batch.column(column)).collect();
     match packed(&columns, rows) {
-        Some(keys) => sort_unique(batch, key, keys, last_wins),
+        Some(keys) => sort_unique(batch, key, keys, (meeting, last_wins)),
         None => {
             let fields =
                 columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
             let converter = RowConverter::new(fields)?;
             let owned: Vec<ArrayRef> = columns.iter().map(|column| (*column).clone()).collect();
             let converted = converter.convert_columns(&owned)?;
-            sort_unique(batch, key, (0..rows).map(|row| converted.row(row)).collect(), last_wins)
+            let keys = (0..rows).map(|row| converted.row(row)).collect();
+            sort_unique(batch, key, keys, (meeting, last_wins))
         }
     }
 }
@@ -60,7 +68,7 @@ fn sort_unique<K: Ord>(
     batch: &RecordBatch,
     key: &[usize],
     keys: Vec<K>,
-    last_wins: bool,
+    (meeting, last_wins): (&Meeting, bool),
 ) -> Result<KeyOrder, ArrowError> {
     let increasing = keys.windows(2).all(|pair| pair[0] < pair[1]);
     if increasing {
@@ -78,32 +86,84 @@ fn sort_unique<K: Ord>(
         }
         let differs = match &mut same {
             Some(differs) => differs,
-            none => none.insert(Differs::new(batch, key)?),
+            none => none.insert(Differs::new(batch, key, meeting)?),
         };
+        let place = found.order.len() - 1;
         let Some(winner) = found.order.last_mut() else { continue };
-        let differs = differs.rows(*winner as usize, row as usize);
-        let loser = if last_wins { std::mem::replace(winner, row) } else { row };
-        found.losers.push(Loser { row: loser as usize, differs });
+        let (before, now) = (*winner as usize, row as usize);
+        let differs = differs.rows(before, now);
+        let now_wins = match (meeting.is_part(batch, before), meeting.is_part(batch, now)) {
+            (before_is_part, now_is_part) if before_is_part == now_is_part => last_wins,
+            (before_is_part, _) => before_is_part,
+        };
+        let loser = if now_wins { std::mem::replace(winner, row) } else { row };
+        found.losers.push(Loser { row: loser as usize, winner: place, differs });
     }
     Ok(found)
 }
 
-/// Compares the columns outside the key.
-struct Differs(Vec<DynComparator>);
+/// Compares two rows of a batch as a merge compares them with stored ones.
+struct Differs {
+    /// Columns that must be the same.
+    compared: Vec<DynComparator>,
+    /// Columns that must be the same where both rows have a value.
+    known: Vec<(ArrayRef, DynComparator)>,
+    /// Rows where nothing is compared but `known`: parts of records.
+    parts: Option<NullBuffer>,
+}
 
 impl Differs {
-    fn new(batch: &RecordBatch, key: &[usize]) -> Result<Self, ArrowError> {
-        let others = (0..batch.num_columns()).filter(|column| !key.contains(column));
+    fn new(batch: &RecordBatch, key: &[usize], meeting: &Meeting) -> Result<Self, ArrowError> {
         let comparator = |column: usize| {
             let array = batch.column(column);
             make_comparator(array, array, SortOptions::default())
         };
-        Ok(Self(others.map(comparator).collect::<Result<_, _>>()?))
+        let all = 0..batch.num_columns();
+        let compared: Vec<usize> = match meeting.content {
+            Some(content) => vec![content],
+            None => all.filter(|at| !key.contains(at) && !meeting.adds.contains(at)).collect(),
+        };
+        let known = meeting.adds.iter();
+        let known = known.map(|&at| Ok((batch.column(at).clone(), comparator(at)?)));
+        Ok(Self {
+            compared: compared.into_iter().map(comparator).collect::<Result<_, _>>()?,
+            known: known.collect::<Result<_, ArrowError>>()?,
+            parts: meeting.content.and_then(|at| batch.column(at).logical_nulls()),
+        })
     }
 
     fn rows(&self, a: usize, b: usize) -> bool {
-        self.0.iter().any(|compare| compare(a, b) != Ordering::Equal)
+        let is_part = |row| self.parts.as_ref().is_some_and(|parts| parts.is_null(row));
+        let known = |column: &ArrayRef| !column.is_null(a) && !column.is_null(b);
+        (!is_part(a) && !is_part(b) && self.compared.iter().any(|compare| compare(a, b).is_ne()))
+            || (self.known.iter()).any(|(column, compare)| known(column) && compare(a, b).is_ne())
     }
+}
+
+/// Gives winners what they do not know and losers do: in the columns `adds`, the value of the last
+/// loser that has one.
+pub(super) fn add(
+    batch: &RecordBatch,
+    adds: &[usize],
+    order: &[u32],
+    losers: &[Loser],
+) -> Result<RecordBatch, ArrowError> {
+    let mut columns = batch.columns().to_vec();
+    for &at in adds {
+        let column = batch.column(at);
+        if column.null_count() == 0 {
+            continue;
+        }
+        let mut from: Vec<u32> = (0..batch.num_rows() as u32).collect();
+        for loser in losers {
+            let winner = order[loser.winner] as usize;
+            if column.is_null(winner) && !column.is_null(loser.row) {
+                from[winner] = loser.row as u32;
+            }
+        }
+        columns[at] = take(column, &UInt32Array::from(from), None)?;
+    }
+    RecordBatch::try_new(batch.schema(), columns)
 }
 
 /// The key of each row packed into one integer that sorts as the key does, if it fits.
@@ -231,6 +291,18 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u64]) {
                 *hash = mix(*hash, *value as u64);
             }
         }
+        DataType::Int64 => {
+            for (hash, value) in hashes.iter_mut().zip(column.as_primitive::<Int64Type>().values())
+            {
+                *hash = mix(*hash, *value as u64);
+            }
+        }
+        DataType::Utf8 => {
+            let texts = column.as_string::<i32>();
+            for (row, hash) in hashes.iter_mut().enumerate() {
+                *hash = mix(*hash, text_hash(texts.value(row).as_bytes()));
+            }
+        }
         DataType::Timestamp(..) => {
             let times = column.as_primitive::<TimestampMicrosecondType>();
             for (hash, value) in hashes.iter_mut().zip(times.values()) {
@@ -244,12 +316,6 @@ fn hash_column(column: &ArrayRef, hashes: &mut [u64]) {
                 values.iter().map(|value| text_hash(value.unwrap_or("").as_bytes())).collect();
             for (hash, code) in hashes.iter_mut().zip(dictionary.keys().values()) {
                 *hash = mix(*hash, texts.get(*code as usize).copied().unwrap_or(0));
-            }
-        }
-        DataType::Int64 => {
-            for (hash, value) in hashes.iter_mut().zip(column.as_primitive::<Int64Type>().values())
-            {
-                *hash = mix(*hash, *value as u64);
             }
         }
         DataType::Date32 => {
@@ -302,7 +368,8 @@ pub(super) fn children_of(root_of: &[u32], order: &[u32], roots: usize) -> Vec<u
 mod tests {
     use super::*;
     use arrow::array::{
-        DictionaryArray, Float64Array, Int32Array, StringArray, TimestampMicrosecondArray,
+        DictionaryArray, Float64Array, Int32Array, Int64Array, StringArray,
+        TimestampMicrosecondArray,
     };
     use std::sync::Arc;
 
@@ -321,17 +388,23 @@ mod tests {
     #[test]
     fn rows_are_sorted_and_the_first_of_equals_wins() {
         let rows = [("B", 1, 1.0), ("A", -2, 2.0), ("B", 1, 1.0), ("A", -3, 3.0), ("B", 1, 9.0)];
-        let sorted = by_key(&batch(&rows), &[0, 1], false).unwrap();
+        let sorted = by_key(&batch(&rows), &[0, 1], &Meeting::default(), false).unwrap();
         assert_eq!(sorted.order, [3, 1, 0]);
         assert_eq!(
             sorted.losers,
-            [Loser { row: 2, differs: false }, Loser { row: 4, differs: true }]
+            [
+                Loser { row: 2, winner: 2, differs: false },
+                Loser { row: 4, winner: 2, differs: true }
+            ]
         );
-        let sorted = by_key(&batch(&rows), &[0, 1], true).unwrap();
+        let sorted = by_key(&batch(&rows), &[0, 1], &Meeting::default(), true).unwrap();
         assert_eq!(sorted.order, [3, 1, 4]);
         assert_eq!(
             sorted.losers,
-            [Loser { row: 0, differs: false }, Loser { row: 2, differs: true }]
+            [
+                Loser { row: 0, winner: 2, differs: false },
+                Loser { row: 2, winner: 2, differs: true }
+            ]
         );
     }
 
@@ -341,13 +414,13 @@ mod tests {
             .map(|i| (["C", "A", "B"][i % 3], (i as i64 * 7919) % 97 - 40, i as f64))
             .collect();
         let batch = batch(&rows);
-        let packed = by_key(&batch, &[0, 1], false).unwrap();
+        let packed = by_key(&batch, &[0, 1], &Meeting::default(), false).unwrap();
         let text: StringArray = rows.iter().map(|row| Some(row.0)).collect();
         let mut columns = batch.columns().to_vec();
         columns[0] = Arc::new(text);
         let general =
             RecordBatch::try_from_iter(["symbol", "ts", "close"].into_iter().zip(columns));
-        let general = by_key(&general.unwrap(), &[0, 1], false).unwrap();
+        let general = by_key(&general.unwrap(), &[0, 1], &Meeting::default(), false).unwrap();
         assert_eq!(packed.order, general.order);
         assert_eq!(packed.losers, general.losers);
     }
@@ -367,6 +440,29 @@ mod tests {
     fn integers_sort_by_sign() {
         let ids: ArrayRef = Arc::new(Int32Array::from(vec![3, -1, 2]));
         let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
-        assert_eq!(by_key(&batch, &[0], false).unwrap().order, [1, 2, 0]);
+        assert_eq!(by_key(&batch, &[0], &Meeting::default(), false).unwrap().order, [1, 2, 0]);
+    }
+
+    #[test]
+    fn what_a_record_does_not_know_is_taken_from_those_that_lose() {
+        let long = |values: &[Option<i64>]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
+        let keys = long(&[Some(1), Some(1), Some(1), Some(2), Some(2)]);
+        let content = long(&[Some(7), Some(7), None, None, Some(8)]);
+        let value = long(&[Some(50), None, Some(51), Some(60), None]);
+        let columns = [("id", keys), ("content", content), ("value", value)];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let meeting = Meeting { content: Some(1), adds: vec![2] };
+        for last_wins in [false, true] {
+            let sorted = by_key(&batch, &[0], &meeting, last_wins).unwrap();
+            // A part never wins over a whole record.
+            assert_eq!(sorted.order, [u32::from(last_wins), 4]);
+            let differs: Vec<bool> = sorted.losers.iter().map(|loser| loser.differs).collect();
+            assert_eq!(differs, [false, !last_wins, false]);
+        }
+        let sorted = by_key(&batch, &[0], &meeting, true).unwrap();
+        let added = add(&batch, &meeting.adds, &sorted.order, &sorted.losers).unwrap();
+        let values = added.column(2).as_primitive::<Int64Type>();
+        assert_eq!((values.value(1), values.value(4)), (51, 60));
+        assert_eq!(added.column(1), batch.column(1));
     }
 }

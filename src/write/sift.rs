@@ -123,7 +123,7 @@ async fn merging(db: &Connection, target: &Target, job: &Job) -> Result<Vec<Stri
     for at in 0..target.tables.len() {
         index_stage(db, target, at).await?;
     }
-    let [new, _, different] = classify(db, target, job).await?;
+    let [new, _, different, adding, _] = classify(db, target, job).await?;
     db.batch_execute(&format!("CREATE INDEX ON {CLASSES} ({ROW}); ANALYZE {CLASSES}")).await?;
     let some = statement::only_some();
     let children = 1..target.tables.len();
@@ -133,8 +133,10 @@ async fn merging(db: &Connection, target: &Target, job: &Job) -> Result<Vec<Stri
         statements
             .extend(children.clone().map(|at| statement::insert_children(target, at, NEW, &some)));
     }
-    if different > 0 && target.policy == ConflictPolicy::Update {
+    if different + adding > 0 && target.policy == ConflictPolicy::Update {
         statements.push(statement::update_roots(target, &some));
+    }
+    if different > 0 && target.policy == ConflictPolicy::Update {
         statements.extend(children.clone().map(|at| statement::delete_children(target, at, &some)));
         statements
             .extend(children.map(|at| statement::insert_children(target, at, DIFFERENT, &some)));

@@ -26,7 +26,7 @@ const PROBE: &str = "SET LOCAL jit = off; \
 const PROBE_END: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
     SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; \
     SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_material TO DEFAULT";
-/// Each staged root row's class: 0 new, 1 equal to the stored row, 2 different from it.
+/// Each staged root row's class, of those that [`statement`] names.
 pub(super) const CLASSES: &str = "pg_temp._tidegate_class";
 
 /// The staging table of the target's table number `at`.
@@ -78,6 +78,8 @@ pub(super) struct Merged {
     pub conflicting: u64,
     /// Root rows whose key is stored, where the policy refuses them.
     pub refused: Vec<usize>,
+    /// Root rows that are parts of records that are not stored.
+    pub parts: Vec<usize>,
     /// Staged rows whose key is stored, with their classes; only of jobs of several loads.
     pub classes: Vec<(u32, i32)>,
     pub tables: BTreeMap<String, TableCounts>,
@@ -94,17 +96,20 @@ impl Merged {
             all.updated = self.updated;
             all.duplicate += self.duplicate;
             all.conflicting += self.conflicting;
-            all.rejected += self.refused.len() as u64;
+            all.rejected += (self.refused.len() + self.parts.len()) as u64;
             return Ok(counts);
         };
         for &(row, class) in &self.classes {
             let of_load = origins.of_row(&mut counts, row);
             of_load.inserted -= 1;
             match (class, target.policy) {
-                (statement::DIFFERENT, ConflictPolicy::Update) => of_load.updated += 1,
+                (statement::PART, _) => of_load.rejected += 1,
+                (statement::DIFFERENT | statement::ADDING, ConflictPolicy::Update) => {
+                    of_load.updated += 1;
+                }
                 (class, _) => {
                     of_load.duplicate += 1;
-                    of_load.conflicting += u64::from(class == statement::DIFFERENT);
+                    of_load.conflicting += u64::from(class != statement::EQUAL);
                 }
             }
         }
@@ -154,9 +159,9 @@ pub(super) async fn merge(
     job: &Job,
     counters: &LadderCounters,
 ) -> Result<Option<Merged>, WriteError> {
-    let [new, equal, different] = classify(db, target, job).await?;
+    let [new, equal, different, adding, parts] = classify(db, target, job).await?;
     let mut merged = Merged::default();
-    if job.origins.is_some() && equal + different > 0 {
+    if job.origins.is_some() && equal + different + adding + parts > 0 {
         let sql = format!("SELECT {ROW}, class FROM {CLASSES} WHERE class > 0");
         let rows = db.query_typed(&sql, &[]).await?;
         merged.classes = rows
@@ -167,35 +172,45 @@ pub(super) async fn merge(
     if new > 0 && insert_new(db, target, counters, &mut merged).await? != new {
         return Ok(None);
     }
+    if parts > 0 {
+        merged.parts = rows_where(db, &format!("class = {}", statement::PART)).await?;
+    }
+    let changing = different + adding;
     match target.policy {
         ConflictPolicy::Skip => {
-            merged.duplicate = equal + different;
-            merged.conflicting = different;
+            merged.duplicate = equal + changing;
+            merged.conflicting = changing;
         }
         ConflictPolicy::Update => {
             merged.duplicate = equal;
-            if different > 0 {
+            if changing > 0 {
                 merged.updated = replace(db, target, counters, &mut merged).await?;
-                if merged.updated != different {
+                if merged.updated != changing {
                     return Ok(None);
                 }
             }
         }
         ConflictPolicy::Reject => {
-            let sql = format!("SELECT {ROW} FROM {CLASSES} WHERE class > 0 ORDER BY {ROW}");
-            let rows = db.query_typed(&sql, &[]).await?;
-            merged.refused = rows.iter().map(|row| row.get::<_, i32>(0).max(0) as usize).collect();
+            let stored = format!("class NOT IN ({}, {})", statement::NEW, statement::PART);
+            merged.refused = rows_where(db, &stored).await?;
         }
-        ConflictPolicy::Error if equal + different > 0 => {
+        ConflictPolicy::Error if equal + changing > 0 => {
             return Err(WriteError::Conflict {
                 source_name: job.source.to_string(),
                 table: target.root().table.display_name(),
-                rows: equal + different,
+                rows: equal + changing,
             });
         }
         ConflictPolicy::Error => {}
     }
     Ok(Some(merged))
+}
+
+/// Positions of the staged roots of some classes.
+async fn rows_where(db: &Connection, classes: &str) -> Result<Vec<usize>, WriteError> {
+    let sql = format!("SELECT {ROW} FROM {CLASSES} WHERE {classes} ORDER BY {ROW}");
+    let rows = db.query_typed(&sql, &[]).await?;
+    Ok(rows.iter().map(|row| row.get::<_, i32>(0).max(0) as usize).collect())
 }
 
 /// `t.key = s.key` for all key columns, with the batch's time range as constants, so that the
@@ -229,32 +244,20 @@ pub(super) async fn classify(
     db: &Connection,
     target: &Target,
     job: &Job,
-) -> Result<[u64; 3], WriteError> {
-    let root = target.root();
-    let values = |prefix: &str| {
-        let outside = (root.columns.iter().enumerate())
-            .filter(|(at, _)| !target.key.contains(at))
-            .map(|(_, column)| format!("{prefix}.{}", quote_identifier(&column.name)));
-        outside.collect::<Vec<_>>().join(", ")
-    };
-    let differs = match values("s") {
-        none if none.is_empty() => "false".to_owned(),
-        staged => format!("ROW({staged}) IS DISTINCT FROM ROW({})", values("t")),
-    };
+) -> Result<[u64; statement::CLASS_COUNT], WriteError> {
     let sql = format!(
         "{PROBE}; \
          CREATE TEMPORARY TABLE _tidegate_class ON COMMIT DROP AS \
-             SELECT s.{ROW}, CASE WHEN t.tableoid IS NULL THEN 0 WHEN {differs} THEN 2 ELSE 1 END \
-                 AS class \
-             FROM {} s LEFT JOIN {} t ON {}; \
+             SELECT s.{ROW}, {} AS class FROM {} s LEFT JOIN {} t ON {}; \
          {PROBE_END}",
+        statement::class(target),
         stage_name(0),
-        root.table.sql_name(),
+        target.root().table.sql_name(),
         key_match(target, job)
     );
     db.batch_execute(&sql).await?;
     let sql = format!("SELECT class, count(*) FROM {CLASSES} GROUP BY class");
-    let mut counts = [0; 3];
+    let mut counts = [0; statement::CLASS_COUNT];
     for row in db.query_typed(&sql, &[]).await? {
         counts[row.get::<_, i32>(0) as usize] = row.get::<_, i64>(1) as u64;
     }
@@ -290,7 +293,8 @@ async fn insert_children(
     Ok(())
 }
 
-/// Updates the roots that differ from what is stored; their children are deleted and inserted anew.
+/// Updates the roots that differ from what is stored, whose children are deleted and inserted anew,
+/// and those that add to it.
 async fn replace(
     db: &Connection,
     target: &Target,

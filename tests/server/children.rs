@@ -14,7 +14,7 @@ use tidegate::db::ledger::PortionKey;
 use tidegate::db::{Connection, Database, catalog, migration};
 use tidegate::span::{RowPlace, Span};
 use tidegate::write::{
-    Job, Ladder, LadderCounters, Outcome, RetryPolicy, Strategy, TableTarget, Target,
+    Job, Ladder, LadderCounters, Meeting, Outcome, RetryPolicy, Strategy, TableTarget, Target,
 };
 
 use crate::support::TestDb;
@@ -58,6 +58,7 @@ impl<'a> Family<'a> {
             let target = Target {
                 tables,
                 key: vec![0],
+                meeting: Meeting::default(),
                 policy,
                 strategy: Strategy::Direct,
                 time: None,

@@ -10,8 +10,10 @@
 //! - `fixtures_load`: every fixture, good and broken.
 //! - `gaps`: bars that are missing, by calendar.
 //! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
+//! - `json`: JSON in all its shapes.
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
+//! - `killmails`: killmails, whose rows are in three tables.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
@@ -23,6 +25,7 @@
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `rules`: market rules and warnings.
 //! - `tables`: tables of the user's own.
+//! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
@@ -38,14 +41,17 @@ mod fixtures_load;
 mod gaps;
 mod harness;
 mod inspect;
+mod json;
+mod killmails;
 mod ladder;
 mod ops;
 mod plan;
 mod real_files;
 mod rejects;
 mod report;
+mod rules;
 mod scatter;
 mod stops;
-mod rules;
 mod support;
 mod tables;
+mod vendors;

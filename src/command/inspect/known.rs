@@ -108,12 +108,14 @@ fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
             source: field.source.clone(),
             kind: column.kind,
             time: field.time.clone(),
+            rewrite: field.rewrite.clone(),
             required: column.required,
         });
     }
     let time_column = columns.iter().position(|column| Some(column.name.as_str()) == dataset.time);
     let dataset = dataset.name.to_owned();
-    Mapping { dataset, columns, time_column, from_us: None, to_us: None }
+    let quirks = recognised.quirks;
+    Mapping { dataset, columns, time_column, from_us: None, to_us: None, quirks }
 }
 
 fn places(mapping: &Mapping, dataset: &Dataset) -> Places {

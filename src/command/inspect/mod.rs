@@ -25,7 +25,7 @@ use crate::layout::{
     GivenFacts, Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry,
 };
 use crate::limit::{FIELDS_MAX, SAMPLE_BYTES};
-use crate::mapping::{FieldSource, MappedColumn, Mapping, ValueKind};
+use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind};
 use crate::source;
 
 use super::survey::layouts;
@@ -328,6 +328,7 @@ fn profile(path: &Path, guess: &guess::Guess) -> Result<profile::Profile, Comman
         source: FieldSource::Field(at),
         kind: ValueKind::Text,
         time: None,
+        rewrite: None,
         required: false,
     });
     let mapping = Mapping {
@@ -336,6 +337,7 @@ fn profile(path: &Path, guess: &guess::Guess) -> Result<profile::Profile, Comman
         time_column: None,
         from_us: None,
         to_us: None,
+        quirks: Quirks::default(),
     };
     let mut profile = profile::Profile::new(names);
     read::text(path, &guess.shape(), &mapping, |piece| profile.add(&piece))?;

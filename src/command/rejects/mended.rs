@@ -9,9 +9,9 @@ use std::sync::Arc;
 use csv::ByteRecord;
 
 use crate::batch::{Batch, Chunk, Original};
-use crate::decode::{DecodeError, TextDecoder};
+use crate::decode::{DecodeError, Decoded, JsonDecoder, JsonPiece, TextDecoder};
 use crate::limit::{CHUNK_BYTES, INSERT_ROWS};
-use crate::mapping::{Mapping, TextShape};
+use crate::mapping::{JsonShape, Mapping, TextShape};
 use crate::span::Span;
 
 use super::super::CommandError;
@@ -144,31 +144,61 @@ pub(super) struct Read {
 /// Reads the records of one load.
 #[derive(Debug)]
 pub(super) struct RecordReader {
-    decoder: TextDecoder,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+enum Decoder {
+    Text(Box<TextDecoder>),
+    Json(JsonDecoder),
+}
+
+impl Decoder {
+    /// Decodes records and gives the bytes that their places point into.
+    fn decode(&mut self, records: &[&[u8]]) -> Result<(Decoded, Arc<Chunk>), DecodeError> {
+        match self {
+            Decoder::Text(decoder) => {
+                let mut bytes = records.join(&b'\n');
+                if records.len() > 1 {
+                    bytes.push(b'\n');
+                }
+                let chunk = Chunk { bytes };
+                Ok((decoder.decode(&chunk, false)?, Arc::new(chunk)))
+            }
+            Decoder::Json(decoder) => {
+                let piece = JsonPiece::of_documents(records.iter().copied());
+                Ok((decoder.decode(&piece)?, piece.chunk))
+            }
+        }
+    }
 }
 
 impl RecordReader {
     /// A reader for records without preamble and header.
     pub fn new(mapping: &Mapping, shape: &TextShape) -> Result<Self, DecodeError> {
         let shape = TextShape { head_lines: 0, ..shape.clone() };
-        Ok(Self { decoder: TextDecoder::new(mapping, &shape)? })
+        Ok(Self { decoder: Decoder::Text(Box::new(TextDecoder::new(mapping, &shape)?)) })
+    }
+
+    /// A reader for records that are JSON.
+    pub fn of_json(mapping: &Mapping, shape: &JsonShape) -> Result<Self, DecodeError> {
+        Ok(Self { decoder: Decoder::Json(JsonDecoder::new(mapping, shape)?) })
     }
 
     pub fn read(&mut self, records: &[Record]) -> Result<Read, DecodeError> {
         let (mut ids, mut skipped, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-        let mut together = Vec::new();
+        let mut together: Vec<&[u8]> = Vec::new();
         for Record { id, bytes } in records {
             let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
             let bytes = &bytes[..end.map_or(0, |at| at + 1)];
-            let alone = self.decoder.decode(&Chunk { bytes: bytes.to_vec() }, false)?;
+            let (alone, _) = self.decoder.decode(&[bytes])?;
             // What was wrong is asked for, not the bytes.
             match (alone.read(), alone.rejects.iter(&Original::Columns).next()) {
                 (0, _) => bad.push(StillBad::new(*id, "no_record", "the record is empty")),
                 (1, None) if alone.skipped == 1 => skipped.push(*id),
                 (1, None) => {
                     ids.push(*id);
-                    together.extend_from_slice(bytes);
-                    together.push(b'\n');
+                    together.push(bytes);
                 }
                 (1, Some(reject)) => bad.push(StillBad {
                     id: *id,
@@ -182,17 +212,16 @@ impl RecordReader {
                 }
             }
         }
-        let chunk = Chunk { bytes: together };
-        let decoded = self.decoder.decode(&chunk, false)?;
+        let (decoded, chunk) = self.decoder.decode(&together)?;
         let batch = Batch {
             span: Span::default(),
             last: true,
             root: decoded.root,
             places: decoded.places,
-            children: Vec::new(),
+            children: decoded.children,
             rejects: decoded.rejects,
             skipped: decoded.skipped,
-            original: Original::Text(Arc::new(chunk)),
+            original: Original::Text(chunk),
         };
         Ok(Read { batch, ids, skipped, bad })
     }
@@ -201,7 +230,7 @@ impl RecordReader {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::{FieldSource, MappedColumn, ValueKind};
+    use crate::mapping::{FieldSource, MappedColumn, Quirks, ValueKind};
 
     fn file_of(bytes: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -246,6 +275,7 @@ mod tests {
             name: name.to_owned(),
             source: FieldSource::Field(at),
             kind: if at == 0 { ValueKind::Word } else { ValueKind::Float },
+            rewrite: None,
             time: None,
             required: true,
         };
@@ -255,6 +285,7 @@ mod tests {
             time_column: None,
             from_us: None,
             to_us: None,
+            quirks: Quirks::default(),
         };
         let shape = TextShape {
             delimiter: b',',

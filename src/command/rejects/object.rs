@@ -155,7 +155,7 @@ fn plain_time(parser: &mut TimeParser, kind: ValueKind, text: &str) -> Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::Zone;
+    use crate::mapping::{Quirks, Zone};
     use crate::pipeline::Tickers;
 
     fn recipe() -> Recipe {
@@ -163,6 +163,7 @@ mod tests {
             name: name.to_owned(),
             source,
             kind,
+            rewrite: None,
             time: format.map(|format| TimeRule {
                 format: TimeFormat::parse(format).unwrap(),
                 zone: Zone::Fixed(-18_000),
@@ -178,6 +179,7 @@ mod tests {
         ];
         Recipe {
             shape: None,
+            json: None,
             fields: ["Day", "Clock", "Last \"px\"", "Name"].map(str::to_owned).to_vec(),
             targets: ["ticker_id", "interval", "ts", "day", "price"].map(str::to_owned).to_vec(),
             mapping: Mapping {
@@ -186,6 +188,7 @@ mod tests {
                 time_column: Some(2),
                 from_us: None,
                 to_us: None,
+                quirks: Quirks::default(),
             },
             tickers: Some(Tickers {
                 column: 0,

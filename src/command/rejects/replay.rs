@@ -192,9 +192,10 @@ impl Replay {
         records: &[Record],
     ) -> Result<(Read, Vec<StillBad>), CommandError> {
         let mut bad = Vec::new();
-        let lines = match way.recipe.shape {
-            Some(_) => None,
-            None => Some(self.lines(way, records, &mut bad).await?),
+        let has_bytes = way.recipe.shape.is_some() || way.recipe.json.is_some();
+        let lines = match has_bytes {
+            true => None,
+            false => Some(self.lines(way, records, &mut bad).await?),
         };
         let read = way.reader.read(lines.as_deref().unwrap_or(records));
         let source_name = Arc::clone(&way.source);

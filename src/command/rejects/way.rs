@@ -17,7 +17,7 @@ use crate::pipeline::PipelineError;
 use crate::write::{Strategy, Target};
 
 use super::super::CommandError;
-use super::super::map::{aim, checker, rules};
+use super::super::map::{aim, checker, family, rules};
 use super::super::recipe::Recipe;
 use super::mended::RecordReader;
 use super::object::Objects;
@@ -63,13 +63,21 @@ impl Way {
                 recipe.schema, recipe.table
             ))
         })?;
-        Self::over(recipe, source, &table, policy)
+        let mut children = Vec::new();
+        for child in dataset::by_name(&recipe.mapping.dataset).map_or(&[][..], |it| it.children) {
+            let own = child.table;
+            let found = catalog::load_table(db, Some(own.schema), own.name).await?;
+            let gone =
+                || CommandError::Refused(format!("{own} is gone: apply its migrations again"));
+            children.push(found.ok_or_else(gone)?);
+        }
+        Self::over(recipe, source, (&table, &children), policy)
     }
 
     fn over(
         recipe: Recipe,
         source: Arc<str>,
-        table: &TargetTable,
+        (table, children): (&TargetTable, &[TargetTable]),
         policy: ConflictPolicy,
     ) -> Result<Self, CommandError> {
         let dataset = dataset::by_name(&recipe.mapping.dataset).ok_or_else(|| {
@@ -77,9 +85,10 @@ impl Way {
             CommandError::Refused(format!("the dataset {name} is not part of this version"))
         })?;
         let targets = columns(&recipe, table)?;
-        let reader = match &recipe.shape {
-            Some(shape) => RecordReader::new(&recipe.mapping, shape),
-            None => {
+        let reader = match (&recipe.shape, &recipe.json) {
+            (Some(shape), _) => RecordReader::new(&recipe.mapping, shape),
+            (None, Some(shape)) => RecordReader::of_json(&recipe.mapping, shape),
+            (None, None) => {
                 let (mapping, shape) = Objects::reading(&recipe);
                 RecordReader::new(&mapping, &shape)
             }
@@ -89,7 +98,8 @@ impl Way {
         let mut checker =
             checker(dataset, table, &recipe.mapping, &targets, recipe.makes_partitions);
         checker.rules = rules(dataset, &recipe.mapping, &recipe.no_check);
-        let target = aim(table, &recipe.mapping, targets, policy, Strategy::Stage);
+        let tables = family(dataset, (table, targets), children)?;
+        let target = aim(dataset, tables, &recipe.mapping, policy, Strategy::Stage);
         let partitioning = table.partitioning.as_ref();
         let accepted = partitioning.map(|p| p.accepted.clone()).unwrap_or_default();
         Ok(Self { recipe, source, reader, target, checker, accepted })

@@ -107,7 +107,7 @@ impl Converter {
             kept.map(|(row, _)| RowPlace { row: row as u32, ..RowPlace::default() }).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
         let root = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
-        Ok(Decoded { root, places, rejects, skipped, lines: 0 })
+        Ok(Decoded { root, places, children: Vec::new(), rejects, skipped, lines: 0 })
     }
 
     /// Marks rows outside the window and takes back their faults; returns how many there are.

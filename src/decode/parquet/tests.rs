@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::*;
 use crate::batch::{Original, value_as_text};
-use crate::mapping::{FieldSource, MappedColumn, TimeFormat, TimeRule, ValueKind, Zone};
+use crate::mapping::{FieldSource, MappedColumn, Quirks, TimeFormat, TimeRule, ValueKind, Zone};
 
 fn write(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> NamedTempFile {
     let batch = RecordBatch::try_from_iter_with_nullable(
@@ -30,11 +30,19 @@ fn write(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> NamedTempFile {
 
 fn column(name: &str, at: usize, kind: ValueKind, required: bool) -> MappedColumn {
     let time = Some(TimeRule { format: TimeFormat::Auto, zone: Zone::Fixed(3_600) });
-    MappedColumn { name: name.to_owned(), source: FieldSource::Field(at), kind, time, required }
+    let source = FieldSource::Field(at);
+    MappedColumn { name: name.to_owned(), source, kind, rewrite: None, time, required }
 }
 
 fn mapping(columns: Vec<MappedColumn>) -> Mapping {
-    Mapping { dataset: "bars".to_owned(), columns, time_column: None, from_us: None, to_us: None }
+    Mapping {
+        dataset: "bars".to_owned(),
+        columns,
+        time_column: None,
+        from_us: None,
+        to_us: None,
+        quirks: Quirks::default(),
+    }
 }
 
 fn read(file: &NamedTempFile, mapping: &Mapping) -> Result<Vec<Decoded>, DecodeError> {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Members;
 use super::gather::Gathered;
 use crate::batch::Chunk;
-use crate::decode::TextDecoder;
+use crate::decode::{JsonDecoder, TextDecoder};
+use crate::pipeline::json::read_piece;
 use crate::pipeline::reader::read_span;
 use crate::pipeline::{Form, LoadPlan, PipelineError, Plan};
 use crate::span::{RowPlace, Span};
@@ -64,14 +65,25 @@ impl Part {
 }
 
 fn read_again(plan: &LoadPlan, origin: Origin, span: &Span) -> Result<Read, PipelineError> {
-    let Form::Text { shape, .. } = &plan.form else {
-        return Err(PipelineError::Lost("the shape of a text source"));
+    let (decoded, chunk) = match &plan.form {
+        Form::Text { shape, .. } => {
+            let chunk = Arc::new(Chunk { bytes: read_span(plan, span.start, span.end)? });
+            let decoded = TextDecoder::new(&plan.mapping, shape)
+                .and_then(|mut decoder| decoder.decode(&chunk, span.start == 0));
+            (decoded, chunk)
+        }
+        Form::Json { fingerprint, shape } => {
+            let piece = read_piece(plan, fingerprint, shape, span.start)?;
+            let decoded = JsonDecoder::new(&plan.mapping, shape)
+                .and_then(|mut decoder| decoder.decode(&piece));
+            (decoded, piece.chunk)
+        }
+        Form::Parquet { .. } => {
+            return Err(PipelineError::Lost("the bytes of a source without any"));
+        }
     };
-    let chunk = Arc::new(Chunk { bytes: read_span(plan, span.start, span.end)? });
     let named = |cause| PipelineError::Decode { source_name: Arc::clone(&plan.source), cause };
-    let decoded = TextDecoder::new(&plan.mapping, shape)
-        .and_then(|mut decoder| decoder.decode(&chunk, span.start == 0))
-        .map_err(named)?;
+    let decoded = decoded.map_err(named)?;
     Ok(Read { load: origin.load(), span: origin.span(), chunk, places: decoded.places })
 }
 
@@ -81,7 +93,7 @@ impl Rows for Part {
         let plan = &self.plan.loads[at];
         let span = self.gathered.span(origin).ok_or("its span is not known")?;
         match plan.form {
-            Form::Text { .. } => self.place(plan, origin, span),
+            Form::Text { .. } | Form::Json { .. } => self.place(plan, origin, span),
             Form::Parquet { .. } => Ok(Found {
                 row: span.first_row + u64::from(origin.row()),
                 line: None,

@@ -1,0 +1,3 @@
+DROP TABLE IF EXISTS public.killmail_items;
+DROP TABLE IF EXISTS public.participants;
+DROP TABLE IF EXISTS public.killmails_raw;

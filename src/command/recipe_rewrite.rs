@@ -1,0 +1,60 @@
+//! The parts of a recipe that few files need: how fields are put right before they are read, and what
+//! records hold besides plain values. Used by `recipe` alone.
+
+use serde::{Deserialize, Serialize};
+
+use super::recipe::Bytes;
+use crate::mapping::{Quirks, Rewrite};
+
+/// Absent in recipes of files that have none, as of programs that knew none.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct WireQuirks {
+    idle_skipped: bool,
+    zero_untraded: bool,
+}
+
+impl WireQuirks {
+    pub(super) fn of(Quirks { idle_skipped, zero_untraded }: Quirks) -> Self {
+        Self { idle_skipped, zero_untraded }
+    }
+
+    pub(super) fn open(&self) -> Quirks {
+        Quirks { idle_skipped: self.idle_skipped, zero_untraded: self.zero_untraded }
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.open() == Quirks::default()
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WireRewrite {
+    Number { scale: i8, thousands: Option<u8> },
+    Words(Vec<(Bytes, Bytes)>),
+}
+
+impl WireRewrite {
+    pub(super) fn of(rewrite: &Rewrite) -> Self {
+        match rewrite {
+            Rewrite::Number { scale, thousands } => {
+                WireRewrite::Number { scale: *scale, thousands: *thousands }
+            }
+            Rewrite::Words(words) => {
+                let pair = |(from, to): &(String, String)| (Bytes::from(from), Bytes::from(to));
+                WireRewrite::Words(words.iter().map(pair).collect())
+            }
+        }
+    }
+
+    pub(super) fn open(self) -> Result<Rewrite, String> {
+        Ok(match self {
+            WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
+            WireRewrite::Words(words) => {
+                let pair = |(from, to): (Bytes, Bytes)| Ok((from.text()?, to.text()?));
+                Rewrite::Words(words.into_iter().map(pair).collect::<Result<_, String>>()?)
+            }
+        })
+    }
+}

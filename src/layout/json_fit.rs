@@ -1,0 +1,181 @@
+//! Tries a layout on a sample of JSON: where the records are, and which key or position feeds
+//! which column. The records are then looked at as those of a text are.
+
+use serde_json::Value;
+
+use super::fit::{
+    Count, Fit, FitField, Miss, check, field, known_header, pick, told_interval, unused,
+    usual_count,
+};
+use super::json_rules::{join_path, split_path};
+use super::json_sample::{as_records, field_paths, first_keys, first_records, names};
+use super::model::{HeaderRule, Layout, WaySource};
+use super::resolve;
+use super::sample::{Record, Text};
+use crate::dataset::Column;
+use crate::limit::SAMPLE_RECORDS;
+use crate::mapping::{FieldSource, JsonRecords, JsonShape, TimeFormat, ValueKind};
+
+/// Tries `layout` on the sample.
+pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
+    let mut best: Option<Miss> = None;
+    for records in &layout.json {
+        let found = match layout.text.header {
+            _ if !layout.dataset.children.is_empty() => by_members(layout, text, records),
+            HeaderRule::Required => by_keys(layout, text, records),
+            _ => by_positions(layout, text, records),
+        };
+        match found {
+            Ok(fit) => return Ok(fit),
+            Err(miss) => {
+                if best.as_ref().is_none_or(|best| miss.progress > best.progress) {
+                    best = Some(miss);
+                }
+            }
+        }
+    }
+    Err(best.unwrap_or_else(|| Miss::early("it says nowhere where records are")))
+}
+
+/// How a person would say it.
+fn shown(records: &JsonRecords) -> String {
+    match records {
+        JsonRecords::Lines => "one JSON value a line".to_owned(),
+        JsonRecords::Documents => "JSON documents".to_owned(),
+        JsonRecords::Members => "JSON documents in an archive".to_owned(),
+        JsonRecords::Array(path) if path.is_empty() => "a JSON array".to_owned(),
+        JsonRecords::Array(path) => format!("a JSON array at {}", join_path(path)),
+    }
+}
+
+fn sample(
+    text: Text<'_>,
+    records: &JsonRecords,
+    fits: fn(&Value) -> bool,
+    wanted: &str,
+) -> Result<Vec<Value>, Miss> {
+    let mut values = first_records(text, records, SAMPLE_RECORDS);
+    if values.is_empty() {
+        let records = shown(records);
+        return Err(Miss::early(format!("it is not {records} with a complete record")));
+    }
+    let all = values.len();
+    values.retain(fits);
+    if values.len() * 2 <= all {
+        let records = shown(records);
+        return Err(Miss::early(format!("as {records}, its records are no JSON {wanted}")));
+    }
+    Ok(values)
+}
+
+/// Records are objects that the dataset's own decoder takes apart: what they have in common is one
+/// of a few members.
+fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit, Miss> {
+    let found = first_keys(text, records, SAMPLE_RECORDS);
+    let members = &layout.recognise.members;
+    let known = |keys: &&Vec<String>| keys.iter().any(|key| members.contains(key));
+    let fits = found.iter().filter(known).count();
+    if fits == 0 || fits * 2 < found.len() {
+        let members = members.join(", ");
+        let reason = format!("as {}, its records have none of {members}", shown(records));
+        return Err(Miss { reason, progress: 0 });
+    }
+    let columns = layout.dataset.columns;
+    let field = |(at, column): (usize, &'static Column)| FitField {
+        column,
+        source: FieldSource::Field(at),
+        time: (column.kind == ValueKind::Time).then_some(TimeFormat::Auto),
+        zone: None,
+        rewrite: None,
+        zoned: true,
+    };
+    let paths = columns.iter().map(|column| vec![column.name.to_owned()]).collect();
+    Ok(Fit {
+        shape: None,
+        json: Some(shape(layout, records, paths, None)),
+        fields: columns.iter().enumerate().map(field).collect(),
+        others: Vec::new(),
+        interval: None,
+        head: Vec::new(),
+        why: vec![format!("{} with a member of {}", shown(records), members.join(", "))],
+    })
+}
+
+/// Records are objects.
+fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit, Miss> {
+    let values = sample(text, records, Value::is_object, "objects")?;
+    let mut paths = field_paths(&values);
+    let keys = names(&paths);
+    let choices = known_header(layout, &keys)
+        .and_then(|()| resolve::by_name(layout, &keys, None))
+        .map_err(|miss| Miss { reason: miss.reason.replace("its header", "a record"), ..miss })?;
+    let sampled = as_records(&values, &paths);
+    let picked = choices.iter().filter_map(|choice| pick(choice, &sampled, layout));
+    let mut fields: Vec<FitField> = picked.collect();
+    check(&sampled, &fields, Count::exactly(paths.len()), layout)?;
+    let others = unused(&keys, &fields);
+    let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
+    let interval = told_interval(&choices, &sampled, layout);
+    add_later(layout, &mut fields, &mut paths);
+    let json = shape(layout, records, paths, None);
+    Ok(Fit { shape: None, json: Some(json), fields, others, interval, head: Vec::new(), why })
+}
+
+/// Keys that a vendor leaves out of records without such a value may come after the sample.
+fn add_later(layout: &Layout, fields: &mut Vec<FitField>, paths: &mut Vec<Vec<String>>) {
+    for rule in &layout.columns {
+        let known = fields.iter().any(|field| field.column.name == rule.column.name);
+        if known || rule.column.fact {
+            continue;
+        }
+        let Some(way) = rule.ways.first() else { continue };
+        let path = match &way.source {
+            WaySource::Names(names) => names.first().map(|name| split_path(name)),
+            WaySource::Aliases => Some(vec![rule.column.name.to_owned()]),
+            _ => None,
+        };
+        let Some(path) = path else { continue };
+        fields.push(field(rule.column, &FieldSource::Field(paths.len()), way));
+        paths.push(path);
+    }
+}
+
+/// Records are arrays.
+fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit, Miss> {
+    let values = sample(text, records, Value::is_array, "arrays")?;
+    let sampled: Vec<Record> = values
+        .iter()
+        .flat_map(|value| {
+            let len = value.as_array().map_or(0, Vec::len);
+            let paths: Vec<Vec<String>> = (0..len).map(|at| vec![at.to_string()]).collect();
+            as_records(std::slice::from_ref(value), &paths)
+        })
+        .collect();
+    let count = usual_count(layout, &sampled)?;
+    let choices = resolve::by_position(layout);
+    let last = |field: &FitField| match field.source {
+        FieldSource::Field(at) => at,
+        FieldSource::Joined(one, two) => one.max(two),
+        FieldSource::Constant(_) => 0,
+    };
+    let picked = choices.iter().filter_map(|choice| pick(choice, &sampled, layout));
+    let fields: Vec<FitField> = picked.filter(|field| last(field) < count).collect();
+    check(&sampled, &fields, Count::exactly(count), layout)?;
+    let known = layout.recognise.headers.iter().find(|header| header.len() == count);
+    let others = unused(&known.cloned().unwrap_or_default(), &fields);
+    let why = vec![format!("{} of arrays of {count} values", shown(records))];
+    let interval = told_interval(&choices, &sampled, layout);
+    let paths = (0..count).map(|at| vec![at.to_string()]).collect();
+    let json = shape(layout, records, paths, Some((count, count)));
+    Ok(Fit { shape: None, json: Some(json), fields, others, interval, head: Vec::new(), why })
+}
+
+fn shape(
+    layout: &Layout,
+    records: &JsonRecords,
+    fields: Vec<Vec<String>>,
+    elements: Option<(usize, usize)>,
+) -> JsonShape {
+    let nulls = layout.text.nulls.iter().map(|null| null.clone().into_bytes()).collect();
+    JsonShape { records: records.clone(), fields, elements, nulls }
+}

@@ -1,0 +1,184 @@
+//! The `[columns]` of a layout's text: which fields feed which column of the dataset, and how they
+//! are put right.
+
+use toml::de::DeValue;
+
+use super::error::LayoutError;
+use super::interval::normalise_interval;
+use super::model::{ColumnRule, Way, WaySource};
+use super::parse::{column, one_byte, regex};
+use super::toml_table::{Table, Value};
+use crate::dataset::{Column, Dataset};
+use crate::mapping::{Rewrite, TimeFormat, ValueKind, Zone};
+
+const WAY_KEYS: &[&str] = &[
+    "name",
+    "aliases",
+    "pattern",
+    "nth",
+    "at",
+    "join",
+    "time",
+    "interval",
+    "zone",
+    "scale",
+    "thousands",
+    "map",
+    "types",
+];
+
+pub(super) fn read_columns(
+    root: &Table<'_>,
+    dataset: &'static Dataset,
+    aliases: bool,
+) -> Result<Vec<ColumnRule>, LayoutError> {
+    let mut rules = Vec::new();
+    if let Some(value) = root.get("columns") {
+        for (name, value) in value.any_table()?.entries() {
+            let column = column(dataset, name, &value)?;
+            rules.push(ColumnRule { column, ways: read_ways(column, &value)? });
+        }
+    }
+    for column in dataset.columns.iter().filter(|_| aliases) {
+        if !rules.iter().any(|rule| rule.column.name == column.name) {
+            let way = plain(column, WaySource::Aliases);
+            rules.push(ColumnRule { column, ways: vec![way] });
+        }
+    }
+    let place = |rule: &ColumnRule| {
+        dataset.columns.iter().position(|column| column.name == rule.column.name)
+    };
+    rules.sort_by_key(place);
+    Ok(rules)
+}
+
+fn is_time(column: &Column) -> bool {
+    matches!(column.kind, ValueKind::Time | ValueKind::Date)
+}
+
+fn plain(column: &Column, source: WaySource) -> Way {
+    let time = is_time(column).then_some(TimeFormat::Auto);
+    let time_text = if time.is_some() { "auto".to_owned() } else { String::new() };
+    Way { source, time, time_text, interval: None, zone: None, rewrite: None, types: Vec::new() }
+}
+
+/// `"Open"`, `["Open", "o"]`, `1`, `{ ... }` or a list of `{ ... }`.
+fn read_ways(column: &'static Column, value: &Value<'_>) -> Result<Vec<Way>, LayoutError> {
+    let items = value.list();
+    if items.is_empty() {
+        return Err(value.bad("expected at least one field"));
+    }
+    if items.iter().all(|item| matches!(item.value, DeValue::String(_))) {
+        return Ok(vec![plain(column, WaySource::Names(value.strings()?))]);
+    }
+    items
+        .iter()
+        .map(|item| match item.value {
+            DeValue::Integer(_) => Ok(plain(column, WaySource::At(item.number()?))),
+            DeValue::Table(_) => read_way(column, item),
+            _ => Err(item.bad("expected a field name, a position from 0, or a table")),
+        })
+        .collect()
+}
+
+fn read_way(column: &'static Column, value: &Value<'_>) -> Result<Way, LayoutError> {
+    let table = value.table(WAY_KEYS)?;
+    let mut sources = Vec::new();
+    if let Some(name) = table.get("name") {
+        sources.push(WaySource::Names(name.strings()?));
+    }
+    if let Some(aliases) = table.get("aliases")
+        && aliases.bool()?
+    {
+        sources.push(WaySource::Aliases);
+    }
+    if let Some(pattern) = table.get("pattern") {
+        let nth = table.get("nth").map_or(Ok(0), |nth| nth.number())?;
+        sources.push(WaySource::Pattern(regex(pattern.string()?, &pattern)?, nth));
+    }
+    if let Some(at) = table.get("at") {
+        sources.push(WaySource::At(at.number()?));
+    }
+    if let Some(join) = table.get("join") {
+        sources.push(read_join(&join)?);
+    }
+    if sources.len() > 1 {
+        return Err(value.bad("expected only one of name, aliases, pattern, at, join"));
+    }
+    let source =
+        sources.pop().ok_or_else(|| value.bad("expected name, aliases, pattern, at or join"))?;
+    let mut way = plain(column, source);
+    if let Some(time) = table.get("time") {
+        if !is_time(column) {
+            return Err(time.bad(format!("{} is no time", column.name)));
+        }
+        let text = time.string()?;
+        way.time = Some(TimeFormat::parse(text).map_err(|reason| time.bad(reason))?);
+        text.clone_into(&mut way.time_text);
+    }
+    if let Some(interval) = table.get("interval") {
+        way.interval = Some(read_interval(interval.string()?, &interval)?);
+    }
+    if let Some(zone) = table.get("zone") {
+        way.zone = Some(Zone::parse(zone.string()?).map_err(|reason| zone.bad(reason))?);
+    }
+    if let Some(types) = table.get("types") {
+        way.types = types.strings()?;
+    }
+    way.rewrite = read_rewrite(column, &table, &way)?;
+    Ok(way)
+}
+
+/// How the field is put right, from `scale` and `thousands` or from `map`.
+fn read_rewrite(
+    column: &'static Column,
+    table: &Table<'_>,
+    way: &Way,
+) -> Result<Option<Rewrite>, LayoutError> {
+    let (scale, thousands, map) = (table.get("scale"), table.get("thousands"), table.get("map"));
+    let Some(first) = scale.as_ref().or(thousands.as_ref()).or(map.as_ref()) else {
+        return Ok(None);
+    };
+    if matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..)) {
+        return Err(first.bad("two joined fields are taken as they stand"));
+    }
+    if let Some(map) = &map {
+        if scale.is_some() || thousands.is_some() {
+            return Err(map.bad("a column has numbers or words, not both"));
+        }
+        let pairs = map.any_table()?;
+        let pairs =
+            pairs.entries().map(|(from, to)| Ok((from.to_owned(), to.string()?.to_owned())));
+        return Ok(Some(Rewrite::Words(pairs.collect::<Result<_, LayoutError>>()?)));
+    }
+    let numeric = matches!(column.kind, ValueKind::Float | ValueKind::Decimal | ValueKind::Integer);
+    if !numeric {
+        return Err(first.bad(format!("{} is no number", column.name)));
+    }
+    let scale = match scale {
+        Some(value) => {
+            let scale = value.integer()?;
+            let small = i8::try_from(scale).ok().filter(|scale| (-18..=18).contains(scale));
+            small.ok_or_else(|| value.bad("expected a power of ten from -18 to 18"))?
+        }
+        None => 0,
+    };
+    let thousands = thousands.map(|value| one_byte(&value)).transpose()?;
+    Ok(Some(Rewrite::Number { scale, thousands }))
+}
+
+fn read_join(value: &Value<'_>) -> Result<WaySource, LayoutError> {
+    let items = value.list();
+    let [date, time] = items.as_slice() else {
+        return Err(value.bad("expected two fields: a date and a time of day"));
+    };
+    if matches!(date.value, DeValue::Integer(_)) {
+        return Ok(WaySource::JoinAt(date.number()?, time.number()?));
+    }
+    Ok(WaySource::JoinNames(date.string()?.to_owned(), time.string()?.to_owned()))
+}
+
+pub(super) fn read_interval(text: &str, place: &Value<'_>) -> Result<String, LayoutError> {
+    normalise_interval(text)
+        .ok_or_else(|| place.bad(format!("{text:?} is no interval such as 1m, 1h, 1d, 1mo")))
+}

@@ -1,0 +1,104 @@
+//! The `[facts]` of a layout's text: what the file's name, its first lines or the vendor say.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use super::error::LayoutError;
+use super::model::{FactRule, FactRules};
+use super::parse::{one_of, regex};
+use super::parse_columns::read_interval;
+use super::toml_table::{Table, Value};
+use crate::dataset::Dataset;
+use crate::mapping::Zone;
+
+/// Besides these, the columns of the dataset that are facts.
+const FACTS_KEYS: &[&str] = &["names", "paths", "lines", "example", "venue", "date", "zone"];
+const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except"];
+
+/// Where a symbol may start in a file's name. Words that renaming or a download put before it are
+/// known one by one: any other word before an underscore may be half of the symbol (`BTC_USD`).
+const WORD_START: &str = "(?:^|[^A-Za-z0-9._^-]|(?:^|[^A-Za-z0-9])\
+    (?i:old|new|copy|of|my|bak|backup|tmp|temp|binance|bitfinex|bitstamp|bybit|coinbase|gemini|\
+    histdata|kraken|kucoin|okx|stooq)[_-])";
+/// Where an interval may end.
+const WORD_END: &str = "(?:[^A-Za-z0-9]|$)";
+
+pub(super) fn read_facts(
+    root: &Table<'_>,
+    dataset: &'static Dataset,
+) -> Result<FactRules, LayoutError> {
+    let mut rules = FactRules {
+        names: Vec::new(),
+        paths: Vec::new(),
+        lines: Vec::new(),
+        example: None,
+        rules: BTreeMap::new(),
+        zone: Some(Zone::UTC),
+    };
+    let own = dataset.columns.iter().filter(|column| column.fact).map(|column| column.name);
+    let keys: Vec<&str> = FACTS_KEYS.iter().copied().chain(own.clone()).collect();
+    let Some(table) = root.table("facts", &keys)? else { return Ok(rules) };
+    for (key, patterns) in
+        [("names", &mut rules.names), ("paths", &mut rules.paths), ("lines", &mut rules.lines)]
+    {
+        let Some(list) = table.get(key) else { continue };
+        for item in list.list() {
+            let text = item.string()?.replace("{start}", WORD_START).replace("{end}", WORD_END);
+            patterns.push(regex(&text, &item)?);
+        }
+    }
+    if let Some(example) = table.get("example") {
+        let name = example.string()?;
+        let mut patterns = rules.names.iter().chain(&rules.paths);
+        if !patterns.any(|pattern| pattern.is_match(name)) {
+            return Err(example.bad(format!("no pattern of facts.names matches {name:?}")));
+        }
+        rules.example = Some(name.to_owned());
+    }
+    for name in own.chain(["venue", "date"]) {
+        if let Some(value) = table.get(name) {
+            rules.rules.insert(name.to_owned(), read_fact(&value)?);
+        }
+    }
+    if let (Some(value), Some(rule)) = (table.get("interval"), rules.rules.get("interval")) {
+        for word in rule.map.values().chain(&rule.constant) {
+            read_interval(word, &value)?;
+        }
+    }
+    if let Some(zone) = table.get("zone") {
+        rules.zone = match zone.string()? {
+            "ask" => None,
+            text => Some(Zone::parse(text).map_err(|reason| zone.bad(reason))?),
+        };
+    }
+    Ok(rules)
+}
+
+fn read_fact(value: &Value<'_>) -> Result<FactRule, LayoutError> {
+    if let DeValue::String(text) = value.value {
+        return Ok(FactRule { constant: Some(text.to_string()), ..FactRule::default() });
+    }
+    let table = value.table(FACT_KEYS)?;
+    let mut rule = FactRule::default();
+    if let Some(constant) = table.get("constant") {
+        rule.constant = Some(constant.string()?.to_owned());
+    }
+    if let Some(case) = table.get("case") {
+        rule.upper = Some(one_of(&case, &[("upper", true), ("lower", false)])?);
+    }
+    if let Some(replace) = table.get("replace") {
+        for (from, to) in replace.any_table()?.entries() {
+            rule.replace.push((from.to_owned(), to.string()?.to_owned()));
+        }
+    }
+    if let Some(map) = table.get("map") {
+        for (from, to) in map.any_table()?.entries() {
+            rule.map.insert(from.to_owned(), to.string()?.to_owned());
+        }
+    }
+    if let Some(except) = table.get("except") {
+        rule.except = except.strings()?.iter().map(|word| word.to_lowercase()).collect();
+    }
+    Ok(rule)
+}
