@@ -187,8 +187,14 @@ impl Rows {
         let Some(window) = self.window else { return false };
         let Some(column) = self.columns.get_mut(window.column) else { return false };
         let value = match &column.source {
-            Source::Field(field) | Source::Rewritten(field, _) => {
-                fields.get(view, *field).unwrap_or_default()
+            Source::Field(field) => fields.get(view, *field).unwrap_or_default(),
+            Source::Rewritten(field, rewriter) => {
+                let value = fields.get(view, *field).unwrap_or_default();
+                // What cannot be put right is refused when its row is taken.
+                if rewriter.rewrite(value, &mut self.made).is_err() {
+                    return false;
+                }
+                &self.made
             }
             Source::Joined(one, two) => {
                 join(fields, view, (*one, *two), &self.nulls, &mut self.made);
