@@ -221,6 +221,8 @@ pub enum Rewrite {
     },
     /// Whole values that stand for others; any other stays as it is.
     Words(Vec<(String, String)>),
+    /// A time whose digits beyond microseconds are cut off rather than refused.
+    CutToMicros,
 }
 
 /// What records of a source may hold besides plain values.

@@ -541,6 +541,7 @@ mod tests {
             "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
             "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
             "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            "epoch" => Some(Rewrite::CutToMicros),
             _ => None,
         }
     }

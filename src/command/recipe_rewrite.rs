@@ -1,5 +1,5 @@
-//! The parts of a recipe that few files need: how fields are put right before they are read, and what
-//! records hold besides plain values. Used by `recipe` alone.
+//! The parts of a recipe that few files need: how fields are put right before they are read, and
+//! what records hold besides plain values. Used by `recipe` alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +33,7 @@ impl WireQuirks {
 pub(super) enum WireRewrite {
     Number { scale: i8, thousands: Option<u8> },
     Words(Vec<(Bytes, Bytes)>),
+    CutToMicros,
 }
 
 impl WireRewrite {
@@ -41,6 +42,7 @@ impl WireRewrite {
             Rewrite::Number { scale, thousands } => {
                 WireRewrite::Number { scale: *scale, thousands: *thousands }
             }
+            Rewrite::CutToMicros => WireRewrite::CutToMicros,
             Rewrite::Words(words) => {
                 let pair = |(from, to): &(String, String)| (Bytes::from(from), Bytes::from(to));
                 WireRewrite::Words(words.iter().map(pair).collect())
@@ -51,6 +53,7 @@ impl WireRewrite {
     pub(super) fn open(self) -> Result<Rewrite, String> {
         Ok(match self {
             WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
+            WireRewrite::CutToMicros => Rewrite::CutToMicros,
             WireRewrite::Words(words) => {
                 let pair = |(from, to): (Bytes, Bytes)| Ok((from.text()?, to.text()?));
                 Rewrite::Words(words.into_iter().map(pair).collect::<Result<_, String>>()?)

@@ -1,6 +1,8 @@
 //! Fields that are put right before they are read: fixed-point prices, groups of digits, words that
 //! stand for others. Only columns whose mapping asks for it come here; plain ones pay nothing.
 
+use memchr::memchr;
+
 use super::number::{Exact, NumberFault, trim};
 use crate::mapping::Rewrite;
 
@@ -26,6 +28,10 @@ impl Rewriter {
                 out.extend_from_slice(meant.map_or(value, |(_, meant)| meant.as_bytes()));
                 Ok(())
             }
+            Rewrite::CutToMicros => {
+                cut_to_micros(value, out);
+                Ok(())
+            }
             Rewrite::Number { scale, thousands: None } => scaled(value, *scale, out),
             Rewrite::Number { scale, thousands: Some(separator) } => {
                 let plain = ungrouped(value, *separator)?;
@@ -33,6 +39,21 @@ impl Rewriter {
             }
         }
     }
+}
+
+/// The time without digits beyond microseconds: of an epoch in nanoseconds the last three, of a
+/// fraction those after the sixth.
+fn cut_to_micros(value: &[u8], out: &mut Vec<u8>) {
+    if value.len() == 19 && value.iter().all(u8::is_ascii_digit) {
+        out.extend_from_slice(&value[..16]);
+        return;
+    }
+    let Some(point) = memchr(b'.', value) else { return out.extend_from_slice(value) };
+    let (before, fraction) = value.split_at(point + 1);
+    let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    out.extend_from_slice(before);
+    out.extend_from_slice(&fraction[..digits.min(6)]);
+    out.extend_from_slice(&fraction[digits..]);
 }
 
 /// The number without the bytes between its groups. The last group has three digits, those before
@@ -106,15 +127,15 @@ fn fixed_point(value: &[u8], places: usize, out: &mut Vec<u8>) -> Result<(), Num
 mod tests {
     use super::*;
 
-    fn rewritten(rewrite: Rewrite, value: &str) -> Result<String, NumberFault> {
+    fn rewritten(rewrite: &Rewrite, value: &str) -> Result<String, NumberFault> {
         let mut out = b"left over".to_vec();
-        Rewriter::new(&rewrite).rewrite(value.as_bytes(), &mut out)?;
+        Rewriter::new(rewrite).rewrite(value.as_bytes(), &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
     #[test]
     fn fixed_points_keep_every_digit() {
-        let nano = |value: &str| rewritten(Rewrite::Number { scale: 9, thousands: None }, value);
+        let nano = |value: &str| rewritten(&Rewrite::Number { scale: 9, thousands: None }, value);
         for (value, want) in [
             ("368200000000000", "368200.000000000"),
             (" -1 ", "-0.000000001"),
@@ -131,7 +152,7 @@ mod tests {
 
     #[test]
     fn larger_units_are_multiplied_out() {
-        let lakh = |value: &str| rewritten(Rewrite::Number { scale: -5, thousands: None }, value);
+        let lakh = |value: &str| rewritten(&Rewrite::Number { scale: -5, thousands: None }, value);
         assert_eq!(lakh("1421837.86").as_deref(), Ok("1421837.86e5"));
         assert_eq!(lakh("-1.5e+05").as_deref(), Ok("-15e9"));
         assert_eq!(lakh("1e"), Err(NumberFault::Bad));
@@ -140,7 +161,7 @@ mod tests {
     #[test]
     fn groups_of_digits_are_joined() {
         let number =
-            |value: &str| rewritten(Rewrite::Number { scale: 0, thousands: Some(b',') }, value);
+            |value: &str| rewritten(&Rewrite::Number { scale: 0, thousands: Some(b',') }, value);
         for (value, want) in [
             ("1,234.5", "1234.5"),
             ("-12,34,567", "-1234567"),
@@ -156,9 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn times_lose_what_a_microsecond_cannot_hold() {
+        for (value, want) in [
+            ("1789718400831008119", "1789718400831008"),
+            ("2024-07-01T23:40:00.123456789Z", "2024-07-01T23:40:00.123456Z"),
+            ("2024-07-01 23:40:00.1234567-04:00", "2024-07-01 23:40:00.123456-04:00"),
+            ("1762795433.97174456", "1762795433.971744"),
+            ("2024-07-01T23:40:00.5Z", "2024-07-01T23:40:00.5Z"),
+            ("1735689600000", "1735689600000"),
+            ("", ""),
+        ] {
+            assert_eq!(rewritten(&Rewrite::CutToMicros, value).as_deref(), Ok(want), "{value}");
+        }
+    }
+
+    #[test]
     fn words_stand_for_others() {
         let words = || Rewrite::Words(vec![("D".to_owned(), "1d".to_owned())]);
-        assert_eq!(rewritten(words(), " D").as_deref(), Ok("1d"));
-        assert_eq!(rewritten(words(), "5").as_deref(), Ok("5"));
+        assert_eq!(rewritten(&words(), " D").as_deref(), Ok("1d"));
+        assert_eq!(rewritten(&words(), "5").as_deref(), Ok("5"));
     }
 }

@@ -192,7 +192,15 @@ impl Rows {
         let Some(window) = self.window else { return false };
         let Some(column) = self.columns.get_mut(window.column) else { return false };
         let value = match &column.source {
-            Source::Field(field) | Source::Rewritten(field, _) => record.field(*field),
+            Source::Field(field) => record.field(*field),
+            Source::Rewritten(field, rewriter) => {
+                let value = record.field(*field);
+                // What cannot be put right is refused when its row is taken.
+                if rewriter.rewrite(value, &mut self.made).is_err() {
+                    return false;
+                }
+                &self.made
+            }
             Source::Joined(one, two) => {
                 join(record, (*one, *two), &self.nulls, &mut self.made);
                 &self.made

@@ -6,10 +6,10 @@
 //!
 //! What is no record: a line whose only field is empty or blank, and a repeat of the header. What
 //! is a reject: the first fault of a record, in this order: too long or never closed quote, NUL
-//! byte, UTF-8, quotes, field count (a delimiter at the very end of a record is no field more), then
-//! columns from left to right. A record whose time can be read and lies outside the window counts as
-//! skipped, whatever its other columns hold; one whose time cannot be read is a reject. Records of
-//! idle intervals, where the mapping says that there are some, count as skipped too.
+//! byte, UTF-8, quotes, field count (a delimiter at the very end of a record is no field more),
+//! then columns from left to right. A record whose time can be read and lies outside the window
+//! counts as skipped, whatever its other columns hold; one whose time cannot be read is a reject.
+//! Records of idle intervals, where the mapping says that there are some, count as skipped too.
 
 use memchr::{memchr, memchr_iter};
 

@@ -11,7 +11,8 @@ pub fn document(layouts: &[Layout]) -> String {
         "# Layouts\n\n\
          The shapes of files that Tidegate knows without being told. A file is recognised by its\n\
          content, and by its name where the content says too little; `--layout NAME` names one.\n\
-         `schema/layouts/README.md` says how to write another. This page is made from the layouts:\n\
+         `schema/layouts/README.md` says how to write another. This page is made from the \
+         layouts:\n\
          `TIDEGATE_WRITE_DOCS=1 cargo test --lib layout::document` writes it anew.\n",
     );
     let (refused, loaded): (Vec<&Layout>, Vec<&Layout>) =

@@ -1,10 +1,11 @@
-//! What is known from outside a file's records: flags first, then what the layout reads in the lines
-//! before them and in the file's name.
+//! What is known from outside a file's records: flags first, then what the layout reads in the
+//! lines before them and in the file's name.
 
 use super::error::RecogniseError;
 use super::interval::normalise_interval;
-use super::model::{FactRule, Layout};
+use super::model::Layout;
 use super::recognise::GivenFacts;
+use crate::mapping::ValueKind;
 
 /// A fact's value and where it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) fn from_name(layout: &Layout, fact: &str, name: &str) -> Option<Found
     let paths = layout.facts.paths.iter().map(|pattern| (pattern, path.as_str()));
     names.chain(paths).find_map(|(pattern, text)| {
         let word = pattern.captures(text)?.name(fact)?.as_str().to_owned();
-        let value = refine(layout.facts.rules.get(fact), fact, &word)?;
+        let value = refine(layout, fact, &word)?;
         Some(Found { value, from: format!("from the name {text}") })
     })
 }
@@ -43,7 +44,7 @@ pub(super) fn from_lines(layout: &Layout, fact: &str, lines: &[String]) -> Optio
         let mut words = layout.facts.lines.iter().filter_map(|pattern| {
             Some(pattern.captures(line)?.name(fact)?.as_str().trim().to_owned())
         });
-        words.find_map(|word| refine(layout.facts.rules.get(fact), fact, &word))
+        words.find_map(|word| refine(layout, fact, &word))
     };
     let value = lines.iter().find_map(matched)?;
     Some(Found { value, from: "from the lines before its records".to_owned() })
@@ -56,7 +57,8 @@ pub(super) fn constant(layout: &Layout, fact: &str) -> Option<Found> {
 }
 
 /// The value made of the word in the name; `None` if it is no such fact after all.
-fn refine(rule: Option<&FactRule>, fact: &str, word: &str) -> Option<String> {
+fn refine(layout: &Layout, fact: &str, word: &str) -> Option<String> {
+    let rule = layout.facts.rules.get(fact);
     let mut value = word.to_owned();
     if let Some(rule) = rule {
         if rule.except.contains(&word.to_lowercase()) {
@@ -73,12 +75,32 @@ fn refine(rule: Option<&FactRule>, fact: &str, word: &str) -> Option<String> {
         if let Some(mapped) = rule.map.get(&value) {
             value.clone_from(mapped);
         }
+        if rule.scale > 0 {
+            value = fixed_point(&value, rule.scale)?;
+        }
     }
     match fact {
         "interval" => normalise_interval(&value),
         "date" => iso_date(&value),
+        _ if is_day(layout, fact) => iso_date(&value),
         _ => Some(value).filter(|value| !value.is_empty()),
     }
+}
+
+/// Whether the column of this name holds days.
+fn is_day(layout: &Layout, fact: &str) -> bool {
+    let mut columns = layout.dataset.columns.iter();
+    columns.any(|column| column.name == fact && column.kind == ValueKind::Date)
+}
+
+/// A whole number with a point before its last `places` digits.
+fn fixed_point(digits: &str, places: usize) -> Option<String> {
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let padded = format!("{digits:0>width$}", width = places + 1);
+    let (whole, part) = padded.split_at(padded.len() - places);
+    Some(format!("{whole}.{part}"))
 }
 
 /// `20131009` or `2013-10-09` as the latter; `None` for what is no day of the calendar.
@@ -142,7 +164,7 @@ pub(super) fn given(facts: &GivenFacts, fact: &str) -> Result<Option<Found>, Rec
 
 #[cfg(test)]
 mod tests {
-    use super::{days_of, iso_date};
+    use super::{days_of, fixed_point, iso_date};
 
     #[test]
     fn dates_have_one_spelling() {
@@ -155,5 +177,12 @@ mod tests {
         }
         assert_eq!(days_of("1970-01-02"), Some(1));
         assert_eq!(days_of("1969-12-31"), Some(-1));
+    }
+
+    #[test]
+    fn whole_numbers_get_their_point() {
+        assert_eq!(fixed_point("10000000", 4).as_deref(), Some("1000.0000"));
+        assert_eq!(fixed_point("5", 4).as_deref(), Some("0.0005"));
+        assert_eq!(fixed_point("1.5", 4), None);
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn finish(
                 rewrite: field.rewrite.clone(),
                 time,
             });
-        } else if !column.fact {
+        } else if !column.fact && !layout.facts.tell(column.name) {
             continue;
         } else if let Some(value) = outside.find(column.name)? {
             match column.name {

@@ -40,6 +40,14 @@ pub struct Layout {
     pub notes: Vec<String>,
 }
 
+impl Layout {
+    /// Whether the file itself must have this column: every record needs it, and nothing outside
+    /// the records tells it.
+    pub fn needs(&self, column: &Column) -> bool {
+        column.required && !column.fact && !self.facts.tell(column.name)
+    }
+}
+
 /// The kinds of files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -171,11 +179,10 @@ pub enum WaySource {
 /// What is known from outside a file's bytes.
 #[derive(Debug, Clone)]
 pub struct FactRules {
-    /// Patterns over the file's name with groups called as the facts: `symbol`, `interval`, `venue`,
-    /// `date`, and the columns of the dataset that are facts. The first that matches and has the
-    /// group supplies the value. In the text `{start}` stands for the
-    /// start of the name or a word that renaming put there (`copy of `, `old_`), and `{end}` for
-    /// the end of a word.
+    /// Patterns over the file's name with groups called as the facts: `symbol`, `interval`,
+    /// `venue`, `date`, or any column of the dataset. The first that matches and has the group
+    /// supplies the value. In the text `{start}` stands for the start of the name or a word that
+    /// renaming put there (`copy of `, `old_`), and `{end}` for the end of a word.
     pub names: Vec<Regex>,
     /// Patterns over the whole path, with `/` between its parts, asked after the names.
     pub paths: Vec<Regex>,
@@ -187,6 +194,16 @@ pub struct FactRules {
     pub rules: BTreeMap<String, FactRule>,
     /// The zone of times without an offset; `None`: only the user knows it.
     pub zone: Option<Zone>,
+}
+
+impl FactRules {
+    /// Whether a name, a line or the layout itself may tell this fact.
+    pub fn tell(&self, fact: &str) -> bool {
+        let patterns = self.names.iter().chain(&self.paths).chain(&self.lines);
+        let mut groups = patterns.flat_map(|pattern| pattern.capture_names().flatten());
+        let constant = self.rules.get(fact).is_some_and(|rule| rule.constant.is_some());
+        constant || groups.any(|group| group == fact)
+    }
 }
 
 /// How one fact is made from what the name says.
@@ -202,4 +219,6 @@ pub struct FactRule {
     pub map: BTreeMap<String, String>,
     /// Values that are no fact (`copy`, `backup`), in lower case.
     pub except: Vec<String>,
+    /// For a whole number, how many of its last digits stand after the point.
+    pub scale: usize,
 }

@@ -123,7 +123,7 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
     if layout.refuse.is_some() {
         return Ok(());
     }
-    let needed = layout.columns.iter().filter(|rule| rule.column.required && !rule.column.fact);
+    let needed = layout.columns.iter().filter(|rule| layout.needs(rule.column));
     let last = needed.flat_map(|rule| &rule.ways).map(|way| match way.source {
         WaySource::At(at) => at,
         WaySource::JoinAt(date, time) => date.max(time),
@@ -138,7 +138,7 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
              (positions start at 0)"
         )));
     }
-    for column in layout.dataset.columns.iter().filter(|column| column.required && !column.fact) {
+    for column in layout.dataset.columns.iter().filter(|column| layout.needs(column)) {
         if !layout.columns.iter().any(|rule| rule.column.name == column.name) {
             let place = root.get("columns").map_or_else(|| root.need("columns"), Ok)?;
             return Err(place

@@ -23,6 +23,7 @@ const WAY_KEYS: &[&str] = &[
     "zone",
     "scale",
     "thousands",
+    "cut",
     "map",
     "types",
 ];
@@ -135,6 +136,15 @@ fn read_rewrite(
     table: &Table<'_>,
     way: &Way,
 ) -> Result<Option<Rewrite>, LayoutError> {
+    if let Some(cut) = table.get("cut")
+        && cut.bool()?
+    {
+        let field = !matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..));
+        if !is_time(column) || !field {
+            return Err(cut.bad("only times of one field have digits to cut"));
+        }
+        return Ok(Some(Rewrite::CutToMicros));
+    }
     let (scale, thousands, map) = (table.get("scale"), table.get("thousands"), table.get("map"));
     let Some(first) = scale.as_ref().or(thousands.as_ref()).or(map.as_ref()) else {
         return Ok(None);

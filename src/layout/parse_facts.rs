@@ -12,9 +12,9 @@ use super::toml_table::{Table, Value};
 use crate::dataset::Dataset;
 use crate::mapping::Zone;
 
-/// Besides these, the columns of the dataset that are facts.
+/// Besides these, the columns of the dataset.
 const FACTS_KEYS: &[&str] = &["names", "paths", "lines", "example", "venue", "date", "zone"];
-const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except"];
+const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except", "scale"];
 
 /// Where a symbol may start in a file's name. Words that renaming or a download put before it are
 /// known one by one: any other word before an underscore may be half of the symbol (`BTC_USD`).
@@ -36,7 +36,7 @@ pub(super) fn read_facts(
         rules: BTreeMap::new(),
         zone: Some(Zone::UTC),
     };
-    let own = dataset.columns.iter().filter(|column| column.fact).map(|column| column.name);
+    let own = dataset.columns.iter().map(|column| column.name);
     let keys: Vec<&str> = FACTS_KEYS.iter().copied().chain(own.clone()).collect();
     let Some(table) = root.table("facts", &keys)? else { return Ok(rules) };
     for (key, patterns) in
@@ -96,6 +96,9 @@ fn read_fact(value: &Value<'_>) -> Result<FactRule, LayoutError> {
         for (from, to) in map.any_table()?.entries() {
             rule.map.insert(from.to_owned(), to.string()?.to_owned());
         }
+    }
+    if let Some(scale) = table.get("scale") {
+        rule.scale = scale.number()?;
     }
     if let Some(except) = table.get("except") {
         rule.except = except.strings()?.iter().map(|word| word.to_lowercase()).collect();

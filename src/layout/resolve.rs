@@ -51,8 +51,8 @@ pub(super) fn by_name(
                 Err(reason) => problem = problem.or(Some(reason)),
             }
         }
-        let needed = (rule.column.required && !rule.column.fact)
-            || layout.recognise.require.contains(&rule.column.name);
+        let needed =
+            layout.needs(rule.column) || layout.recognise.require.contains(&rule.column.name);
         if !ways.is_empty() {
             choices.push(Choice { column: rule.column, ways });
         } else if let Some(reason) = problem {

@@ -283,12 +283,12 @@ fn real_files_of_other_kinds_are_not_taken_for_bars() {
         assert!(error.to_string().contains("order books"), "{error}");
     }
     let joined = file(&root.join("backtrader/2006-min-005.txt"), "min_5m.txt");
-    let joined = recognised_with(joined, &root.join("backtrader/2006-min-005.txt"));
+    let joined = recognised_with(&joined, &root.join("backtrader/2006-min-005.txt"));
     assert!(sources(&joined).starts_with("symbol=MIN interval=5m ts=0+1 "));
 }
 
 /// A file that needs flags, with them.
-fn recognised_with(found: Result<Recognised, RecogniseError>, path: &Path) -> Recognised {
+fn recognised_with(found: &Result<Recognised, RecogniseError>, path: &Path) -> Recognised {
     let Err(RecogniseError::MissingFact { .. }) = found else { panic!("{found:?}") };
     let bytes = fs::read(path).unwrap();
     recognise(&text("x.txt", &bytes), &given("MIN", "5m"), built_in(), None).unwrap()
@@ -717,4 +717,24 @@ fn frames_of_several_tickers_are_not_guessed_at() {
     let refusal = outcome("x.csv", rows, &given("A", "1d"));
     assert!(refusal.starts_with("no layout recognises x.csv"), "{refusal}");
     assert!(refusal.contains("may each be"), "{refusal}");
+}
+
+#[test]
+fn any_column_may_be_told_by_the_name() {
+    let layout = |facts: &str| {
+        let text = format!(
+            "name = \"mine\"\ndataset = \"bars\"\n[text]\nheader = \"none\"\n[recognise]\n\
+             fields = 2\n[columns]\nts = {{ at = 0, time = \"epoch\", cut = true }}\n{facts}"
+        );
+        Layout::parse(&text, "mine")
+    };
+    let missing = layout("").unwrap_err().to_string();
+    assert!(missing.contains("close is missing"), "{missing}");
+    let facts = "[facts]\nnames = ['^(?P<symbol>[a-z]+)_(?P<close>[0-9]+)']\nclose = { scale = 4 }";
+    let layouts = [layout(facts).unwrap()];
+    let sample = text("acme_12345.csv", "1789718400831008119,x\n");
+    let found = recognise(&sample, &given("", "1d"), &layouts, None).unwrap();
+    assert_eq!(sources(&found), "symbol=acme interval=1d ts=0 close=1.2345");
+    let ts = found.fields.iter().find(|field| field.column == "ts").unwrap();
+    assert_eq!(ts.rewrite, Some(crate::mapping::Rewrite::CutToMicros));
 }
