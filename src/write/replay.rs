@@ -5,9 +5,9 @@
 use bytes::BytesMut;
 use tokio_postgres::types::Type;
 
-use super::ladder::{MERGE_ROUNDS_MAX, Pause, encoders, miscount, move_rows, stored};
+use super::ladder::{MERGE_ROUNDS_MAX, Pause, encoders, miscount, move_rows};
 use super::sift::Probe;
-use super::{Job, Ladder, LadderCounters, Target, WriteError, tick};
+use super::{Job, Ladder, LadderCounters, Target, WriteError, reject, tick};
 use crate::batch::Reject;
 use crate::db::Connection;
 use crate::error::Class;
@@ -147,7 +147,7 @@ async fn replay_on(
             (replayed.inserted, replayed.updated) = (merged.inserted, merged.updated);
             replayed.duplicate += merged.duplicate;
             replayed.conflicting += merged.conflicting;
-            let refused = stored(target, job, &merged).into_iter();
+            let refused = reject::stored(target, job, &merged).into_iter();
             let refused: Vec<_> = refused.map(|reject| mended.with_id(reject)).collect();
             resolved.retain(|id| !refused.iter().any(|(refused, _)| refused == id));
             replayed.still_open.extend(refused);
