@@ -15,7 +15,6 @@ use super::patience::{Pause, Timeout};
 use super::sift::{Probe, sift};
 use super::stage::Merged;
 use super::{Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick};
-use crate::batch::Reject;
 use crate::count::{Counts, TableCounts};
 use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};
@@ -406,7 +405,7 @@ impl Filling<'_> {
             }
         }
         portion.counts = merged.counts(target, job)?;
-        reject::record(db, job, &stored(target, job, &merged)).await?;
+        reject::record(db, job, &reject::stored(target, job, &merged)).await?;
         portion.tables = merged.tables;
         ledger::record(db, portion).await?;
         Ok(true)
@@ -458,24 +457,4 @@ pub(super) async fn move_rows(
         return Err(miscount(target, format!("{sent} rows sent, {} stored", merged.inserted)));
     }
     Ok(Some(merged))
-}
-
-/// Rejects for the rows whose key is stored, where the policy refuses them, and for parts of
-/// records that are not stored.
-pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject> {
-    let reject = |&row: &usize| {
-        let table = target.root().table.display_name();
-        let reason = format!("{table} holds a row with this key");
-        let reject = job.batch.reject(row, "duplicate_key", None, reason);
-        Reject { sqlstate: Some("23505".to_owned()), ..reject }
-    };
-    let part = |&row: &usize| {
-        let table = target.root().table.display_name();
-        let reason = format!(
-            "{table} holds no record with this key, and this is only a part of one: load the \
-             record in full first"
-        );
-        job.batch.reject(row, "partial_record", None, reason)
-    };
-    merged.refused.iter().map(reject).chain(merged.parts.iter().map(part)).collect()
 }

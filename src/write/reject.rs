@@ -2,7 +2,8 @@
 
 use tokio_postgres::types::Type;
 
-use super::{Job, WriteError};
+use super::stage::Merged;
+use super::{Job, Target, WriteError};
 use crate::batch::{Original, Reject};
 use crate::db::Connection;
 use crate::limit::MIB;
@@ -146,4 +147,24 @@ async fn insert_rows(
     )
     .await?;
     Ok(())
+}
+
+/// Rejects for the rows whose key is stored, where the policy refuses them, and for parts of
+/// records that are not stored.
+pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject> {
+    let reject = |&row: &usize| {
+        let table = target.root().table.display_name();
+        let reason = format!("{table} holds a row with this key");
+        let reject = job.batch.reject(row, "duplicate_key", None, reason);
+        Reject { sqlstate: Some("23505".to_owned()), ..reject }
+    };
+    let part = |&row: &usize| {
+        let table = target.root().table.display_name();
+        let reason = format!(
+            "{table} holds no record with this key, and this is only a part of one: load the \
+             record in full first"
+        );
+        job.batch.reject(row, "partial_record", None, reason)
+    };
+    merged.refused.iter().map(reject).chain(merged.parts.iter().map(part)).collect()
 }

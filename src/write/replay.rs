@@ -5,10 +5,10 @@
 use bytes::BytesMut;
 use tokio_postgres::types::Type;
 
-use super::ladder::{MERGE_ROUNDS_MAX, encoders, miscount, move_rows, stored};
+use super::ladder::{MERGE_ROUNDS_MAX, encoders, miscount, move_rows};
 use super::patience::{Pause, Timeout};
 use super::sift::Probe;
-use super::{Job, Ladder, LadderCounters, Target, WriteError};
+use super::{Job, Ladder, LadderCounters, Target, WriteError, reject};
 use crate::batch::Reject;
 use crate::db::Connection;
 use crate::error::Class;
@@ -148,7 +148,7 @@ async fn replay_on(
             (replayed.inserted, replayed.updated) = (merged.inserted, merged.updated);
             replayed.duplicate += merged.duplicate;
             replayed.conflicting += merged.conflicting;
-            let refused = stored(target, job, &merged).into_iter();
+            let refused = reject::stored(target, job, &merged).into_iter();
             let refused: Vec<_> = refused.map(|reject| mended.with_id(reject)).collect();
             resolved.retain(|id| !refused.iter().any(|(refused, _)| refused == id));
             replayed.still_open.extend(refused);

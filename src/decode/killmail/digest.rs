@@ -1,7 +1,7 @@
 //! A number for what a killmail says, so that two documents can be told to say the same whatever
 //! their white space, order of keys, spelling of numbers and strings, and whatever nothings
-//! (`null`, empty arrays) they spell out. It is stored with the killmail: the number for a content must
-//! never change. It is no defence against somebody who looks for two contents with one number.
+//! (`null`, empty arrays) they spell out. It is stored with the killmail: the number for a content
+//! must never change. It is no defence against somebody who looks for two contents with one number.
 
 const SEEDS: [u64; 4] =
     [0x9e37_79b9_7f4a_7c15, 0xbf58_476d_1ce4_e5b9, 0x94d0_49bb_1331_11eb, 0xd6e8_feb8_6659_fd93];
