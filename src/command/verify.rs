@@ -1,10 +1,9 @@
 //! `--verify`: records counted a second time, by code that shares nothing with the decoder, and
 //! compared with what the ledger says was read.
 
-use std::fs::File;
-
 use crate::db::Connection;
 use crate::decode::{ParquetSource, count_records};
+use crate::source::ContentReader;
 
 use super::CommandError;
 use super::backfill::Begun;
@@ -23,8 +22,8 @@ pub(super) async fn count_again(
         let Some(read) = sealed_read(connection, load.id).await? else { continue };
         let counted = match &source.recognised.shape {
             Some(shape) => {
-                let file = File::open(&source.path).map_err(CommandError::file(&source.path))?;
-                count_records(file, shape).map_err(CommandError::file(&source.path))?
+                let reader = ContentReader::open(&source.path, source.fingerprint.clone(), 0)?;
+                count_records(reader, shape).map_err(CommandError::file(&source.path))?
             }
             None => ParquetSource::open(&source.path)
                 .map_err(|error| CommandError::Refused(error.to_string()))?

@@ -1,7 +1,6 @@
 //! From what the user typed to a list of files in plan order.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
@@ -87,20 +86,6 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
         }
     }
     Ok(())
-}
-
-/// Copies standard input (or any reader) to a temporary file, so that it can be hashed, read again
-/// and resumed like any other. The file goes when the handle does.
-///
-/// # Errors
-/// When reading or writing fails.
-pub fn spool(mut input: impl Read) -> Result<tempfile::NamedTempFile, SourceError> {
-    let folder = std::env::temp_dir();
-    let failed = |cause| SourceError::io(&folder, cause);
-    let mut file = tempfile::Builder::new().prefix("tidegate-stdin-").tempfile().map_err(failed)?;
-    std::io::copy(&mut input, &mut file).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    Ok(file)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@
 //! - `real_files`: files of real vendors, where they are.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
+//! - `sources`: compressed files and archives.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -33,5 +34,6 @@ mod plan;
 mod real_files;
 mod rejects;
 mod report;
+mod sources;
 mod support;
 mod tables;
