@@ -134,8 +134,8 @@ impl Surveyor<'_> {
         in_shard && self.request.units.is_none_or(|(first, last)| (first..=last).contains(&unit))
     }
 
-    /// Something that is not recognised: an error for a file that was named, or when it is market
-    /// data that cannot be loaded without a word from the user.
+    /// Something that is not recognised. Market data that cannot be loaded without a word from the
+    /// user is an error wherever it is.
     fn not_known(&mut self, seen: &Seen<'_>, why: &RecogniseError) -> Result<(), CommandError> {
         let name = seen.name.to_owned();
         match why {
@@ -143,19 +143,24 @@ impl Surveyor<'_> {
                 return Err(CommandError::Usage(why.to_string()));
             }
             RecogniseError::Empty { .. } => self.survey.ignored.push((name, why.to_string())),
-            _ => self.strange(name, why.to_string()),
+            RecogniseError::DoesNotFit { .. } => self.strange(name, why.to_string()),
+            _ if why.no_market_data() => self.strange(name, why.to_string()),
+            _ => self.survey.failed.push((name, why.to_string())),
         }
         Ok(())
     }
 
+    /// No market data: an error for a file that was named, else it is ignored.
     fn strange(&mut self, name: String, why: String) {
         if self.file.named && name == self.file.name {
             self.survey.failed.push((name, why));
             return;
         }
         self.file.strange += 1;
-        self.file.first.get_or_insert_with(|| format!("{name}: {why}"));
-        self.survey.ignored.push((name, why));
+        self.file.first.get_or_insert_with(|| why.clone());
+        // In full it would be a page for each of what may be thousands of members.
+        let lines: Vec<&str> = why.lines().take(2).map(str::trim).collect();
+        self.survey.ignored.push((name, lines.join("; ")));
     }
 
     fn recognise(&mut self, seen: &Seen<'_>) -> Result<Option<Known>, CommandError> {

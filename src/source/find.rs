@@ -27,6 +27,9 @@ pub fn find(arguments: &[String]) -> Result<Vec<Found>, SourceError> {
     let mut found = Vec::new();
     for argument in arguments {
         let path = Path::new(argument);
+        if is_url(argument) {
+            return Err(SourceError::Remote { url: argument.clone() });
+        }
         if path.is_dir() {
             let mut files = Vec::new();
             walk(path, &mut files)?;
@@ -44,6 +47,13 @@ pub fn find(arguments: &[String]) -> Result<Vec<Found>, SourceError> {
     found
         .retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
     Ok(found)
+}
+
+/// A scheme of letters and digits, and `://`.
+fn is_url(argument: &str) -> bool {
+    argument.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
 }
 
 fn met(path: PathBuf, named: bool) -> Found {
@@ -109,6 +119,8 @@ mod tests {
             names,
             [("b.csv".into(), true), ("a.csv".into(), false), ("sub/c.csv".into(), false)]
         );
+        let remote = find(&["s3://bucket/a.csv".to_owned()]).unwrap_err();
+        assert!(matches!(remote, SourceError::Remote { .. }), "{remote}");
         assert!(matches!(find(&[argument("none.csv")]), Err(SourceError::Missing { .. })));
         assert!(matches!(find(&[argument("*.parquet")]), Err(SourceError::Missing { .. })));
     }

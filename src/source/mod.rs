@@ -37,6 +37,15 @@ pub enum SourceError {
         /// As the user wrote it.
         path: String,
     },
+    /// A URL.
+    #[error(
+        "{url}: this program reads files and standard input only: download it, or pipe it in: \
+         curl -fsSL '{url}' | tidegate backfill - ..."
+    )]
+    Remote {
+        /// As the user wrote it.
+        url: String,
+    },
     /// A glob that cannot be read.
     #[error("{pattern}: not a glob: {message}")]
     BadGlob {

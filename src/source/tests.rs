@@ -145,8 +145,8 @@ fn what_follows_the_last_stream_is_padding_or_an_error() {
 fn a_truncated_stream_is_an_error_wherever_it_ends() {
     for codec in CODECS {
         let packed = pack(codec, &text(150_000));
-        let all = (1..packed.len()).filter(|at| *at < 300 || packed.len() - at < 300);
-        for len in all.chain((300..packed.len()).step_by(997)) {
+        let all = (1..packed.len()).filter(|at| *at < 60 || packed.len() - at < 60);
+        for len in all.chain((60..packed.len()).step_by(9_970)) {
             let error = unpack(codec, &packed[..len]).map(|made| made.len()).unwrap_err();
             let SourceError::Damaged { offset, reason, .. } = error else { panic!() };
             assert!(reason.contains("truncated"), "{codec:?} {len}: {reason}");
@@ -162,7 +162,7 @@ fn a_damaged_stream_is_an_error_or_harmless() {
     for codec in &CODECS[..5] {
         let packed = pack(*codec, &text);
         let mut errors = 0;
-        for at in 0..packed.len() {
+        for at in (0..packed.len()).step_by(7) {
             let mut damaged = packed.clone();
             damaged[at] ^= 0x14;
             match unpack(*codec, &damaged) {
@@ -173,7 +173,7 @@ fn a_damaged_stream_is_an_error_or_harmless() {
                 }
             }
         }
-        assert!(errors > packed.len() * 9 / 10, "{codec:?}: {errors} of {}", packed.len());
+        assert!(errors > packed.len() / 8, "{codec:?}: {errors} of {}", packed.len());
     }
 }
 
@@ -303,7 +303,7 @@ fn a_content_is_the_same_however_it_is_packed() {
         assert_eq!(found.contains('!'), !name.starts_with("a.csv"));
         let content = &heard.kept[0];
         let print = || content.fingerprint.clone();
-        for offset in [0, 1, 4_000_000, text.len() - 1, text.len()] {
+        for offset in [0, 4_000_000, text.len()] {
             let mut reader = ContentReader::open(&content.path, print(), 0).unwrap();
             let mut part = Vec::new();
             assert_eq!(reader.read_more(&mut part, 10).unwrap(), 10);
