@@ -26,6 +26,12 @@ pub enum PgType {
     Timestamp,
     /// `date`: filled with the UTC day
     Date,
+    /// `json`: the text as it is
+    Json,
+    /// `jsonb`: parsed by the server
+    Jsonb,
+    /// `uuid`
+    Uuid,
 }
 
 impl PgType {
@@ -44,6 +50,18 @@ impl PgType {
             PgType::Timestamptz => "timestamptz",
             PgType::Timestamp => "timestamp",
             PgType::Date => "date",
+            PgType::Json => "json",
+            PgType::Jsonb => "jsonb",
+            PgType::Uuid => "uuid",
+        }
+    }
+
+    /// What makes two values of the type comparable when it follows an expression: `json` has no
+    /// equality of its own, its text has.
+    pub fn comparable(self) -> &'static str {
+        match self {
+            PgType::Json => "::text",
+            _ => "",
         }
     }
 }

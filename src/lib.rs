@@ -34,6 +34,7 @@ pub mod column;
 pub mod count;
 pub mod dataset;
 pub mod error;
+pub mod json;
 pub mod limit;
 pub mod mapping;
 pub mod span;

@@ -15,6 +15,8 @@ pub const BATCH_ROWS: usize = 65_536;
 pub const RECORD_BYTES_MAX: usize = 16 * MIB;
 /// Original bytes kept with a reject; beyond that only the byte range.
 pub const REJECT_RAW_BYTES_MAX: usize = MIB;
+/// Different reasons that the rejects of one batch keep; more are told without their values.
+pub const REJECT_REASONS_MAX: usize = 10_000;
 /// Fields in one record; a record with more is a reject.
 pub const FIELDS_MAX: usize = 4_096;
 /// A file is checksummed in blocks of this size while it is hashed, and each block is compared
@@ -27,6 +29,11 @@ pub const MEMORY_BYTES_DEFAULT: usize = 96 * MIB;
 pub const MEMORY_BYTES_MIN: usize = 32 * MIB;
 /// A chunk's lease covers the chunk and the batch decoded from it: this many times its bytes.
 pub const CHUNK_LEASE_FACTOR: usize = 3;
+/// Lines of a chunk that its lease covers; of shorter lines, which are more, each one costs
+/// [`LINE_LEASE_BYTES`].
+pub const CHUNK_LEASE_LINES: usize = CHUNK_BYTES / 32;
+/// What a line beyond [`CHUNK_LEASE_LINES`] may cost, as a row or as a reject, in bytes.
+pub const LINE_LEASE_BYTES: usize = 48;
 /// Lease of one Parquet unit: its pages, and the batches that it may have in flight, in bytes.
 pub const PARQUET_UNIT_LEASE_BYTES: usize = 24 * MIB;
 /// Columns that a Parquet batch may have in flight before its reader waits.
@@ -35,8 +42,8 @@ pub const UNIT_BATCHES_QUEUED_MAX: usize = 1;
 pub const UNITS_QUEUED_MAX: usize = 4;
 
 /// While rows are scattered, one in so many bytes of `--memory` is what is gathered before it is
-/// sorted; as much is being sorted, and the rest is for chunks.
-pub const SORT_BUFFER_SHARE: usize = 4;
+/// sorted; as much is being sorted, as much again goes into sorting it, the rest is for chunks.
+pub const SORT_BUFFER_SHARE: usize = 6;
 /// Rows from which on loads into a keyed table are sorted first; fewer are written as they come.
 pub const SCATTER_ROWS_MIN: u64 = 500_000;
 /// Rows in a block of a run: a merge holds about two blocks of each run.
@@ -100,6 +107,13 @@ pub const SPOOL_BYTES_MAX: u64 = 64 << 30;
 /// Free bytes that temporary files leave on their disk.
 pub const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
 
+/// Tickers, and gaps, that one statement of `gaps` returns.
+pub const GAPS_PAGE_ROWS: usize = 5_000;
+/// Gaps of one series that `gaps` keeps and lists in its JSON; more are counted.
+pub const GAPS_KEPT_MAX: usize = 1_000;
+/// Gaps that `gaps` shows to people.
+pub const GAPS_SHOWN_MAX: usize = 20;
+
 /// Seconds that a command waits to be let in by a server that takes nobody at the moment.
 pub const ADMISSION_S: u64 = 60;
 /// Pieces in which a batch is copied that may meet stored keys: more cost more savepoints, fewer
@@ -125,7 +139,7 @@ pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 pub const PASSES_MAX: usize = 1_000;
 
 const _: () = assert!(MEMORY_BYTES_MIN >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
-const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 2 >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
+const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 3 >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
 const _: () = assert!(MEMORY_BYTES_MIN >= PARQUET_UNIT_LEASE_BYTES);
 const _: () = assert!(RECORD_BYTES_MAX >= CHUNK_BYTES);
 const _: () = assert!(PARTITIONS_PER_TRANSACTION_MAX <= PARTITIONS_PER_LOAD_MAX);

@@ -23,6 +23,9 @@ pub enum ValueKind {
     Date,
     /// `true`/`false` in the usual spellings: `Boolean`.
     Bool,
+    /// One JSON value: `Utf8` holding a checked JSON text as it was written. For `json`, `jsonb`
+    /// and text targets.
+    Json,
 }
 
 /// Where a column's values come from.

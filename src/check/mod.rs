@@ -4,16 +4,24 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, RecordBatch, TimestampMicrosecondArray};
+use arrow::error::ArrowError;
 
 use crate::batch::Fault;
 use crate::column::TimeRanges;
+use crate::dataset::Word;
+
+mod spelling;
+
+pub use spelling::respell;
 
 /// The rules for one target.
 #[derive(Debug, Clone, Default)]
 pub struct Checker {
     /// Groups of column positions that must be all NULL or all present.
     pub together: Vec<Vec<usize>>,
+    /// Positions of columns that take few words, with the words.
+    pub words: Vec<(usize, &'static [Word])>,
     /// The position of the partitioning time column, and what the partitions accept.
     pub accepted: Option<(usize, TimeRanges)>,
 }
@@ -29,6 +37,30 @@ impl Checker {
             outside(batch, *column, ranges, &mut faults);
         }
         faults
+    }
+
+    /// Spells the columns that take few words as they are stored; a value that is none of them is
+    /// a fault. `None`: all are spelled so.
+    ///
+    /// # Errors
+    /// Arrow's own, which would be a bug of ours.
+    pub fn spell(
+        &self,
+        batch: &RecordBatch,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let mut spelled: Option<Vec<ArrayRef>> = None;
+        for &(column, words) in &self.words {
+            let field = batch.schema_ref().field(column);
+            let mut unknown = |row: usize, value: &str| {
+                faults.push(spelling::unknown(row, field.name(), value, words));
+            };
+            let stored = |value: &str| spelling::stored(value, words);
+            if let Some(array) = respell(batch.column(column), stored, &mut unknown) {
+                spelled.get_or_insert_with(|| batch.columns().to_vec())[column] = array;
+            }
+        }
+        spelled.map(|columns| RecordBatch::try_new(batch.schema(), columns)).transpose()
     }
 
     fn partial_groups(&self, batch: &RecordBatch, group: &[usize], faults: &mut Vec<Fault>) {
@@ -105,7 +137,11 @@ mod tests {
         ])
         .unwrap();
         let ranges = TimeRanges { ranges: vec![(0, 10), (20, 40)] };
-        let checker = Checker { together: vec![vec![1, 2]], accepted: Some((0, ranges)) };
+        let checker = Checker {
+            together: vec![vec![1, 2]],
+            accepted: Some((0, ranges)),
+            ..Checker::default()
+        };
         let faults = checker.faults(&batch);
         let found: Vec<_> = faults.iter().map(|fault| (fault.row, &*fault.rule)).collect();
         assert_eq!(found, [(2, "null_value"), (1, "no_partition")]);

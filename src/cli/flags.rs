@@ -43,6 +43,46 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Show what a file is: layout, columns, range, interval, quality; needs no database
+    #[command(after_help = INSPECT_EXAMPLES)]
+    Inspect {
+        /// Files, directories, globs, or - for standard input
+        #[arg(required = true, value_name = "PATH")]
+        inputs: Vec<String>,
+        #[command(flatten)]
+        facts: FactFlags,
+        /// Draft a layout for a file that none knows, and write it here
+        #[arg(long, value_name = "FILE.toml")]
+        write_layout: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which bars are missing, by ticker and the sessions of a market
+    #[command(after_help = GAPS_EXAMPLES)]
+    Gaps {
+        /// Only this symbol
+        #[arg(long, value_name = "SYMBOL")]
+        ticker: Option<String>,
+        /// Only this interval, such as 1m, 1h, 1d
+        #[arg(long)]
+        interval: Option<String>,
+        /// From this time on: RFC 3339 or a date
+        #[arg(long, value_name = "TS", value_parser = parse::instant)]
+        from: Option<i64>,
+        /// Before this time
+        #[arg(long, value_name = "TS", value_parser = parse::instant)]
+        to: Option<i64>,
+        /// 24x7, weekdays, nyse, forex, or a file ending in .toml [default: 24x7 or weekdays, as
+        /// the bars of each ticker are]
+        #[arg(long, value_name = "NAME|FILE.toml")]
+        calendar: Option<String>,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show runs, what is loading now, and where to resume
     #[command(after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json")]
     Status {
@@ -124,6 +164,27 @@ const BACKFILL_EXAMPLES: &str = "Examples:
 Exit codes: 0 all records loaded or accounted for, 1 failed, 2 usage, 3 done with rejects,
 4 stopped by --max-rejects, 70 the accounts do not add up, 75 locked, 130 interrupted (resumable).";
 
+const GAPS_EXAMPLES: &str = "Examples:
+  tidegate gaps
+  tidegate gaps --ticker AAPL --interval 1m --from 2024-01-01 --to 2024-07-01 --calendar nyse
+  tidegate gaps --calendar xetra.toml --json
+
+A calendar file:
+  name = \"xetra\"
+  zone = \"Europe/Berlin\"
+  sessions = [\"09:00-17:30\"]      # Monday to Friday, or as days = [\"mon\", ...] says
+  holidays = [\"2024-12-25\"]
+  early = { \"2024-12-30\" = \"14:00\" }
+
+Exit code 0 whatever is missing.";
+
+const INSPECT_EXAMPLES: &str = "Examples:
+  tidegate inspect BTCUSDT-1h-2024-12.csv
+  tidegate inspect odd.csv --write-layout odd.toml
+  tidegate backfill odd.csv --layout odd.toml --symbol ACME
+
+Exit code 1 when a file named here is not recognised.";
+
 const REJECTS_EXAMPLES: &str = "Examples:
   tidegate rejects list
   tidegate rejects show 17
@@ -138,18 +199,12 @@ pub struct DatabaseFlags {
     pub database_url: Option<String>,
 }
 
-/// The flags of `backfill` and `plan`.
+/// What files may not say themselves.
 #[derive(Debug, Clone, Args)]
-pub struct LoadFlags {
-    /// Files, directories, globs, or - for standard input
-    #[arg(required = true, value_name = "PATH")]
-    pub inputs: Vec<String>,
+pub struct FactFlags {
     /// What the rows mean [default: recognised]
     #[arg(long, value_name = "NAME")]
     pub dataset: Option<String>,
-    /// A table of yours: columns are matched by name, types come from the catalogue
-    #[arg(long, value_name = "SCHEMA.TABLE")]
-    pub table: Option<String>,
     /// The file's layout: a name, or a file ending in .toml [default: recognised]
     #[arg(long, value_name = "NAME|FILE")]
     pub layout: Option<String>,
@@ -165,6 +220,19 @@ pub struct LoadFlags {
     /// The venue of the tickers, if the layout does not say it
     #[arg(long)]
     pub venue: Option<String>,
+}
+
+/// The flags of `backfill` and `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct LoadFlags {
+    /// Files, directories, globs, or - for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub facts: FactFlags,
+    /// A table of yours: columns are matched by name, types come from the catalogue
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    pub table: Option<String>,
     /// What happens to a record whose key is stored [default: the dataset's]
     #[arg(long, value_enum)]
     pub on_conflict: Option<Conflict>,
@@ -183,6 +251,11 @@ pub struct LoadFlags {
     /// Memory for chunks and batches, such as 96MiB
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     pub memory: Option<usize>,
+
+    /// Disk that sorting may use at once: more is sorted in turns. The folder is TIDEGATE_SPILL_DIR,
+    /// else /var/tmp [default: 16GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse::size)]
+    pub spill_max: Option<usize>,
     /// Stop at more rejects than this: a number, or a share such as 1%
     #[arg(long, value_name = "N|P%", value_parser = parse::reject_budget)]
     pub max_rejects: Option<RejectBudget>,

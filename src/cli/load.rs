@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::flags::{Conflict, LoadFlags, ProgressChoice, StrategyChoice};
+use super::flags::{Conflict, FactFlags, LoadFlags, ProgressChoice, StrategyChoice};
 use super::output;
 use crate::command::backfill::watched;
 use crate::command::rejects::{Action, Filter, RejectsRequest};
@@ -14,7 +14,7 @@ use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
 use crate::layout::{GivenFacts, normalise_interval};
-use crate::limit::MEMORY_BYTES_DEFAULT;
+use crate::limit::{MEMORY_BYTES_DEFAULT, SPILL_BYTES_MAX};
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::table;
@@ -83,48 +83,19 @@ impl LoadFlags {
     /// # Errors
     /// When they make no sense.
     pub fn request(&self, units: Option<(u64, u64)>) -> Result<LoadRequest, CommandError> {
-        if let Some(name) = &self.dataset
-            && dataset::by_name(name).is_none()
-        {
-            let known: Vec<&str> = dataset::ALL.iter().map(|dataset| dataset.name).collect();
-            return Err(CommandError::Usage(format!(
-                "--dataset {name}: this version knows {}",
-                known.join(", ")
-            )));
-        }
-        if let (Some(from), Some(to)) = (self.from, self.to)
-            && from >= to
-        {
-            return Err(CommandError::Usage("--from must be before --to".to_owned()));
-        }
-        let interval = match &self.interval {
-            Some(text) => Some(normalise_interval(text).ok_or_else(|| {
-                CommandError::Usage(format!(
-                    "--interval {text:?} is no interval: use 1s, 5m, 1h, 1d, 1w or 1mo"
-                ))
-            })?),
-            None => None,
-        };
+        in_order(self.from, self.to)?;
         Ok(LoadRequest {
             inputs: self.inputs.clone(),
             access: Access { url: self.database.database_url.clone() },
             table: self.table.clone(),
-            layout: self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
-                true => LayoutChoice::File(PathBuf::from(layout)),
-                false => LayoutChoice::Named(layout.clone()),
-            }),
-            facts: GivenFacts {
-                symbol: self.symbol.clone(),
-                interval,
-                zone: self.tz.clone(),
-                venue: self.venue.clone(),
-                dataset: self.dataset.clone(),
-            },
+            layout: self.facts.layout(),
+            facts: self.facts.given()?,
             on_conflict: self.on_conflict.map(policy),
             reload: self.reload,
             verify: self.verify,
             strategy: self.strategy(),
             writers: self.writers.map(usize::from),
+            spill_bytes_max: self.spill_max.map_or(SPILL_BYTES_MAX, |bytes| bytes as u64),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
             rejects_max: self.max_rejects,
             window: TimeWindow { from_us: self.from, to_us: self.to },
@@ -144,6 +115,64 @@ impl LoadFlags {
             StrategyChoice::Exchange => Some(Strategy::Exchange),
         }
     }
+}
+
+impl FactFlags {
+    /// `--layout`.
+    pub fn layout(&self) -> Option<LayoutChoice> {
+        self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
+            true => LayoutChoice::File(PathBuf::from(layout)),
+            false => LayoutChoice::Named(layout.clone()),
+        })
+    }
+
+    /// The facts.
+    ///
+    /// # Errors
+    /// A dataset that this version does not know, an interval that is none.
+    pub fn given(&self) -> Result<GivenFacts, CommandError> {
+        if let Some(name) = &self.dataset
+            && dataset::by_name(name).is_none()
+        {
+            let known: Vec<&str> = dataset::ALL.iter().map(|dataset| dataset.name).collect();
+            return Err(CommandError::Usage(format!(
+                "--dataset {name}: this version knows {}",
+                known.join(", ")
+            )));
+        }
+        Ok(GivenFacts {
+            symbol: self.symbol.clone(),
+            interval: self.interval.as_deref().map(interval).transpose()?,
+            zone: self.tz.clone(),
+            venue: self.venue.clone(),
+            dataset: self.dataset.clone(),
+        })
+    }
+}
+
+/// `--from` before `--to`.
+///
+/// # Errors
+/// When they are not.
+pub fn in_order(from: Option<i64>, to: Option<i64>) -> Result<(), CommandError> {
+    match (from, to) {
+        (Some(from), Some(to)) if from >= to => {
+            Err(CommandError::Usage("--from must be before --to".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `--interval` in its canonical spelling.
+///
+/// # Errors
+/// When it is none.
+pub fn interval(text: &str) -> Result<String, CommandError> {
+    normalise_interval(text).ok_or_else(|| {
+        CommandError::Usage(format!(
+            "--interval {text:?} is no interval: use 1s, 5m, 1h, 1d, 1w or 1mo"
+        ))
+    })
 }
 
 fn policy(conflict: Conflict) -> ConflictPolicy {

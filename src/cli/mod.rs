@@ -9,7 +9,9 @@ mod parse;
 
 use clap::{CommandFactory, Parser};
 
-use crate::command::{Access, CommandError, doctor, embedded, migrate, plan, rejects, status};
+use crate::command::{
+    Access, CommandError, doctor, embedded, gaps, inspect, migrate, plan, rejects, status,
+};
 use crate::error::Exit;
 
 use flags::{Cli, Verb};
@@ -56,6 +58,24 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = load.request(units.flatten())?;
             let answer = plan::run(&request, units.is_some()).await?;
             return Ok(output::answer(&answer, json));
+        }
+        Verb::Gaps { ticker, interval, from, to, calendar, database, json } => {
+            let interval = interval.as_deref().map(load::interval).transpose()?;
+            load::in_order(from, to)?;
+            let request = gaps::GapsRequest {
+                access: database.access(),
+                ticker,
+                interval,
+                from_us: from,
+                to_us: to,
+                calendar,
+            };
+            (gaps::run(&request).await?, json)
+        }
+        Verb::Inspect { inputs, facts, write_layout, json } => {
+            let (layout, facts) = (facts.layout(), facts.given()?);
+            let request = inspect::InspectRequest { inputs, layout, facts, write_layout };
+            (inspect::run(&request)?, json)
         }
         Verb::Status { run, limit, database, json } => {
             let request = status::StatusRequest { access: database.access(), run, limit };

@@ -1,7 +1,9 @@
 //! Which database a command works on, and what must be there before it can.
 
+use std::collections::BTreeSet;
+
 use crate::db::embedded::Embedded;
-use crate::db::{Connection, Database, DbError, catalog, migration};
+use crate::db::{Connection, Database, DbError, catalog, migration, relation};
 
 use super::CommandError;
 
@@ -61,27 +63,30 @@ pub(super) async fn has_ledger(connection: &Connection) -> Result<bool, DbError>
     Ok(row.get(0))
 }
 
-/// Brings up the ledger, which is ours alone, and a domain's tables where nobody can mind: on the
-/// embedded server or in an empty database.
+/// Brings up the ledger, which is ours alone, and the tables of the domains that are needed where
+/// nobody can mind: on the embedded server, or in a database that has no tables but ours.
 pub(super) async fn bring_up(
     database: &Database,
     connection: &mut Connection,
-    domain: Option<&str>,
+    needed: &BTreeSet<&str>,
 ) -> Result<(), CommandError> {
-    let may_create = match domain {
-        Some(domain) if migration::pending(connection, domain).await? => {
-            database.is_embedded() || !catalog::has_user_tables(connection).await?
+    let mut missing = None;
+    for domain in needed {
+        if migration::pending(connection, domain).await? {
+            missing = missing.or(Some(domain));
         }
-        _ => true,
-    };
-    if let Some(domain) = domain.filter(|_| !may_create) {
+    }
+    if let Some(domain) = missing
+        && !database.is_embedded()
+        && catalog::has_user_tables(connection, &relation::relations(connection).await?).await?
+    {
         return Err(CommandError::Refused(format!(
             "{} has tables of its own but not those of the domain {domain}; make them with: \
              tidegate migrate up --domain {domain}, or name a table of yours with --table",
             database.display()
         )));
     }
-    let domains: Vec<&str> = std::iter::once("ledger").chain(domain).collect();
+    let domains: Vec<&str> = std::iter::once("ledger").chain(needed.iter().copied()).collect();
     migration::up(connection, &domains, true).await?;
     Ok(())
 }

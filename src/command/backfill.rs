@@ -1,7 +1,7 @@
 //! `backfill`: plans, begins the loads in the ledger, runs the pipeline, and accounts for every
 //! record from the ledger.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::{ADMISSION_S, WRITERS_MAX};
 use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
+use crate::report::human;
 use crate::report::model::{FileReport, Report};
 use crate::report::progress::{Queues, Snapshot};
 use crate::write::{LadderCounters, RetryPolicy};
@@ -99,13 +100,15 @@ pub async fn run(
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
-    let domain = match (&request.table, survey.sources.first()) {
-        (None, Some(first)) => {
-            dataset::by_name(&first.recognised.dataset).map(|dataset| dataset.domain)
+    let domains: BTreeSet<&str> = match &request.table {
+        None => {
+            let datasets =
+                survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
+            datasets.flatten().map(|dataset| dataset.domain).collect()
         }
-        _ => None,
+        Some(_) => BTreeSet::new(),
     };
-    bring_up(&database, &mut connection, domain).await?;
+    bring_up(&database, &mut connection, &domains).await?;
     let planning = plan(request, survey, &connection).await?;
     let run_id = ledger::begin_run(&connection, "backfill").await?;
     let begun = begin(request, &connection, run_id, &planning).await?;
@@ -208,13 +211,18 @@ impl Progressing<'_> {
         live.files_total.store(loads.len() as u64, Relaxed);
         live.bytes_total.store(loads.iter().map(|load| load.bytes).sum(), Relaxed);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let writers = |usual: usize, max: usize| {
+            self.request.writers.unwrap_or(usual.clamp(2, max)).clamp(1, WRITERS_MAX)
+        };
         let plan = pipeline::Plan {
             database: self.database.clone(),
             run_id: self.run_id,
             loads,
-            writers: self.request.writers.unwrap_or(cores.clamp(2, 8)).clamp(1, WRITERS_MAX),
+            writers: writers(cores, 8),
+            exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,
+            spill_bytes_max: self.request.spill_bytes_max,
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,
@@ -258,6 +266,7 @@ impl Progressing<'_> {
                 counts: of_run.counts,
                 sealed,
                 already_loaded: planned.standing == Standing::Done,
+                rejected_before: 0,
                 bytes_read: if load.is_some() { planned.content.bytes } else { 0 },
                 error: blocked.or_else(|| failures.get(&at).cloned()),
             });
@@ -269,6 +278,7 @@ impl Progressing<'_> {
                 ..FileReport::default()
             });
         }
+        self.earlier_rejects(connection, begun, report).await?;
         report.strategy = summary::strategy(&planning, begun, self.watch);
         report.ignored = planning.ignored.iter().map(|(name, _)| name.clone()).collect();
         report.messages.extend(planning.messages.iter().cloned());
@@ -289,6 +299,39 @@ impl Progressing<'_> {
         Ok(())
     }
 
+    /// Books the rejects that earlier runs recorded for the loads that this run completed: whoever
+    /// reads only this run's report must learn of them.
+    async fn earlier_rejects(
+        &self,
+        connection: &Connection,
+        begun: &Begun,
+        report: &mut Report,
+    ) -> Result<(), CommandError> {
+        // The report's first files are the plan's loads, in its order.
+        let completed = begun.iter().filter(|&(&at, load)| {
+            !load.sealed && report.files.get(at).is_some_and(|file| file.sealed)
+        });
+        let completed: BTreeMap<i64, usize> = completed.map(|(&at, load)| (load.id, at)).collect();
+        let loads: Vec<i64> = completed.keys().copied().collect();
+        for (load, run, rejects) in
+            summary::earlier_rejects(connection, self.run_id, &loads).await?
+        {
+            let Some(file) = completed.get(&load).and_then(|&at| report.files.get_mut(at)) else {
+                continue;
+            };
+            file.rejected_before += rejects;
+            report.messages.push(format!(
+                "{}: run {run} refused {} of this load, which is complete now; mend and load \
+                 them: {}",
+                file.source,
+                human::plural(rejects, "record"),
+                summary::replay_command(run)
+            ));
+            report.replay_command.get_or_insert_with(|| summary::replay_command(run));
+        }
+        Ok(())
+    }
+
     fn exit(&self, ended: &Ended, report: &mut Report) -> Exit {
         let mut exit = Exit::Done;
         let mut worse = |condition: bool, than: Exit| {
@@ -299,6 +342,7 @@ impl Progressing<'_> {
         let mut totals = Counts::default();
         report.files.iter().for_each(|file| totals += file.counts);
         worse(totals.rejected > 0, Exit::Rejects);
+        worse(report.files.iter().any(|file| file.rejected_before > 0), Exit::Rejects);
         worse(report.files.iter().any(|file| file.error.is_some()), Exit::Failed);
         worse(ended.error.is_some() || !ended.failures.is_empty(), Exit::Failed);
         let over = self.request.rejects_max.is_some_and(|budget| {
@@ -327,6 +371,7 @@ fn recipe(planned: &Planned) -> Recipe {
         mapping: planned.route.mapping.clone(),
         targets: root.columns.iter().map(|column| column.name.clone()).collect(),
         tickers: planned.route.tickers.clone(),
+        identity: planned.route.identity,
         schema: root.table.schema.clone(),
         table: root.table.name.clone(),
         makes_partitions: planned.route.makes_partitions,
@@ -358,6 +403,7 @@ fn load_plan(
         mapping: Arc::new(planned.route.mapping.clone()),
         target: Arc::clone(&planned.route.target),
         tickers: planned.route.tickers.clone(),
+        identity: planned.route.identity,
         interval_column: planned.route.interval_column,
         checker: Arc::new(planned.route.checker.clone()),
         makes_partitions: planned.route.makes_partitions,

@@ -6,11 +6,11 @@ use std::sync::atomic::AtomicBool;
 
 use crate::check::Checker;
 use crate::column::{PgType, TargetColumn, TargetTable};
-use crate::dataset::{Column, ConflictPolicy, Dataset};
+use crate::dataset::{Column, ConflictPolicy, Dataset, Position};
 use crate::db::ledger::TimeWindow;
 use crate::layout::Recognised;
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
-use crate::pipeline::Tickers;
+use crate::pipeline::{Identity, Tickers};
 use crate::write::{Strategy, TableTarget, Target};
 
 use super::CommandError;
@@ -21,6 +21,9 @@ pub(super) struct Route {
     pub mapping: Mapping,
     pub target: Arc<Target>,
     pub tickers: Option<Tickers>,
+    /// How records without an id are known again. The content's number is filled in once the
+    /// content is known.
+    pub identity: Option<Identity>,
     pub checker: Checker,
     pub makes_partitions: bool,
     /// The interval column of the dataset's own table, whose words are made canonical.
@@ -49,7 +52,8 @@ pub(super) fn route(
     if table.unlogged {
         return Err(refuse(table, "is unlogged: after a crash the ledger would outlive its rows"));
     }
-    let mut building = Building { table, columns: Vec::new(), targets: Vec::new(), tickers: None };
+    let mut building =
+        Building { table, columns: Vec::new(), targets: Vec::new(), tickers: None, identity: None };
     let mut unused = Vec::new();
     for field in &recognised.fields {
         let Some(column) = dataset.column(&field.column) else { continue };
@@ -60,6 +64,12 @@ pub(super) fn route(
     for (name, position) in &recognised.other_fields {
         if wishes.own_table || !building.add_other(name, *position, recognised)? {
             unused.push(name.clone());
+        }
+    }
+    if wishes.own_table {
+        building.add_defaults(dataset, recognised)?;
+        if let Some(position) = dataset.position {
+            building.add_identity(position)?;
         }
     }
     building.check_complete()?;
@@ -75,6 +85,7 @@ struct Building<'a> {
     columns: Vec<MappedColumn>,
     targets: Vec<TargetColumn>,
     tickers: Option<Tickers>,
+    identity: Option<Identity>,
 }
 
 impl Building<'_> {
@@ -122,6 +133,56 @@ impl Building<'_> {
         });
         self.targets.push(target);
         Ok(true)
+    }
+
+    /// Adds the columns that have a value where the file has none.
+    fn add_defaults(
+        &mut self,
+        dataset: &Dataset,
+        recognised: &Recognised,
+    ) -> Result<(), CommandError> {
+        for column in dataset.columns {
+            let Some(value) = column.default else { continue };
+            if !self.columns.iter().any(|mapped| mapped.name == column.name) {
+                let source = FieldSource::Constant(value.to_owned());
+                self.add(dataset, column, &source, None, recognised)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the columns by which records without an id are known again.
+    fn add_identity(&mut self, position: Position) -> Result<(), CommandError> {
+        let id = match self.columns.iter().position(|column| column.name == position.id) {
+            Some(id) => id,
+            None => self.add_filled(position.id, ValueKind::Text, "")?,
+        };
+        let content = self.add_filled(position.content, ValueKind::Integer, "0")?;
+        let row = self.add_filled(position.row, ValueKind::Integer, "0")?;
+        self.identity = Some(Identity { id, content, row, number: 0 });
+        Ok(())
+    }
+
+    /// Adds a column that the loader fills; gives its position.
+    fn add_filled(
+        &mut self,
+        name: &str,
+        kind: ValueKind,
+        value: &str,
+    ) -> Result<usize, CommandError> {
+        let target = self.table.column(name).cloned();
+        let target = target.ok_or_else(|| {
+            refuse(self.table, format!("has no column {name}: apply its migrations again"))
+        })?;
+        self.columns.push(MappedColumn {
+            name: name.to_owned(),
+            source: FieldSource::Constant(value.to_owned()),
+            kind,
+            time: None,
+            required: false,
+        });
+        self.targets.push(target);
+        Ok(self.columns.len() - 1)
     }
 
     /// Adds a field that no dataset knows to a user's column of the same name.
@@ -189,8 +250,9 @@ impl Building<'_> {
         wishes: Wishes,
         unused: Vec<String>,
     ) -> Result<Route, CommandError> {
-        let time = (self.columns.iter())
-            .position(|column| column.name == dataset.time && column.kind == ValueKind::Time);
+        let time = (self.columns.iter()).position(|column| {
+            Some(&*column.name) == dataset.time && column.kind == ValueKind::Time
+        });
         if time.is_none() && wishes.window != TimeWindow::default() {
             return Err(refuse(self.table, "has no time column for --from and --to"));
         }
@@ -215,8 +277,17 @@ impl Building<'_> {
         };
         let checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         let target = Arc::new(aim(self.table, &mapping, self.targets, wishes.policy, strategy));
-        let tickers = self.tickers;
-        Ok(Route { mapping, target, tickers, checker, makes_partitions, interval_column, unused })
+        let (tickers, identity) = (self.tickers, self.identity);
+        Ok(Route {
+            mapping,
+            target,
+            tickers,
+            identity,
+            checker,
+            makes_partitions,
+            interval_column,
+            unused,
+        })
     }
 }
 
@@ -244,7 +315,17 @@ pub(super) fn checker(
         let at = |name: &&str| mapping.columns.iter().position(|column| column.name == *name);
         group.iter().map(at).collect::<Option<Vec<usize>>>()
     };
-    Checker { together: dataset.together.iter().filter_map(of_group).collect(), accepted }
+    let own = table.schema == dataset.table.schema && table.name == dataset.table.name;
+    let words = mapping.columns.iter().enumerate().filter_map(|(at, mapped)| {
+        let column = dataset.columns.iter().find(|column| column.name == mapped.name)?;
+        let has = own && mapped.kind == ValueKind::Word && !column.words.is_empty();
+        has.then_some((at, column.words))
+    });
+    Checker {
+        together: dataset.together.iter().filter_map(of_group).collect(),
+        words: words.collect(),
+        accepted,
+    }
 }
 
 /// The table as a target for rows of this mapping, whose columns go to `targets` one by one.
@@ -277,7 +358,8 @@ fn natural_kind(pg_type: PgType) -> ValueKind {
         PgType::Int2 | PgType::Int4 | PgType::Int8 => ValueKind::Integer,
         PgType::Float4 | PgType::Float8 => ValueKind::Float,
         PgType::Numeric(_) => ValueKind::Decimal,
-        PgType::Text(_) => ValueKind::Text,
+        PgType::Text(_) | PgType::Uuid => ValueKind::Text,
+        PgType::Json | PgType::Jsonb => ValueKind::Json,
         PgType::Timestamptz | PgType::Timestamp => ValueKind::Time,
         PgType::Date => ValueKind::Date,
     }
@@ -293,6 +375,10 @@ fn kind_for(
     let fits = match (kind, target.pg_type) {
         (ValueKind::Word, Some(PgType::Text(_))) => Some(ValueKind::Word),
         (ValueKind::Text, Some(PgType::Text(_))) => Some(ValueKind::Text),
+        (ValueKind::Word | ValueKind::Text, Some(PgType::Uuid)) => Some(ValueKind::Text),
+        (ValueKind::Json, Some(PgType::Json | PgType::Jsonb | PgType::Text(_))) => {
+            Some(ValueKind::Json)
+        }
         (
             ValueKind::Float | ValueKind::Integer | ValueKind::Decimal,
             Some(pg_type @ (PgType::Int2 | PgType::Int4 | PgType::Int8)),

@@ -4,6 +4,8 @@
 pub mod backfill;
 pub mod doctor;
 pub mod embedded;
+pub mod gaps;
+pub mod inspect;
 pub mod migrate;
 pub mod plan;
 pub mod rejects;
@@ -56,6 +58,8 @@ pub struct LoadRequest {
     pub writers: Option<usize>,
     /// Memory for chunks and batches, in bytes.
     pub memory_bytes: usize,
+    /// Disk that sorting may use at once, in bytes.
+    pub spill_bytes_max: u64,
     /// How many rejects are too many.
     pub rejects_max: Option<RejectBudget>,
     /// Rows outside are skipped.

@@ -99,7 +99,7 @@ pub(super) async fn plan(
             window: request.window,
             own_table: request.table.is_none(),
         };
-        let route = match route(&source.recognised, dataset, &table, wishes) {
+        let mut route = match route(&source.recognised, dataset, &table, wishes) {
             Ok(route) => route,
             Err(error) => {
                 planning.failed.push((source.name.to_string(), error.to_string()));
@@ -107,6 +107,9 @@ pub(super) async fn plan(
             }
         };
         let content = content_key(&source, &route, dataset, request.facts.venue.as_ref());
+        if let Some(identity) = &mut route.identity {
+            identity.number = content.number();
+        }
         let found = match ledger_exists {
             true => ledger::find_load(connection, &content, request.window).await?,
             false => None,
@@ -203,14 +206,15 @@ impl Tables<'_> {
                         CommandError::Refused(format!(
                             "there is no table {name}; create it, or leave --table out to load \
                              into {}",
-                            dataset.tables[0]
+                            dataset.table
                         ))
                     },
                 )?
             }
             None => {
+                let own = dataset.table;
                 let found =
-                    catalog::load_table(self.connection, Some("public"), dataset.tables[0]).await?;
+                    catalog::load_table(self.connection, Some(own.schema), own.name).await?;
                 found.unwrap_or_else(|| to_be_made(dataset))
             }
         };
@@ -226,6 +230,7 @@ fn to_be_made(dataset: &Dataset) -> TargetTable {
         _ => column.to_owned(),
     };
     let column = |column: &dataset::Column| {
+        let not_null = column.required || column.default.is_some();
         let (pg_type, type_name) = match column.kind {
             _ if dataset.ticker == Some(column.name) => (PgType::Int4, "integer"),
             ValueKind::Time => (PgType::Timestamptz, "timestamptz"),
@@ -234,25 +239,35 @@ fn to_be_made(dataset: &Dataset) -> TargetTable {
             ValueKind::Decimal => (PgType::Numeric(None), "numeric"),
             ValueKind::Bool => (PgType::Bool, "boolean"),
             ValueKind::Date => (PgType::Date, "date"),
+            ValueKind::Json => (PgType::Jsonb, "jsonb"),
             ValueKind::Word | ValueKind::Text => (PgType::Text(None), "text"),
         };
         TargetColumn {
             name: name_of(column.name),
             pg_type: Some(pg_type),
             type_name: type_name.to_owned(),
-            not_null: column.required,
-            has_default: false,
+            not_null,
+            has_default: column.default.is_some(),
             generated: false,
         }
     };
+    let filled = dataset.position.into_iter().flat_map(|position| [position.content, position.row]);
+    let filled = filled.map(|name| TargetColumn {
+        name: name.to_owned(),
+        pg_type: Some(PgType::Int8),
+        type_name: "bigint".to_owned(),
+        not_null: true,
+        has_default: true,
+        generated: false,
+    });
     TargetTable {
-        schema: "public".to_owned(),
-        name: dataset.tables[0].to_owned(),
+        schema: dataset.table.schema.to_owned(),
+        name: dataset.table.name.to_owned(),
         oid: 0,
-        columns: dataset.columns.iter().map(column).collect(),
+        columns: dataset.columns.iter().map(column).chain(filled).collect(),
         key: dataset.key.iter().map(|name| name_of(name)).collect(),
-        partitioning: Some(Partitioning {
-            time_column: Some(dataset.time.to_owned()),
+        partitioning: dataset.partitioned.then(|| Partitioning {
+            time_column: dataset.time.map(str::to_owned),
             accepted: crate::column::TimeRanges::default(),
             has_default: false,
         }),
@@ -269,7 +284,9 @@ fn content_key(
     venue: Option<&String>,
 ) -> ContentKey {
     let mut facts = BTreeMap::new();
-    for column in &route.mapping.columns {
+    let filled = dataset.position.map(|position| [position.id, position.content, position.row]);
+    let is_filled = |name: &str| filled.is_some_and(|filled| filled.contains(&name));
+    for column in route.mapping.columns.iter().filter(|column| !is_filled(&column.name)) {
         if let FieldSource::Constant(value) = &column.source {
             facts.insert(column.name.clone(), value.clone());
         }

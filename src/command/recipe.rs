@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::mapping::{
     FieldSource, MappedColumn, Mapping, TextShape, TimeFormat, TimeItem, TimeRule, ValueKind, Zone,
 };
-use crate::pipeline::Tickers;
+use crate::pipeline::{Identity, Tickers};
 
 use super::CommandError;
 
@@ -33,6 +33,8 @@ pub struct Recipe {
     pub targets: Vec<String>,
     /// How its symbols become ids, if they do.
     pub tickers: Option<Tickers>,
+    /// How its records without an id are known again, if they are.
+    pub identity: Option<Identity>,
     /// The target's schema, as stored.
     pub schema: String,
     /// The target's name, as stored.
@@ -60,6 +62,7 @@ impl Recipe {
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
             tickers: self.tickers.as_ref().map(WireTickers::of),
+            identity: self.identity,
             shape: self.shape.as_ref().map(WireShape::of),
         };
         // Plain structs of texts and numbers: there is nothing in them that JSON could refuse.
@@ -151,6 +154,8 @@ struct Wire {
     from_us: Option<i64>,
     to_us: Option<i64>,
     tickers: Option<WireTickers>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<Identity>,
     shape: Option<WireShape>,
 }
 
@@ -165,12 +170,17 @@ impl Wire {
         let tickers = self.tickers.map(WireTickers::open).transpose()?;
         let words = tickers.iter().map(|tickers| tickers.column).chain(self.interval_column);
         let words: Vec<usize> = words.collect();
-        let positions = self.time_column.into_iter().chain(words.iter().copied());
+        let identity = self.identity;
+        let filled = identity.iter().flat_map(|i| [i.id, i.content, i.row]);
+        let positions = self.time_column.into_iter().chain(words.iter().copied()).chain(filled);
         if let Some(outside) = positions.into_iter().find(|&at| at >= columns.len()) {
             return Err(format!("there is no column {outside}"));
         }
         if words.iter().any(|&at| columns[at].kind != ValueKind::Word) {
             return Err("its tickers or intervals are no words".to_owned());
+        }
+        if identity.is_some_and(|identity| columns[identity.id].kind != ValueKind::Text) {
+            return Err("its ids are no texts".to_owned());
         }
         Ok(Recipe {
             shape: self.shape.map(WireShape::open).transpose()?,
@@ -184,6 +194,7 @@ impl Wire {
             },
             targets,
             tickers,
+            identity,
             schema: self.schema.text()?,
             table: self.table.text()?,
             makes_partitions: self.makes_partitions,
@@ -274,6 +285,7 @@ enum WireKind {
     Time,
     Date,
     Bool,
+    Json,
 }
 
 impl WireKind {
@@ -287,6 +299,7 @@ impl WireKind {
             ValueKind::Time => WireKind::Time,
             ValueKind::Date => WireKind::Date,
             ValueKind::Bool => WireKind::Bool,
+            ValueKind::Json => WireKind::Json,
         }
     }
 
@@ -300,6 +313,7 @@ impl WireKind {
             WireKind::Time => ValueKind::Time,
             WireKind::Date => ValueKind::Date,
             WireKind::Bool => ValueKind::Bool,
+            WireKind::Json => ValueKind::Json,
         }
     }
 }
@@ -541,6 +555,7 @@ mod tests {
                 id_name: "ticker_id".to_owned(),
                 venue: "kraken".to_owned(),
             }),
+            identity: Some(Identity { id: 1, content: 4, row: 4, number: i64::MAX }),
             schema: "My.Schema".to_owned(),
             table: "Bars \"2\"".to_owned(),
             makes_partitions: true,
@@ -562,6 +577,7 @@ mod tests {
         let mut bare = recipe();
         bare.shape = None;
         bare.tickers = None;
+        bare.identity = None;
         bare.mapping.time_column = None;
         (bare.mapping.from_us, bare.mapping.to_us) = (None, None);
         bare.makes_partitions = false;

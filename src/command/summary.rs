@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::db::{Connection, Database, DbError, Edition};
@@ -73,7 +74,7 @@ pub(super) async fn rejects(
         .query_typed(
             "SELECT DISTINCT ON (rule) rule, count(*) OVER (PARTITION BY rule) AS n, source, \
                  row_no, line_no, byte_offset, reason, raw \
-             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, id",
+             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, load_id, row_no",
             &[(&run_id, Type::INT8)],
         )
         .await?;
@@ -94,6 +95,25 @@ pub(super) async fn rejects(
         });
     }
     Ok(())
+}
+
+/// Open rejects that other runs recorded for some loads: the load, the run and their number.
+pub(super) async fn earlier_rejects(
+    connection: &Connection,
+    run_id: i64,
+    loads: &[i64],
+) -> Result<Vec<(i64, i64, u64)>, DbError> {
+    let rows = connection
+        .query_typed(
+            "SELECT load_id, run_id, count(*) AS n FROM tidegate.reject \
+             WHERE load_id = ANY($1) AND run_id <> $2 AND resolved_at IS NULL \
+             GROUP BY load_id, run_id ORDER BY load_id, run_id",
+            &[(&loads, Type::INT8_ARRAY), (&run_id, Type::INT8)],
+        )
+        .await?;
+    let entry =
+        |row: &Row| (row.get("load_id"), row.get("run_id"), row.get::<_, i64>("n").max(0) as u64);
+    Ok(rows.iter().map(entry).collect())
 }
 
 /// Whether a load is sealed now.
@@ -141,16 +161,23 @@ pub(super) fn commands(request: &LoadRequest, run_id: i64, report: &mut Report) 
         report.resume_command = Some(words.collect::<Vec<_>>().join(" "));
     }
     if !report.rejects_by_rule.is_empty() {
+        report.replay_command = Some(replay_command(run_id));
+    }
+    if report.replay_command.is_some() {
         report.rejects_at.push("tidegate.reject".to_owned());
-        report.replay_command = Some(format!(
-            "tidegate rejects export --run {run_id} --out rejects.csv && $EDITOR rejects.csv \
-             && tidegate rejects replay rejects.csv"
-        ));
     }
 }
 
+/// The command that mends and replays a run's rejects.
+pub(super) fn replay_command(run_id: i64) -> String {
+    format!(
+        "tidegate rejects export --run {run_id} --out rejects.csv && $EDITOR rejects.csv \
+         && tidegate rejects replay rejects.csv"
+    )
+}
+
 /// A word as a shell takes it.
-fn shell_word(word: &str) -> String {
+pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();

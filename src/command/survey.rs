@@ -231,7 +231,9 @@ impl Visitor for Surveyor<'_> {
 }
 
 /// A user's layout, and the name that `--layout` asks for.
-fn layouts(choice: Option<&LayoutChoice>) -> Result<(Vec<Layout>, Option<String>), CommandError> {
+pub(super) fn layouts(
+    choice: Option<&LayoutChoice>,
+) -> Result<(Vec<Layout>, Option<String>), CommandError> {
     match choice {
         None => Ok((Vec::new(), None)),
         Some(LayoutChoice::Named(name)) => Ok((Vec::new(), Some(name.clone()))),

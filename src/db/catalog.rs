@@ -221,6 +221,9 @@ fn pg_type(name: &str, built_in: bool, typmod: i32) -> Option<PgType> {
         "timestamptz" => PgType::Timestamptz,
         "timestamp" => PgType::Timestamp,
         "date" => PgType::Date,
+        "json" => PgType::Json,
+        "jsonb" => PgType::Jsonb,
+        "uuid" => PgType::Uuid,
         _ => return None,
     })
 }
@@ -337,23 +340,26 @@ pub async fn has_rows_between(
 }
 
 /// Whether the database has any relation of a user: not the system's, not an extension's, not
-/// ours in schema `tidegate`.
+/// ours in schema `tidegate`, not a partition, and none of `ours` (as `schema.name`).
 ///
 /// # Errors
 /// [`DbError::Server`].
-pub async fn has_user_tables(connection: &Connection) -> Result<bool, DbError> {
+pub async fn has_user_tables(connection: &Connection, ours: &[String]) -> Result<bool, DbError> {
     const SQL: &str = "\
 SELECT EXISTS (
     SELECT 1 FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+      AND NOT (c.relispartition OR n.nspname || '.' || c.relname = ANY($1))
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tidegate')
       AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-                        AND d.deptype = 'e'))";
-    let row =
-        connection.query_typed_one(SQL, &[]).await.doing("asking whether the database is empty")?;
+                        AND (d.deptype = 'e' OR c.relkind = 'S' AND d.deptype IN ('a', 'i'))))";
+    let row = connection
+        .query_typed_one(SQL, &[(&ours, Type::TEXT_ARRAY)])
+        .await
+        .doing("asking whether the database is empty")?;
     Ok(row.try_get(0)?)
 }
 
@@ -386,7 +392,8 @@ mod tests {
         assert_eq!(pg_type("numeric", true, minus_two), Some(PgType::Numeric(Some((10, -2)))));
         assert_eq!(pg_type("varchar", true, 24), Some(PgType::Text(Some(20))));
         assert_eq!(pg_type("varchar", true, -1), Some(PgType::Text(None)));
-        assert_eq!(pg_type("jsonb", true, -1), None);
+        assert_eq!(pg_type("jsonb", true, -1), Some(PgType::Jsonb));
+        assert_eq!(pg_type("jsonpath", true, -1), None);
         assert_eq!(pg_type("text", false, -1), None, "somebody's own type called text");
     }
 
@@ -410,7 +417,7 @@ mod tests {
                          name varchar(7) NOT NULL, \
                          fixed char(3) DEFAULT 'x', \
                          twice float8 GENERATED ALWAYS AS (1.0 * 2) STORED, \
-                         at timestamptz(3), raw jsonb, n numeric); \
+                         at timestamptz(3), raw jsonb, place point, id2 uuid); \
                      ALTER TABLE \"My S\".\"T\" DROP COLUMN gone",
                 )
                 .await
@@ -434,8 +441,9 @@ mod tests {
                     ("fixed", Some(PgType::Text(Some(3))), false, true, false),
                     ("twice", Some(PgType::Float8), false, true, true),
                     ("at", Some(PgType::Timestamptz), false, false, false),
-                    ("raw", None, false, false, false),
-                    ("n", Some(PgType::Numeric(None)), false, false, false),
+                    ("raw", Some(PgType::Jsonb), false, false, false),
+                    ("place", None, false, false, false),
+                    ("id2", Some(PgType::Uuid), false, false, false),
                 ]
             );
             assert_eq!(table.columns[2].type_name, "character varying(7)");
@@ -471,7 +479,7 @@ mod tests {
     fn what_stands_in_the_way_is_seen() {
         testing::run(async |database| {
             let connection = database.connect().await.unwrap();
-            assert!(!has_user_tables(&connection).await.unwrap());
+            assert!(!has_user_tables(&connection, &[]).await.unwrap());
             connection
                 .batch_execute(
                     "CREATE UNLOGGED TABLE u (a int); CREATE VIEW v AS SELECT 1; \
@@ -485,7 +493,9 @@ mod tests {
                 )
                 .await
                 .unwrap();
-            assert!(has_user_tables(&connection).await.unwrap());
+            assert!(has_user_tables(&connection, &[]).await.unwrap());
+            let all = ["public.u", "public.v", "public.r"].map(str::to_owned);
+            assert!(!has_user_tables(&connection, &all).await.unwrap());
             assert!(load(&connection, "u").await.unlogged);
             let error = load_table(&connection, None, "v").await.unwrap_err().to_string();
             assert!(error.contains("is a view"), "{error}");

@@ -83,6 +83,11 @@ impl DbError {
         }
     }
 
+    /// What the server said, without advice; the whole error, if it was not the server's.
+    pub fn said(&self) -> String {
+        self.server_error().map_or_else(|| self.to_string(), describe)
+    }
+
     /// The SQLSTATE, if the server sent one.
     pub fn sqlstate(&self) -> Option<&str> {
         self.server_error()?.code().map(tokio_postgres::error::SqlState::code)

@@ -536,7 +536,8 @@ mod tests {
             let table = table.await.unwrap().unwrap();
             assert_eq!(table.key, ["ticker_id", "interval", "ts"]);
             assert_eq!(table.partitioning.unwrap().time_column.as_deref(), Some("ts"));
-            let removed = down(&mut connection, "market", false).await.unwrap();
+            let mut removed = down(&mut connection, "market", false).await.unwrap();
+            removed.reverse();
             assert_eq!(removed, applied);
             assert!(pending(&connection, "market").await.unwrap());
             assert!(down(&mut connection, "market", false).await.unwrap().is_empty());
@@ -558,7 +559,7 @@ mod tests {
                 assert!(!down(&mut connection, domain, false).await.unwrap().is_empty());
                 assert!(pending(&connection, domain).await.unwrap(), "{domain}");
             }
-            assert!(!crate::db::catalog::has_user_tables(&connection).await.unwrap());
+            assert!(!crate::db::catalog::has_user_tables(&connection, &[]).await.unwrap());
         });
     }
 

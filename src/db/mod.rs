@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod ledger;
 pub mod migration;
 pub mod partition;
+pub mod relation;
 pub mod sqlstate;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -27,8 +27,8 @@ const TABLE: &[(Codes, Class)] = &[
     (Codes::One("53300"), Class::Reconnect),
     (Codes::One("25P03"), Class::Reconnect),
     (Codes::One("25P04"), Class::Reconnect),
-    // The same batch may pass later. 57014 once, with twice the timeout; 53100 and 53200 wait for
-    // room.
+    // The same batch may pass later. 57014 once, with twice the timeout (`write/patience.rs`);
+    // 53100 and 53200 wait for room.
     (Codes::One("40001"), Class::Redo),
     (Codes::One("40P01"), Class::Redo),
     (Codes::One("55P03"), Class::Redo),

@@ -16,6 +16,7 @@ use super::fault::Fault;
 use super::number::{NumberFault, parse_float, parse_integer, push_decimal, trim};
 use super::time::{TimeFault, TimeParser, checked_day, checked_instant};
 use super::zone::DAY_S;
+use crate::json;
 use crate::mapping::{TimeFormat, TimeRule, ValueKind, Zone};
 
 /// The Arrow type that a kind becomes.
@@ -24,7 +25,7 @@ pub(super) fn data_type(kind: ValueKind) -> DataType {
         ValueKind::Word => {
             DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
         }
-        ValueKind::Text | ValueKind::Decimal => DataType::Utf8,
+        ValueKind::Text | ValueKind::Decimal | ValueKind::Json => DataType::Utf8,
         ValueKind::Float => DataType::Float64,
         ValueKind::Integer => DataType::Int64,
         ValueKind::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
@@ -80,6 +81,7 @@ enum Values {
     Time(Vec<i64>, Box<TimeParser>),
     Date(Vec<i32>, Box<TimeParser>),
     Bool(BooleanBufferBuilder),
+    Json(Texts),
 }
 
 /// Builds one column.
@@ -102,6 +104,7 @@ impl ColumnBuilder {
             ValueKind::Time => Values::Time(Vec::new(), Box::new(time_parser(rule))),
             ValueKind::Date => Values::Date(Vec::new(), Box::new(time_parser(rule))),
             ValueKind::Bool => Values::Bool(BooleanBufferBuilder::new(0)),
+            ValueKind::Json => Values::Json(Texts::new(0, 0)),
         };
         Self { values, nulls: NullBufferBuilder::new(0), rows: 0 }
     }
@@ -121,6 +124,10 @@ impl ColumnBuilder {
             Values::Time(values, parser) => values.push(parser.parse(bytes)?),
             Values::Date(values, parser) => values.push(parser.parse_date(bytes)?),
             Values::Bool(values) => values.append(parse_bool(trim(bytes))?),
+            Values::Json(texts) => {
+                json::check(bytes)?;
+                texts.push(bytes);
+            }
         }
         self.nulls.append_non_null();
         Ok(())
@@ -162,7 +169,7 @@ impl ColumnBuilder {
     pub fn push_null(&mut self) {
         match &mut self.values {
             Values::Word(words) => words.keys.push(0),
-            Values::Text(texts) | Values::Decimal(texts) => texts.end(),
+            Values::Text(texts) | Values::Decimal(texts) | Values::Json(texts) => texts.end(),
             Values::Float(values) => values.push(0.0),
             Values::Integer(values) | Values::Time(values, _) => values.push(0),
             Values::Date(values, _) => values.push(0),
@@ -183,7 +190,9 @@ impl ColumnBuilder {
     pub fn truncate(&mut self, rows: usize) {
         match &mut self.values {
             Values::Word(words) => words.truncate(rows),
-            Values::Text(texts) | Values::Decimal(texts) => texts.truncate(rows),
+            Values::Text(texts) | Values::Decimal(texts) | Values::Json(texts) => {
+                texts.truncate(rows);
+            }
             Values::Float(values) => values.truncate(rows),
             Values::Integer(values) | Values::Time(values, _) => values.truncate(rows),
             Values::Date(values, _) => values.truncate(rows),
@@ -199,7 +208,9 @@ impl ColumnBuilder {
         let nulls = self.nulls.finish();
         Ok(match &mut self.values {
             Values::Word(words) => words.finish(room, nulls)?,
-            Values::Text(texts) | Values::Decimal(texts) => Arc::new(texts.finish(room, nulls)?),
+            Values::Text(texts) | Values::Decimal(texts) | Values::Json(texts) => {
+                Arc::new(texts.finish(room, nulls)?)
+            }
             Values::Float(values) => {
                 Arc::new(Float64Array::try_new(take(values, room).into(), nulls)?)
             }
@@ -468,7 +479,7 @@ mod tests {
 
     #[test]
     fn every_kind_takes_rows_back_and_has_its_type() {
-        let samples: [(ValueKind, &str); 8] = [
+        let samples: [(ValueKind, &str); 9] = [
             (ValueKind::Word, "w"),
             (ValueKind::Text, "text"),
             (ValueKind::Float, "1.5"),
@@ -477,6 +488,7 @@ mod tests {
             (ValueKind::Time, "2024-01-02T03:04:05Z"),
             (ValueKind::Date, "2024-01-02"),
             (ValueKind::Bool, "True"),
+            (ValueKind::Json, "{\"a\": 1}"),
         ];
         for (kind, text) in samples {
             let mut column = ColumnBuilder::new(kind, None);

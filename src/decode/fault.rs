@@ -1,7 +1,10 @@
 //! What can be wrong with a record, with the stable rule names that rejects are counted by.
 
+use std::borrow::Cow;
+
 use super::number::NumberFault;
 use super::time::TimeFault;
+use crate::json::{DEPTH_MAX, JsonFault};
 
 /// Characters of a value that a reason shows.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -16,6 +19,7 @@ pub(super) enum Fault {
     Number(NumberFault),
     Time(TimeFault),
     Boolean,
+    Json(JsonFault),
     Utf8,
 }
 
@@ -28,6 +32,12 @@ impl From<NumberFault> for Fault {
 impl From<TimeFault> for Fault {
     fn from(fault: TimeFault) -> Self {
         Fault::Time(fault)
+    }
+}
+
+impl From<JsonFault> for Fault {
+    fn from(fault: JsonFault) -> Self {
+        Fault::Json(fault)
     }
 }
 
@@ -46,6 +56,7 @@ impl Fault {
             Fault::Time(TimeFault::DstGap) => "dst_gap",
             Fault::Time(TimeFault::DstOverlap) => "dst_overlap",
             Fault::Boolean => "bad_boolean",
+            Fault::Json(_) => "bad_json",
             Fault::Utf8 => "invalid_utf8",
         }
     }
@@ -60,6 +71,10 @@ impl Fault {
             Fault::Number(fault) => fault.to_string(),
             Fault::Time(fault) => fault.to_string(),
             Fault::Boolean => "neither true nor false".to_owned(),
+            Fault::Json(JsonFault::Bad(at)) => format!("not valid JSON at byte {at}"),
+            Fault::Json(JsonFault::TooDeep(_)) => {
+                format!("JSON nested deeper than {DEPTH_MAX} levels")
+            }
             Fault::Utf8 => "not valid UTF-8".to_owned(),
         };
         format!("column {column}: {} is {what}", shown(value))
@@ -109,27 +124,29 @@ impl Broken {
 
     /// What is wrong, for a person.
     #[cold]
-    pub fn reason(self) -> String {
-        match self {
-            Broken::NulByte => "the record holds a NUL byte".to_owned(),
-            Broken::InvalidUtf8 => "the record is not valid UTF-8".to_owned(),
+    pub fn reason(self) -> Cow<'static, str> {
+        let text = match self {
+            Broken::NulByte => "the record holds a NUL byte",
+            Broken::InvalidUtf8 => "the record is not valid UTF-8",
             Broken::TooFewFields { found, min } => {
-                format!("the record has {found} fields where at least {min} are needed")
+                return format!("the record has {found} fields where at least {min} are needed")
+                    .into();
             }
             Broken::TooManyFields { max } => {
-                format!("the record has more than the {max} fields that fit")
+                return format!("the record has more than the {max} fields that fit").into();
             }
             Broken::UnterminatedQuote => {
                 "a quote is opened and never closed; all that follows it is in this record"
-                    .to_owned()
             }
             Broken::BadQuote => {
-                "text follows a closing quote; a quote inside quotes must be doubled".to_owned()
+                "text follows a closing quote; a quote inside quotes must be doubled"
             }
             Broken::TooLong { max } => {
-                format!("the record is longer than {max} bytes; a quote may be missing")
+                return format!("the record is longer than {max} bytes; a quote may be missing")
+                    .into();
             }
-        }
+        };
+        Cow::Borrowed(text)
     }
 }
 

@@ -23,7 +23,7 @@ mod zone;
 
 use arrow::array::RecordBatch;
 
-use crate::batch::Reject;
+use crate::batch::Rejects;
 use crate::span::RowPlace;
 
 pub use count::count_records;
@@ -42,7 +42,7 @@ pub struct Decoded {
     /// For each row of `root` where its record is.
     pub places: Vec<RowPlace>,
     /// Records refused, in source order.
-    pub rejects: Vec<Reject>,
+    pub rejects: Rejects,
     /// Records whose time is outside the window that the mapping asks for.
     pub skipped: u64,
     /// Physical lines in the chunk; 0 for Parquet.
@@ -59,10 +59,6 @@ impl Decoded {
     /// that was too long, which is always the chunk's last and always a reject. Does nothing if
     /// the chunk was all preamble.
     pub fn add_dropped(&mut self, bytes: u64) {
-        if let Some(reject) = self.rejects.last_mut()
-            && reject.rule == fault::RECORD_TOO_LONG
-        {
-            reject.len += bytes;
-        }
+        self.rejects.lengthen_last(fault::RECORD_TOO_LONG, bytes);
     }
 }

@@ -18,8 +18,8 @@ use super::number::trim;
 use super::record::{Dialect, Fields, RecordScan, Scanned, content_end};
 use super::rows::Rows;
 use super::{DecodeError, Decoded};
-use crate::batch::{Chunk, Reject};
-use crate::limit::{FIELDS_MAX, RECORD_BYTES_MAX, REJECT_RAW_BYTES_MAX};
+use crate::batch::{Chunk, Rejects, Why};
+use crate::limit::{FIELDS_MAX, RECORD_BYTES_MAX};
 use crate::mapping::{Mapping, TextShape};
 use crate::span::RowPlace;
 
@@ -50,7 +50,7 @@ struct Output<'a> {
     /// Records so far.
     records: u32,
     places: Vec<RowPlace>,
-    rejects: Vec<Reject>,
+    rejects: Rejects,
     skipped: u64,
     /// Whether each record must be looked at for NUL bytes, and for UTF-8.
     doubt_nul: bool,
@@ -91,7 +91,7 @@ impl TextDecoder {
             bytes,
             records: 0,
             places: Vec::with_capacity(self.rows.expected()),
-            rejects: Vec::new(),
+            rejects: Rejects::default(),
             skipped: 0,
             doubt_nul: memchr(0, bytes).is_some(),
             doubt_utf8: std::str::from_utf8(bytes).is_err(),
@@ -231,7 +231,8 @@ fn take_record(
         Ok(false) => out.skipped += 1,
         Err(fault) => {
             let (column, reason) = rows.explain(fault, fields, view);
-            out.rejects.push(out.reject(place, fault.1.rule(), Some(column), reason));
+            let (rule, column, sqlstate) = (fault.1.rule().into(), Some(column), None);
+            out.rejects.add(place, Why { rule, column, sqlstate, reason: reason.into() });
         }
     }
 }
@@ -299,40 +300,23 @@ impl Output<'_> {
     fn refuse(&mut self, mut place: RowPlace, broken: Broken) {
         place.row = self.records;
         self.records += 1;
-        self.rejects.push(self.reject(place, broken.rule(), None, broken.reason()));
-    }
-
-    #[cold]
-    fn reject(
-        &self,
-        place: RowPlace,
-        rule: &'static str,
-        column: Option<String>,
-        reason: String,
-    ) -> Reject {
-        let raw = self.raw(place);
-        Reject {
-            row: place.row,
-            line: place.line,
-            offset: u64::from(place.offset),
-            len: u64::from(place.len),
-            rule: rule.into(),
-            column,
-            sqlstate: None,
-            reason,
-            raw: raw[..raw.len().min(REJECT_RAW_BYTES_MAX)].to_vec(),
-        }
+        let (rule, reason) = (broken.rule().into(), broken.reason());
+        self.rejects.add(place, Why { rule, column: None, sqlstate: None, reason });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::{Array, AsArray};
     use arrow::datatypes::{Float64Type, Int32Type, TimestampMicrosecondType};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::batch::{Original, Reject};
     use crate::decode::{Cut, Cutter, count_records};
+    use crate::limit::REJECT_RAW_BYTES_MAX;
     use crate::mapping::{FieldSource, MappedColumn, TimeFormat, TimeRule, ValueKind, Zone};
 
     fn column(name: &str, source: FieldSource, kind: ValueKind, required: bool) -> MappedColumn {
@@ -379,8 +363,13 @@ mod tests {
         decode_as(text, &mapping(), &shape())
     }
 
+    fn rejects_of(decoded: &Decoded, text: &[u8]) -> Vec<Reject> {
+        let original = Original::Text(Arc::new(Chunk { bytes: text.to_vec() }));
+        decoded.rejects.iter(&original).collect()
+    }
+
     fn rules(decoded: &Decoded) -> Vec<(u32, u32, String)> {
-        let rejects = decoded.rejects.iter();
+        let rejects = decoded.rejects.iter(&Original::Columns);
         rejects.map(|reject| (reject.row, reject.line, reject.rule.to_string())).collect()
     }
 
@@ -452,7 +441,7 @@ mod tests {
             let words = decoded.root.column(0).as_dictionary::<Int32Type>();
             assert_eq!(words.values().len(), 1, "{shown}: a rejected word stays behind");
             assert_eq!(decoded.read(), 3 - u64::from(last), "{shown}");
-            let reject = &decoded.rejects[0];
+            let reject = &rejects_of(&decoded, &text)[0];
             let want = if last { bad } else { bad.strip_suffix(b"\n").unwrap() };
             assert_eq!((reject.offset, reject.len), (50, want.len() as u64), "{shown}");
             assert_eq!(reject.raw, want, "{shown}");
@@ -468,8 +457,9 @@ mod tests {
     #[test]
     fn a_reason_names_the_column_and_shows_the_value() {
         let decoded = decode(format!("{HEAD}A,2024-01-02,1.x,1\n").as_bytes());
-        assert_eq!(decoded.rejects[0].column.as_deref(), Some("close"));
-        assert_eq!(decoded.rejects[0].reason, r#"column close: "1.x" is not a number"#);
+        let reject = &rejects_of(&decoded, b"")[0];
+        assert_eq!(reject.column.as_deref(), Some("close"));
+        assert_eq!(reject.reason, r#"column close: "1.x" is not a number"#);
     }
 
     #[test]
@@ -511,7 +501,7 @@ mod tests {
         let ts = decoded.root.column(2).as_primitive::<TimestampMicrosecondType>();
         assert_eq!(ts.value(0), 1_385_722_800_000_000);
         assert_eq!(
-            decoded.rejects[0].reason.split(" is ").next(),
+            rejects_of(&decoded, b"")[0].reason.split(" is ").next(),
             Some("column ts: \"2013.11.29\"")
         );
     }
@@ -558,7 +548,7 @@ mod tests {
             let whole = decode(&text);
             assert_eq!(rules(&whole), [(1, 2, "record_too_long".to_owned())]);
             assert_eq!(symbols(&whole), ["A", "C"]);
-            assert_eq!(whole.rejects[0].raw.len(), REJECT_RAW_BYTES_MAX);
+            assert_eq!(rejects_of(&whole, &text)[0].raw.len(), REJECT_RAW_BYTES_MAX);
 
             let mut cutter = Cutter::new(&shape(), 0);
             let Cut::TooLong(kept) = cutter.cut(&text, true) else { panic!("too long") };
@@ -566,8 +556,9 @@ mod tests {
             let mut cut = decode(&text[..kept]);
             cut.add_dropped(dropped as u64);
             assert_eq!(rules(&cut), rules(&whole));
-            assert_eq!(cut.rejects[0].offset, from as u64);
-            assert_eq!(cut.rejects[0].offset + cut.rejects[0].len, (kept + dropped) as u64);
+            let reject = &rejects_of(&cut, &text)[0];
+            assert_eq!(reject.offset, from as u64);
+            assert_eq!(reject.offset + reject.len, (kept + dropped) as u64);
             assert_eq!(cut.lines, 3);
             assert_eq!(&text[kept + dropped..], b"C,2024-01-02,1,1\n");
         }
@@ -642,11 +633,12 @@ mod tests {
             let lines = text.iter().filter(|byte| **byte == b'\n').count()
                 + usize::from(!text.is_empty() && !text.ends_with(b"\n"));
             prop_assert_eq!(decoded.lines, lines as u64);
-            let mut rows: Vec<_> = decoded.rejects.iter().map(|reject| reject.row).collect();
+            let rejects = rejects_of(&decoded, text);
+            let mut rows: Vec<_> = rejects.iter().map(|reject| reject.row).collect();
             rows.extend(decoded.places.iter().map(|place| place.row));
             rows.sort_unstable();
             prop_assert!(rows.iter().copied().eq(0..rows.len() as u32));
-            for reject in &decoded.rejects {
+            for reject in &rejects {
                 let range = reject.offset as usize..(reject.offset + reject.len) as usize;
                 prop_assert_eq!(&text[range], &reject.raw[..]);
                 let before = &text[..reject.offset as usize];

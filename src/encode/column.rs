@@ -13,6 +13,9 @@ use super::numeric::{self, Decimal, Limits};
 use super::value::{self, Wrong};
 use crate::column::{PgType, TargetColumn};
 
+/// The only version of the binary form of `jsonb`, which goes before its text.
+const JSONB_VERSION: u8 = 1;
+
 /// What a batch column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Source {
@@ -48,13 +51,16 @@ impl Source {
     /// Whether a column of this type can be sent to a column of that one.
     fn goes_to(self, target: PgType) -> bool {
         use PgType::{
-            Bool, Date, Float4, Float8, Int2, Int4, Int8, Numeric, Text, Timestamp, Timestamptz,
+            Bool, Date, Float4, Float8, Int2, Int4, Int8, Json, Jsonb, Numeric, Text, Timestamp,
+            Timestamptz, Uuid,
         };
         match self {
             Source::Float | Source::Long | Source::Int => {
                 matches!(target, Int2 | Int4 | Int8 | Float4 | Float8 | Numeric(_) | Text(_))
             }
-            Source::Text => matches!(target, Numeric(_) | Float4 | Float8 | Text(_)),
+            Source::Text => {
+                matches!(target, Numeric(_) | Float4 | Float8 | Text(_) | Json | Jsonb | Uuid)
+            }
             Source::Word => matches!(target, Text(_)),
             Source::Time | Source::Day => matches!(target, Timestamptz | Timestamp | Date),
             Source::Bool => matches!(target, Bool | Text(_)),
@@ -67,7 +73,7 @@ impl Source {
             Source::Float | Source::Long | Source::Int => {
                 "double precision, real, numeric, bigint, integer, smallint or text"
             }
-            Source::Text => "text, varchar, numeric, double precision or real",
+            Source::Text => "text, varchar, numeric, double precision, real, json, jsonb or uuid",
             Source::Word => "text or varchar",
             Source::Time | Source::Day => "timestamptz, timestamp or date",
             Source::Bool => "boolean or text",
@@ -125,7 +131,8 @@ impl Plan {
             PgType::Int2 => Some(2),
             PgType::Int4 | PgType::Float4 | PgType::Date => Some(4),
             PgType::Int8 | PgType::Float8 | PgType::Timestamptz | PgType::Timestamp => Some(8),
-            PgType::Numeric(_) | PgType::Text(_) => None,
+            PgType::Uuid => Some(16),
+            PgType::Numeric(_) | PgType::Text(_) | PgType::Json | PgType::Jsonb => None,
         }
     }
 
@@ -375,6 +382,18 @@ fn texts(values: &StringArray, target: PgType, sink: &mut impl Sink) -> Fed {
         PgType::Float4 => {
             sink.fixed(|row| Ok(field4(value::literal_to_float4(values.value(row))?.to_be_bytes())))
         }
+        PgType::Json => sink.plain(|row| values.value(row).as_bytes(), value::json_fits),
+        PgType::Jsonb => sink.built(
+            |row, out| {
+                let text = values.value(row).as_bytes();
+                value::jsonb_fits(text)?;
+                out.push(JSONB_VERSION);
+                out.extend_from_slice(text);
+                Ok(())
+            },
+            |row, _| value::jsonb_fits(values.value(row).as_bytes()),
+        ),
+        PgType::Uuid => sink.fixed(|row| Ok(field16(value::text_to_uuid(values.value(row))?))),
         _ => Ok(()),
     }
 }
@@ -442,6 +461,13 @@ fn int2(value: i64) -> Result<[u8; 6], Wrong> {
 
 fn field4([a, b, c, d]: [u8; 4]) -> [u8; 8] {
     [0, 0, 0, 4, a, b, c, d]
+}
+
+fn field16(uuid: [u8; 16]) -> [u8; 20] {
+    let mut field = [0; 20];
+    field[3] = 16;
+    field[4..].copy_from_slice(&uuid);
+    field
 }
 
 fn field8([a, b, c, d, e, f, g, h]: [u8; 8]) -> [u8; 12] {

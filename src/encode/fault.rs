@@ -19,7 +19,8 @@ pub struct Fault {
     pub row: u32,
     /// The column's position in the batch; [`Encoder::column_name`] names it.
     pub column: usize,
-    /// `out_of_range`, `precision_loss`, `bad_number`, `too_long`, `nul_byte` or `null_value`.
+    /// `out_of_range`, `precision_loss`, `bad_number`, `too_long`, `nul_byte`, `null_value`,
+    /// `bad_json`, `nul_escape` or `bad_uuid`.
     pub rule: &'static str,
     /// What is wrong, for a person.
     pub reason: String,

@@ -313,7 +313,7 @@ fn pairs_without_a_meaning_are_refused_with_advice() {
     assert_eq!(
         refused(target("ts", PgType::Timestamptz)),
         "column \"ts\": Utf8 cannot be sent to timestamptz: leave the column out, or make it \
-         text, varchar, numeric, double precision or real in the table"
+         text, varchar, numeric, double precision, real, json, jsonb or uuid in the table"
     );
     let mut generated = target("mid", PgType::Text(None));
     generated.generated = true;

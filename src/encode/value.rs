@@ -3,6 +3,7 @@
 //! the fault finder of this room, so that both always agree.
 
 use super::numeric::Decimal;
+use crate::json;
 
 /// Microseconds from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
 const EPOCH_US: i64 = 946_684_800_000_000;
@@ -44,6 +45,14 @@ pub(super) enum Wrong {
     Nul,
     /// NULL where the column refuses it.
     Null,
+    /// Text that is no JSON.
+    NotJson,
+    /// JSON with the escape of NUL, for `jsonb`.
+    JsonNul,
+    /// JSON with half of a surrogate pair, for `jsonb`.
+    JsonSurrogate,
+    /// Text that is no UUID.
+    NotAUuid,
 }
 
 impl Wrong {
@@ -58,6 +67,9 @@ impl Wrong {
             Wrong::TooLong => "too_long",
             Wrong::Nul => "nul_byte",
             Wrong::Null => "null_value",
+            Wrong::NotJson | Wrong::JsonSurrogate => "bad_json",
+            Wrong::JsonNul => "nul_escape",
+            Wrong::NotAUuid => "bad_uuid",
         }
     }
 
@@ -79,6 +91,14 @@ impl Wrong {
             Wrong::TooLong => format!("{value:?} has more characters than {type_name} takes"),
             Wrong::Nul => format!("{value:?} has a NUL byte, which {type_name} cannot hold"),
             Wrong::Null => "the column does not take NULL and the record has no value".to_owned(),
+            Wrong::NotJson => format!("{value:?} is not valid JSON, {type_name} needs it"),
+            Wrong::JsonNul => {
+                format!("{value:?} escapes a NUL character, which {type_name} cannot hold")
+            }
+            Wrong::JsonSurrogate => {
+                format!("{value:?} escapes half a character, which {type_name} cannot hold")
+            }
+            Wrong::NotAUuid => format!("{value:?} is no UUID, {type_name} needs one"),
         }
     }
 }
@@ -181,6 +201,38 @@ pub(super) fn text_fits(text: &[u8], chars_max: Option<u32>) -> Result<(), Wrong
     Ok(())
 }
 
+/// Whether `json` takes this text.
+pub(super) fn json_fits(text: &[u8]) -> Result<(), Wrong> {
+    json::check(text).map(drop).map_err(|_| Wrong::NotJson)
+}
+
+/// Whether `jsonb` takes this text. Numbers beyond what `numeric` holds are left to the server.
+pub(super) fn jsonb_fits(text: &[u8]) -> Result<(), Wrong> {
+    match json::check(text) {
+        Err(_) => Err(Wrong::NotJson),
+        Ok(found) if found.nul_escape => Err(Wrong::JsonNul),
+        Ok(found) if found.lone_surrogate => Err(Wrong::JsonSurrogate),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// The bytes of a UUID in any of the forms that the server reads: 32 hexadecimal digits in either
+/// case, a hyphen after any four of them, all in braces or not.
+pub(super) fn text_to_uuid(text: &str) -> Result<[u8; 16], Wrong> {
+    let inner = text.strip_prefix('{').map_or(Some(text), |rest| rest.strip_suffix('}'));
+    let mut bytes = inner.ok_or(Wrong::NotAUuid)?.bytes().peekable();
+    let mut uuid = [0; 16];
+    for (at, out) in uuid.iter_mut().enumerate() {
+        if at > 0 && at % 2 == 0 && bytes.peek() == Some(&b'-') {
+            bytes.next();
+        }
+        let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16));
+        let (Some(high), Some(low)) = (digit(), digit()) else { return Err(Wrong::NotAUuid) };
+        *out = (high * 16 + low) as u8;
+    }
+    if bytes.next().is_some() { Err(Wrong::NotAUuid) } else { Ok(uuid) }
+}
+
 /// Characters of UTF-8: bytes that do not continue one.
 fn count_chars(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
@@ -238,6 +290,46 @@ mod tests {
         assert_eq!(days_to_date(DATE_MIN + EPOCH_DAYS - 1), Err(Wrong::TimeRange));
         assert_eq!(days_to_timestamp(10_958), Ok(DAY_US));
         assert_eq!(days_to_timestamp(i32::MAX), Err(Wrong::TimeRange));
+    }
+
+    #[test]
+    fn uuids_are_read_as_the_server_reads_them() {
+        let uuid = [
+            0xa0, 0xee, 0xbc, 0x99, 0x9c, 0x0b, 0x4e, 0xf8, 0xbb, 0x6d, 0x6b, 0xb9, 0xbd, 0x38,
+            0x0a, 0x11,
+        ];
+        for text in [
+            "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+            "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11",
+            "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11",
+        ] {
+            assert_eq!(text_to_uuid(text), Ok(uuid), "{text}");
+        }
+        for text in [
+            "",
+            "{a0eebc999c0b4ef8bb6d6bb9bd380a11",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a1",
+            "a0eebc999c0b4ef8bb6d6bb9bd380a111",
+            "a0-eebc999c0b4ef8bb6d6bb9bd380a11",
+            "g0eebc999c0b4ef8bb6d6bb9bd380a11",
+        ] {
+            assert_eq!(text_to_uuid(text), Err(Wrong::NotAUuid), "{text}");
+        }
+    }
+
+    #[test]
+    fn jsonb_takes_less_than_json() {
+        for (text, json, jsonb) in [
+            (r#"{"a": "\u0041"}"#, Ok(()), Ok(())),
+            (r#""\u0000""#, Ok(()), Err(Wrong::JsonNul)),
+            (r#""\ud800""#, Ok(()), Err(Wrong::JsonSurrogate)),
+            ("{", Err(Wrong::NotJson), Err(Wrong::NotJson)),
+        ] {
+            assert_eq!(json_fits(text.as_bytes()), json, "{text}");
+            assert_eq!(jsonb_fits(text.as_bytes()), jsonb, "{text}");
+        }
     }
 
     #[test]

@@ -93,16 +93,14 @@ pub enum RecogniseError {
     #[error("{0}")]
     Unknown(Box<Unknown>),
     /// Several layouts fit equally well.
-    #[error(
-        "{name} fits several layouts: {}; say which with --layout {}",
-        layouts.join(", "),
-        layouts.join(" or --layout ")
-    )]
+    #[error("{name} fits several layouts: {}; {}", layouts.join(", "), which(layouts, datasets))]
     Ambiguous {
         /// The file's name.
         name: String,
         /// The layouts.
         layouts: Vec<String>,
+        /// Their datasets, in the same order.
+        datasets: Vec<String>,
     },
     /// The layout that was asked for does not fit.
     #[error("{name} does not have the layout {layout}: {why}{}", shown(first_line))]
@@ -165,6 +163,18 @@ pub enum RecogniseError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// The flag that tells layouts that fit equally well apart: what the rows mean, where that differs.
+fn which(layouts: &[String], datasets: &[String]) -> String {
+    let mut distinct = datasets.to_vec();
+    distinct.sort();
+    distinct.dedup();
+    if distinct.len() == layouts.len() {
+        format!("say what its rows are with --dataset {}", datasets.join(" or --dataset "))
+    } else {
+        format!("say which with --layout {}", layouts.join(" or --layout "))
+    }
 }
 
 fn shown(first_line: &str) -> String {

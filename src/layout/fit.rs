@@ -40,22 +40,23 @@ pub(super) struct Miss {
 }
 
 /// Tries `layout` on the sample.
-pub(super) fn fit(layout: &Layout, head: SampleHead<'_>) -> Result<Fit, String> {
+pub(super) fn fit(layout: &Layout, head: SampleHead<'_>) -> Result<Fit, Miss> {
+    let other = |reason: &str| Err(Miss { reason: reason.to_owned(), progress: 0 });
     match (layout.format, head) {
         (Format::Parquet, SampleHead::Parquet { columns }) => fit_parquet(layout, columns),
         (Format::Text, SampleHead::Text { bytes, whole }) => {
             let text = Text { bytes: without_bom(bytes), whole };
             fit_text(layout, text)
         }
-        (Format::Parquet, _) => Err("it is for Parquet files, and this is text".to_owned()),
-        (Format::Text, _) => Err("it is for text files, and this is Parquet".to_owned()),
+        (Format::Parquet, _) => other("it is for Parquet files, and this is text"),
+        (Format::Text, _) => other("it is for text files, and this is Parquet"),
     }
 }
 
-fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, String> {
+fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Miss> {
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let types: Vec<String> = columns.iter().map(|(_, kind)| kind.clone()).collect();
-    let choices = resolve::by_name(layout, &names, Some(&types)).map_err(|miss| miss.reason)?;
+    let choices = resolve::by_name(layout, &names, Some(&types))?;
     let mut fields = Vec::new();
     for choice in &choices {
         let Some((source, way)) = choice.ways.first() else { continue };
@@ -77,9 +78,10 @@ fn tells_zone(kind: &str) -> bool {
     epoch || (kind.starts_with("timestamp") && kind.contains('"'))
 }
 
-fn fit_text(layout: &Layout, text: Text<'_>) -> Result<Fit, String> {
+fn fit_text(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
     if text.lines().next().is_none() {
-        return Err("the first line is longer than the sample".to_owned());
+        let reason = "the first line is longer than the sample".to_owned();
+        return Err(Miss { reason, progress: 0 });
     }
     let mut best: Option<Miss> = None;
     for &delimiter in &layout.text.delimiters {
@@ -92,7 +94,7 @@ fn fit_text(layout: &Layout, text: Text<'_>) -> Result<Fit, String> {
             }
         }
     }
-    Err(best.map_or_else(String::new, |miss| miss.reason))
+    Err(best.unwrap_or(Miss { reason: String::new(), progress: 0 }))
 }
 
 /// Where the records start, and what the header says.

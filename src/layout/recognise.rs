@@ -5,9 +5,10 @@ use super::error::{RecogniseError, Unknown};
 use super::example;
 use super::facts;
 use super::finish::finish;
-use super::fit::{Fit, fit};
+use super::fit::{Fit, Miss, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
+use super::registry::CANONICAL_RANK;
 use super::sniff::refuse_foreign;
 use crate::mapping::{FieldSource, TextShape, TimeRule};
 
@@ -117,10 +118,10 @@ pub fn recognise(
     }
     if let Some(only) = only {
         let layout = called(only, layouts)?;
-        let fit = fit(layout, sample.head).map_err(|why| RecogniseError::DoesNotFit {
+        let fit = fit(layout, sample.head).map_err(|miss| RecogniseError::DoesNotFit {
             name: sample.name.to_owned(),
             layout: only.to_owned(),
-            why,
+            why: miss.reason,
             first_line: example::first_line(sample.head),
         })?;
         return finish(sample.name, given, layout, fit);
@@ -129,7 +130,8 @@ pub fn recognise(
     for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
         match fit_named(layout, sample) {
             Ok(fit) => fits.push((layout, fit)),
-            Err(why) => tried.push((layout.name.clone(), why)),
+            Err(miss) if is_far(layout, given, &miss) => {}
+            Err(miss) => tried.push((layout.name.clone(), miss.reason)),
         }
     }
     let rank = fits.iter().map(|(layout, _)| layout.recognise.rank).max();
@@ -138,6 +140,7 @@ pub fn recognise(
         return Err(RecogniseError::Ambiguous {
             name: sample.name.to_owned(),
             layouts: fits.iter().map(|(layout, _)| layout.name.clone()).collect(),
+            datasets: fits.iter().map(|(layout, _)| layout.dataset.name.to_owned()).collect(),
         });
     }
     let Some((layout, fit)) = fits.pop() else {
@@ -172,18 +175,29 @@ fn is_candidate(layout: &Layout, sample: &Sample<'_>, given: &GivenFacts) -> boo
     layout.format == format && dataset
 }
 
+/// Whether the canonical layout of a dataset that nobody asked for is too far off to be mentioned:
+/// the file has less than half of the columns that it takes.
+fn is_far(layout: &Layout, given: &GivenFacts, miss: &Miss) -> bool {
+    let is_canonical = layout.recognise.rank == CANONICAL_RANK && given.dataset.is_none();
+    let needed = layout.dataset.columns.iter().filter(|column| {
+        column.required && !column.fact || layout.recognise.require.contains(&column.name)
+    });
+    is_canonical && miss.progress * 2 < needed.count()
+}
+
 /// Fits by content and, where the content says too little, by name.
-fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, String> {
+fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
+    let misnamed = |reason: String| Err(Miss { reason, progress: usize::MAX });
     let fit = fit(layout, sample.head)?;
     let name = facts::base_name(sample.name);
     if let Some((_, reason)) =
         layout.recognise.not_names.iter().find(|(pattern, _)| pattern.is_match(name))
     {
-        return Err(format!("its records fit, but its name does not: {reason}"));
+        return misnamed(format!("its records fit, but its name does not: {reason}"));
     }
     if layout.recognise.by_name && !facts::name_fits(layout, name) {
         let like = layout.facts.example.as_ref();
-        return Err(format!(
+        return misnamed(format!(
             "its records fit, but their shape alone says too little and its name is not {}; \
              if it is one, say --layout {}",
             like.map_or("as expected".to_owned(), |like| format!("like {like}")),

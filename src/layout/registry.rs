@@ -1,13 +1,21 @@
-//! The built-in layouts: every file of `schema/layouts`, listed by the build script.
+//! The built-in layouts: every file of `schema/layouts`, listed by the build script, and the
+//! canonical layouts of the datasets, made from their columns.
 
+use std::fmt::Write as _;
 use std::sync::OnceLock;
 
 use super::error::LayoutError;
-use super::model::Layout;
+use super::model::{Format, Layout};
+use crate::dataset::{self, Dataset};
+
+/// Above the generic layouts of bars, whose few columns many files have, and below those of
+/// vendors.
+pub(super) const CANONICAL_RANK: u32 = 20;
 
 include!(concat!(env!("OUT_DIR"), "/layouts.rs"));
 
-/// All built-in layouts, in the order of their names. Parsed at the first call.
+/// All built-in layouts: the files in the order of their names, then the canonical ones. Parsed at
+/// the first call.
 ///
 /// # Errors
 /// A built-in layout that does not parse: a defect of the program, which its tests catch.
@@ -15,10 +23,17 @@ pub fn registry() -> Result<&'static [Layout], &'static LayoutError> {
     static PARSED: OnceLock<Result<Vec<Layout>, LayoutError>> = OnceLock::new();
     PARSED
         .get_or_init(|| {
-            LAYOUTS
+            let files = LAYOUTS
                 .iter()
-                .map(|(stem, text)| Layout::parse(text, &format!("schema/layouts/{stem}.toml")))
-                .collect()
+                .map(|(stem, text)| Layout::parse(text, &format!("schema/layouts/{stem}.toml")));
+            let marked = dataset::ALL.iter().filter(|dataset| !dataset.marks.is_empty());
+            let canonical = marked.flat_map(|dataset| {
+                [Format::Text, Format::Parquet].map(|format| {
+                    let origin = format!("the canonical layout of {}", dataset.name);
+                    Layout::parse(&canonical(dataset, format), &origin)
+                })
+            });
+            files.chain(canonical).collect()
         })
         .as_ref()
         .map(Vec::as_slice)
@@ -30,4 +45,33 @@ pub fn registry() -> Result<&'static [Layout], &'static LayoutError> {
 /// As [`registry`].
 pub fn by_name(name: &str) -> Result<Option<&'static Layout>, &'static LayoutError> {
     Ok(registry()?.iter().find(|layout| layout.name == name))
+}
+
+/// Columns of a dataset's own names or their usual aliases, in any order and case.
+fn canonical(dataset: &Dataset, format: Format) -> String {
+    let quoted = |names: &[&str]| {
+        names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+    };
+    let (name, title, shape) = match format {
+        Format::Text => (
+            "canonical",
+            "CSV with a header",
+            "[text]\ndelimiter = [\",\", \";\", \"\\t\"]\nheader = \"required\"\n\
+             nulls = [\"null\", \"NULL\", \"NaN\", \"nan\", \"N/A\", \"None\"]\n",
+        ),
+        Format::Parquet => ("parquet", "Parquet with the usual column names", ""),
+    };
+    let format = if format == Format::Text { "text" } else { "parquet" };
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        text,
+        "name = \"{name}_{}\"\ntitle = \"{title}: {}\"\ndataset = {:?}\nformat = {format:?}\n\
+         {shape}[recognise]\nrank = {CANONICAL_RANK}\naliases = true\nrequire = [{}]\n",
+        dataset.name,
+        dataset.name,
+        dataset.name,
+        quoted(dataset.marks),
+    );
+    text
 }

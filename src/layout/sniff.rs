@@ -9,9 +9,16 @@ pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BOM).unwrap_or(bytes)
 }
 
-/// First bytes, name of the format, and the command that decompresses to standard output: formats
-/// that are not read as sources. Those that are never come here compressed.
+/// First bytes, name of the format, and the command that decompresses to standard output. A load
+/// looks into most of these before it comes here.
 const COMPRESSED: &[(&[u8], &str, &str)] = &[
+    (b"\x1f\x8b", "gzip", "gunzip -c"),
+    (b"PK\x03\x04", "zip", "unzip -p"),
+    (b"PK\x05\x06", "an empty zip archive", "unzip -p"),
+    (b"\x28\xb5\x2f\xfd", "zstd", "zstd -dc"),
+    (b"\xfd7zXZ\x00", "xz", "xz -dc"),
+    (b"BZh", "bzip2", "bzip2 -dc"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc"),
     (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so"),
     (b"Rar!\x1a\x07", "rar", "unrar p -inul"),
     (b"\x1f\x9d", "compress", "uncompress -c"),
@@ -139,6 +146,11 @@ mod tests {
             "it's (1).7z is compressed (7z): decompress it first: \
              7z x -so 'it'\\''s (1).7z' | tidegate backfill - ..."
         );
+        for first in ["\u{28}", "BZh91AY"] {
+            assert_eq!(message("x", first.as_bytes()) == "text", !first.starts_with("BZh"));
+        }
+        assert!(message("x", b"\x1f\x8b\x08\0").contains("gunzip -c x"));
+        assert!(message("x", b"\x28\xb5\x2f\xfd").contains("zstd -dc x"));
         assert!(message("x", b"Rar!\x1a\x07\x01\0").contains("unrar p -inul x"));
         assert!(message("x", b"\x1f\x9d\x90").contains("uncompress -c x"));
         assert_eq!(message("x", b"LZI,1"), "text");

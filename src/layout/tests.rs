@@ -522,15 +522,18 @@ fn a_layout_that_is_asked_for_needs_no_name() {
         "x.csv does not have the layout histdata: its records have 1 field, not 6\
          \n  first line: 1381017600,1,2,0.5,1.5,7,3"
     );
-    assert_eq!(
-        recognise(&sample, &flags, built_in(), Some("kraken")).unwrap_err().to_string(),
-        "no layout is called \"kraken\"; known: binance_klines, canonical, cryptodatadownload, \
-         histdata, kraken_ohlcvt, parquet_bars, stooq"
+    let unknown =
+        |name: &str| recognise(&sample, &flags, built_in(), Some(name)).unwrap_err().to_string();
+    let kraken = unknown("kraken");
+    assert!(
+        kraken.starts_with("no layout is called \"kraken\"; known: binance_klines, "),
+        "{kraken}"
     );
-    assert_eq!(
-        recognise(&sample, &flags, built_in(), Some("stoq")).unwrap_err().to_string(),
-        "no layout is called \"stoq\", did you mean stooq?; known: binance_klines, canonical, \
-         cryptodatadownload, histdata, kraken_ohlcvt, parquet_bars, stooq"
+    assert!(kraken.contains(", stooq, canonical_market_trades, "), "{kraken}");
+    let stoq = unknown("stoq");
+    assert!(
+        stoq.starts_with("no layout is called \"stoq\", did you mean stooq?; known: "),
+        "{stoq}"
     );
     let found = recognise(&sample, &flags, built_in(), Some("parquet_bars")).unwrap_err();
     assert!(found.to_string().contains("it is for Parquet files, and this is text"));

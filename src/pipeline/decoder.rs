@@ -177,6 +177,10 @@ impl Decoder<'_> {
             let ids = self.desk.ids(&tickers.venue, &prepare::symbols(&batch.root, tickers))?;
             batch.root = prepare::put_ids(&batch.root, tickers, &ids).map_err(WriteError::from)?;
         }
+        if let Some(identity) = &plan.identity {
+            batch.root = prepare::put_identity(&batch.root, identity, |row| place(&batch, row))
+                .map_err(WriteError::from)?;
+        }
         prepare::check(&mut batch, plan.interval_column, &plan.checker, &plan.target)?;
         let key =
             PortionKey { set_id: plan.set_id, route: "*".to_owned(), window: batch.span.window };
@@ -221,6 +225,17 @@ pub(super) fn check_parquet(
 ) -> Result<(), PipelineError> {
     let named = |cause| PipelineError::Decode { source_name: Arc::clone(&plan.source), cause };
     Ok(fingerprint.check(&plan.path, &source.file_metadata().map_err(named)?)?)
+}
+
+/// Where the record of a row is in its content: the byte of a text, the row of a file with columns.
+/// A pure function of the content, so that the record has the same place in every load of it.
+fn place(batch: &Batch, row: usize) -> i64 {
+    let place = &batch.places[row];
+    let inside = match batch.original {
+        Original::Text(_) => u64::from(place.offset),
+        Original::Columns => u64::from(place.row),
+    };
+    (batch.span.start + inside) as i64
 }
 
 fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {

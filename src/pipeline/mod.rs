@@ -46,10 +46,14 @@ pub struct Plan {
     pub loads: Vec<LoadPlan>,
     /// Writer tasks, each with a connection.
     pub writers: usize,
+    /// Writer tasks where each fills a table of its own: they do not get into each other's way.
+    pub exchangers: usize,
     /// Decoder threads.
     pub decoders: usize,
     /// What chunks and batches may take together, in bytes.
     pub memory_bytes: usize,
+    /// What runs of sorted rows may take on disk at once, in bytes; they end a window.
+    pub spill_bytes_max: u64,
     /// How long a batch is tried.
     pub retry: RetryPolicy,
     /// How many rejects are too many.
@@ -126,6 +130,8 @@ pub struct LoadPlan {
     pub target: Arc<Target>,
     /// How its symbols become ids, if they do.
     pub tickers: Option<Tickers>,
+    /// How its records without an id are known again, if the dataset has such.
+    pub identity: Option<Identity>,
     /// Position of a column of intervals that are spelled in the canonical way before they are
     /// stored.
     pub interval_column: Option<usize>,
@@ -135,6 +141,21 @@ pub struct LoadPlan {
     pub makes_partitions: bool,
     /// Portions that are committed.
     pub done: BTreeMap<u32, ledger::DonePortion>,
+}
+
+/// How records without an id of their own are known again: by the content and their place in it.
+/// The positions are of columns of the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The id, a text.
+    pub id: usize,
+    /// The content's number where the record has no id, else 0.
+    pub content: usize,
+    /// The record's place where it has no id, else 0.
+    pub row: usize,
+    /// The content's number.
+    pub number: i64,
 }
 
 /// How symbols become ids.

@@ -4,13 +4,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::error::ArrowError;
 
-use super::Tickers;
+use super::{Identity, Tickers};
 use crate::batch::{Batch, Fault};
-use crate::check::Checker;
+use crate::check::{Checker, respell};
 use crate::encode::Encoder;
 use crate::layout::normalise_interval;
 use crate::write::{Target, WriteError};
@@ -41,8 +41,32 @@ pub fn put_ids(
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
+/// Fills the columns by which records without an id are known again; `place` tells where a row's
+/// record is in its content. Records with an id get zeros there.
+///
+/// # Errors
+/// Arrow's own, which would be a bug of ours.
+pub fn put_identity(
+    root: &RecordBatch,
+    identity: &Identity,
+    place: impl Fn(usize) -> i64,
+) -> Result<RecordBatch, ArrowError> {
+    let ids = root.column(identity.id).as_string::<i32>();
+    let has_id = |row: usize| !ids.is_null(row) && !ids.value(row).trim().is_empty();
+    let rows = 0..root.num_rows();
+    let mut columns: Vec<ArrayRef> = root.columns().to_vec();
+    let number = |row: usize| if has_id(row) { 0 } else { identity.number };
+    columns[identity.content] = Arc::new(rows.clone().map(number).collect::<Int64Array>());
+    let row_no = |row: usize| if has_id(row) { 0 } else { place(row) };
+    columns[identity.row] = Arc::new(rows.clone().map(row_no).collect::<Int64Array>());
+    let id = |row: usize| Some(if has_id(row) { ids.value(row).trim() } else { "" });
+    columns[identity.id] = Arc::new(rows.map(id).collect::<StringArray>());
+    RecordBatch::try_new(root.schema(), columns)
+}
+
 /// Turns the rows that break a rule, or hold what the target's columns cannot, into rejects, and
-/// spells the words of `interval_column`, if there is one, as our tables do.
+/// spells the words of `interval_column`, if there is one, and of columns that take few words, as
+/// our tables do.
 ///
 /// # Errors
 /// When a column of the batch cannot go to its target's column at all.
@@ -53,10 +77,7 @@ pub fn check(
     target: &Target,
 ) -> Result<(), WriteError> {
     let mut faults = Vec::new();
-    let spelled = match interval_column {
-        Some(column) => spell_intervals(&batch.root, column, &mut faults)?,
-        None => None,
-    };
+    let spelled = spell(&batch.root, interval_column, checker, &mut faults)?;
     let root = spelled.as_ref().unwrap_or(&batch.root);
     faults.extend(checker.faults(root));
     let encoder = Encoder::new(root.schema_ref(), &target.root().columns)?;
@@ -69,12 +90,27 @@ pub fn check(
     }));
     // A reject shows what the record said, so spelling comes after.
     batch.refuse(faults)?;
-    if let (Some(_), Some(column)) = (spelled, interval_column)
-        && let Some(spelled) = spell_intervals(&batch.root, column, &mut Vec::new())?
+    if spelled.is_some()
+        && let Some(spelled) = spell(&batch.root, interval_column, checker, &mut Vec::new())?
     {
         batch.root = spelled;
     }
     Ok(())
+}
+
+/// Spells everything that has one spelling. `None`: it is spelled so.
+fn spell(
+    root: &RecordBatch,
+    interval_column: Option<usize>,
+    checker: &Checker,
+    faults: &mut Vec<Fault>,
+) -> Result<Option<RecordBatch>, ArrowError> {
+    let intervals = match interval_column {
+        Some(column) => spell_intervals(root, column, faults)?,
+        None => None,
+    };
+    let words = checker.spell(intervals.as_ref().unwrap_or(root), faults)?;
+    Ok(words.or(intervals))
 }
 
 /// Spells the intervals of a word column as our tables do (`60min` is `1h`), so that one bar has
@@ -84,16 +120,7 @@ fn spell_intervals(
     column: usize,
     faults: &mut Vec<Fault>,
 ) -> Result<Option<RecordBatch>, ArrowError> {
-    let words = root.column(column).as_dictionary::<Int32Type>();
-    let values = words.values().as_string::<i32>();
-    let canonical: Vec<Option<String>> =
-        values.iter().map(|word| normalise_interval(word.unwrap_or_default())).collect();
-    if values.iter().zip(&canonical).all(|(word, canonical)| word == canonical.as_deref()) {
-        return Ok(None);
-    }
-    for (row, code) in words.keys().iter().enumerate() {
-        let Some(code) = code.filter(|&code| canonical[code as usize].is_none()) else { continue };
-        let value = values.value(code as usize);
+    let spelled = respell(root.column(column), normalise_interval, |row, value| {
         faults.push(Fault {
             row,
             rule: "bad_interval".into(),
@@ -101,11 +128,9 @@ fn spell_intervals(
             sqlstate: None,
             reason: format!("{value:?} is no interval such as 1m, 1h or 1d"),
         });
-    }
-    // Two spellings may become one word, so the dictionary is built anew.
-    let spelled = words.keys().iter().map(|code| canonical[code? as usize].as_deref());
-    let spelled: DictionaryArray<Int32Type> = spelled.collect();
+    });
+    let Some(spelled) = spelled else { return Ok(None) };
     let mut columns: Vec<ArrayRef> = root.columns().to_vec();
-    columns[column] = Arc::new(spelled);
+    columns[column] = spelled;
     RecordBatch::try_new(root.schema(), columns).map(Some)
 }

@@ -12,8 +12,8 @@ use super::{Cancel, Form, LoadPlan, PipelineError, Stage};
 use crate::batch::Chunk;
 use crate::decode::{Cut, Cutter, ParquetSource, ParquetUnit};
 use crate::limit::{
-    BATCH_ROWS, CHUNK_BYTES, CHUNK_LEASE_FACTOR, KIB, PARQUET_UNIT_LEASE_BYTES,
-    UNIT_BATCHES_QUEUED_MAX,
+    BATCH_ROWS, CHUNK_BYTES, CHUNK_LEASE_FACTOR, CHUNK_LEASE_LINES, KIB, LINE_LEASE_BYTES,
+    PARQUET_UNIT_LEASE_BYTES, UNIT_BATCHES_QUEUED_MAX,
 };
 use crate::mapping::TextShape;
 use crate::source::{ContentReader, Fingerprint};
@@ -191,6 +191,7 @@ impl Reader<'_> {
                 Err(error) => return Ok(Err(error)),
             };
             self.live.worked(Stage::Read, began);
+            let lease = self.lease_lines(lease, &chunk.bytes).ok_or(Stopped)?;
             let piece = TextPiece {
                 last: cutter.chunk_start() >= fingerprint.bytes,
                 chunk: Arc::new(Chunk { bytes: chunk.bytes }),
@@ -201,6 +202,18 @@ impl Reader<'_> {
             self.hand_out(load, Piece::Text(piece), lease, starts_at.take())?;
         }
         Ok(Ok(()))
+    }
+
+    /// Exchanges a chunk's lease for a larger one where its lines are so many that rows or rejects
+    /// will take more than usual. Chunks before it have all they need, so waiting for them is safe.
+    fn lease_lines(&self, lease: Arc<Lease>, bytes: &[u8]) -> Option<Arc<Lease>> {
+        let lines = memchr::memchr_iter(b'\n', bytes).count();
+        let more = lines.saturating_sub(CHUNK_LEASE_LINES) * LINE_LEASE_BYTES;
+        if more == 0 {
+            return Some(lease);
+        }
+        drop(lease);
+        self.budget.lease(CHUNK_BYTES * CHUNK_LEASE_FACTOR + more, &self.cancel)
     }
 
     fn read_parquet(

@@ -202,7 +202,7 @@ impl Scheduler<'_> {
 /// Says why a batch is not loaded: its rejects, which are recorded with it or not at all, would be
 /// too many.
 pub(super) fn over_budget(job: &Job, read: u64, rejected: u64) -> String {
-    let first = job.batch.rejects.first().map(|reject| {
+    let first = job.batch.rejected().next().map(|reject| {
         let row = job.batch.span.first_row + u64::from(reject.row);
         match job.batch.original {
             Original::Text(_) => {

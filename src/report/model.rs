@@ -160,6 +160,8 @@ pub struct FileReport {
     pub sealed: bool,
     /// Whether an earlier run had loaded this content, so that this one read no record of it.
     pub already_loaded: bool,
+    /// Open rejects of the load that earlier runs recorded, if this run completed it.
+    pub rejected_before: u64,
     /// Bytes read from the source as stored.
     pub bytes_read: u64,
     /// Why it failed, if it did.

@@ -108,7 +108,7 @@ impl SortBuffer {
         }
         let names: Vec<i64> = names.into_iter().collect();
         let entries = self.entries(&routes, &names);
-        let mut writer = RunWriter::new(self.schema(), folder)?;
+        let mut writer = RunWriter::new(&self.schema(), folder)?;
         for (route, of_route) in by_route(&entries, &names) {
             for block in of_route.chunks(SPILL_BLOCK_ROWS) {
                 let block = self.gather(block)?;
@@ -261,10 +261,10 @@ struct RunWriter {
 }
 
 impl RunWriter {
-    fn new(schema: SchemaRef, folder: &Path) -> Result<Self, SpillError> {
+    fn new(schema: &SchemaRef, folder: &Path) -> Result<Self, SpillError> {
         let io = |cause| SpillError::Io { folder: folder.to_path_buf(), cause };
         let file = tempfile::tempfile_in(folder).map_err(io)?;
-        let writer = FileWriter::try_new(BufWriter::with_capacity(WRITE_BYTES, file), &schema)?;
+        let writer = FileWriter::try_new(BufWriter::with_capacity(WRITE_BYTES, file), schema)?;
         Ok(Self { writer, folder: folder.to_path_buf(), blocks: Vec::new() })
     }
 

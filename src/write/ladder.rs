@@ -7,12 +7,11 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use rand::RngExt;
 
 use super::copy::copy_rows;
+use super::patience::{Pause, Timeout};
 use super::sift::{Probe, sift};
 use super::stage::Merged;
 use super::{Job, LadderCounters, RetryPolicy, Target, WriteError, order, reject, stage, tick};
@@ -22,10 +21,7 @@ use crate::db::ledger::{self, Portion};
 use crate::db::{Connection, Database};
 use crate::encode::Encoder;
 use crate::error::Class;
-use crate::limit::{
-    BACKOFF_FIRST_MS, BACKOFF_LAST_MS, COPY_MESSAGE_BYTES, COPY_PIECE_ROWS_MIN, COPY_PIECES_MAX,
-    LOCK_TIMEOUT_MS,
-};
+use crate::limit::{COPY_MESSAGE_BYTES, COPY_PIECE_ROWS_MIN, COPY_PIECES_MAX, LOCK_TIMEOUT_MS};
 
 /// Rounds of sifting after which rows that still fail are a mystery.
 const SIFT_ROUNDS_MAX: u32 = 4;
@@ -61,13 +57,15 @@ enum Rung {
 #[derive(Debug)]
 pub struct Ladder {
     database: Database,
-    connection: Option<Connection>,
+    pub(super) connection: Option<Connection>,
     /// When the server that this pass talks to started. Another value means a restart, after which
     /// acknowledged batches may be lost.
     server_started_at: f64,
     pub(super) buffer: BytesMut,
     pub(super) counters: Arc<LadderCounters>,
     pub(super) retry: RetryPolicy,
+    /// Of the batch in hand.
+    pub(super) timeout: Timeout,
 }
 
 impl Ladder {
@@ -79,7 +77,8 @@ impl Ladder {
         retry: RetryPolicy,
     ) -> Self {
         let buffer = BytesMut::with_capacity(COPY_MESSAGE_BYTES);
-        Self { database, connection: None, server_started_at, buffer, counters, retry }
+        let (connection, timeout) = (None, Timeout::default());
+        Self { database, connection, server_started_at, buffer, counters, retry, timeout }
     }
 
     /// Writes one portion, whatever it takes.
@@ -89,6 +88,7 @@ impl Ladder {
     /// [`WriteError::Restarted`] when the server started anew.
     pub async fn write(&mut self, target: &Target, job: &mut Job) -> Result<Outcome, WriteError> {
         let mut pause = Pause::new(self.retry.deadline);
+        self.timeout = Timeout::default();
         let mut rung = match target.stage_first() {
             true => Rung::Stage,
             false if target.meets_few.load(Ordering::Relaxed) => Rung::Pieces,
@@ -105,7 +105,7 @@ impl Ladder {
             };
             self.roll_back().await;
             match error.class() {
-                Class::Stop => return Err(error),
+                Class::Stop => return Err(self.explain(target, job, error).await),
                 Class::UseInsert if rung != Rung::Stage => rung = Rung::Stage,
                 Class::UseInsert => return Err(error),
                 Class::StepDown if rung == Rung::Copy && meets_stored_key(target, &error) => {
@@ -117,10 +117,7 @@ impl Ladder {
                         return Err(error);
                     }
                 }
-                Class::Redo | Class::Reconnect => {
-                    tick(&self.counters.retries);
-                    pause.wait(error).await?;
-                }
+                Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
             }
         }
     }
@@ -153,13 +150,10 @@ impl Ladder {
                 Err(error) => {
                     self.roll_back().await;
                     match error.class() {
-                        Class::Redo | Class::Reconnect => {
-                            tick(&self.counters.retries);
-                            pause.wait(error).await?;
-                        }
+                        Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
                         // The copy of the table cannot be made: the table itself can be asked.
                         _ if probe == Probe::Copy => probe = Probe::Target,
-                        _ => return Err(error),
+                        _ => return Err(self.explain(target, job, error).await),
                     }
                 }
             }
@@ -175,7 +169,10 @@ impl Ladder {
         let counters = Arc::clone(&self.counters);
         let mut buffer = std::mem::take(&mut self.buffer);
         let encoders = encoders(target, job)?;
+        let timeout = self.timeout;
         let db = self.connection().await?;
+        db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
+        timeout.apply(db).await?;
         let faults = sift(db, target, job, &encoders, &mut buffer, &counters, probe).await;
         self.buffer = buffer;
         faults
@@ -190,8 +187,10 @@ impl Ladder {
     ) -> Result<Outcome, WriteError> {
         let counters = Arc::clone(&self.counters);
         let mut buffer = std::mem::take(&mut self.buffer);
+        let timeout = self.timeout;
         let db = self.connection().await?;
-        let outcome = attempt_on(db, target, job, rung, &counters, &mut buffer).await;
+        let how = (rung, timeout);
+        let outcome = attempt_on(db, target, job, how, &counters, &mut buffer).await;
         self.buffer = buffer;
         outcome
     }
@@ -245,13 +244,14 @@ async fn attempt_on(
     db: &Connection,
     target: &Target,
     job: &Job,
-    rung: Rung,
+    (rung, timeout): (Rung, Timeout),
     counters: &LadderCounters,
     buffer: &mut BytesMut,
 ) -> Result<Outcome, WriteError> {
     if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
         return Ok(Outcome::Busy);
     }
+    timeout.apply(db).await?;
     let mut portion = Portion {
         key: job.key.clone(),
         run_id: job.run_id,
@@ -276,13 +276,14 @@ async fn attempt_on(
             if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
                 return Ok(Outcome::Busy);
             }
+            timeout.apply(db).await?;
             if !ledger::claim(db, &portion).await? {
                 db.batch_execute("ROLLBACK").await?;
                 return Ok(Outcome::DoneBefore);
             }
         }
     }
-    reject::record(db, job, &job.batch.rejects).await?;
+    reject::record_all(db, job).await?;
     reject::record_merged(db, job).await?;
     db.batch_execute("COMMIT").await?;
     if rung == Rung::Copy && !job.order.is_empty() {
@@ -466,35 +467,4 @@ pub(super) fn stored(target: &Target, job: &Job, merged: &Merged) -> Vec<Reject>
         Reject { sqlstate: Some("23505".to_owned()), ..reject }
     };
     merged.refused.iter().map(reject).collect()
-}
-
-/// Exponential backoff with full jitter and one deadline for all of a batch's retries.
-#[derive(Debug)]
-pub struct Pause {
-    began: Instant,
-    deadline: Duration,
-    next_ms: u64,
-}
-
-impl Pause {
-    /// Begins now.
-    pub fn new(deadline: Duration) -> Self {
-        Self { began: Instant::now(), deadline, next_ms: BACKOFF_FIRST_MS }
-    }
-
-    /// Waits before the next attempt.
-    ///
-    /// # Errors
-    /// [`WriteError::Deadline`] with `cause` when the deadline is over.
-    pub async fn wait(&mut self, cause: WriteError) -> Result<(), WriteError> {
-        if self.began.elapsed() >= self.deadline {
-            let seconds = self.deadline.as_secs();
-            return Err(WriteError::Deadline { seconds, cause: Box::new(cause) });
-        }
-        let left = self.deadline.saturating_sub(self.began.elapsed());
-        let jittered = rand::rng().random_range(BACKOFF_FIRST_MS / 2..=self.next_ms);
-        tokio::time::sleep(Duration::from_millis(jittered).min(left)).await;
-        self.next_ms = (self.next_ms * 2).min(BACKOFF_LAST_MS);
-        Ok(())
-    }
 }

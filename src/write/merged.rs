@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Job, Target, WriteError};
-use crate::batch::{Batch, Fault, Original, Reject, row_as_json};
+use crate::batch::{Batch, Fault, Original, Reject, Rejects, row_as_json};
 use crate::count::Counts;
 use crate::db::ledger;
 use crate::limit::REJECT_RAW_BYTES_MAX;
@@ -92,7 +92,7 @@ impl Job {
             root: merged.rows,
             places: Vec::new(),
             children: Vec::new(),
-            rejects: Vec::new(),
+            rejects: Rejects::default(),
             skipped: 0,
             original: Original::Columns,
         };

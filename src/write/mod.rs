@@ -7,6 +7,7 @@ mod exchange;
 mod ladder;
 mod merged;
 mod order;
+mod patience;
 mod reject;
 mod replay;
 mod sift;
@@ -30,9 +31,10 @@ use crate::error::Class;
 use crate::spill::SpillError;
 
 pub use exchange::{Exchange, Exchanged, Feed};
-pub use ladder::{Ladder, Outcome, Pause};
+pub use ladder::{Ladder, Outcome};
 pub use merged::{Found, Member, Rows};
 pub use order::share_a_key;
+pub use patience::Pause;
 pub use replay::{Mended, Replayed};
 
 pub use ticker::resolve_tickers;
@@ -255,7 +257,7 @@ impl Job {
 /// # Errors
 /// The server's.
 pub async fn record_rejects(db: &Connection, job: &Job) -> Result<(), WriteError> {
-    reject::record(db, job, &job.batch.rejects).await
+    reject::record_all(db, job).await
 }
 
 /// What the rungs did, over all writers.
@@ -334,6 +336,27 @@ pub enum WriteError {
     /// The server started anew: what it acknowledged may be lost, so the ledger must be read again.
     #[error("the server restarted")]
     Restarted,
+    /// A statement was cancelled, and again with twice the time.
+    #[error("{}: {cause}", cancelled(*timeout))]
+    Cancelled {
+        /// The `statement_timeout` that did not suffice; none: there is none, somebody cancelled.
+        timeout: Option<Duration>,
+        /// The last error.
+        cause: Box<WriteError>,
+    },
+    /// A policy of the table's row security refuses rows.
+    #[error(
+        "{table}: its row security refuses a record of {source_name} for this role: {cause}; mend \
+         the policy's WITH CHECK, take the record out, or connect as a role with BYPASSRLS"
+    )]
+    RowSecurity {
+        /// The table.
+        table: String,
+        /// The source.
+        source_name: String,
+        /// What the server said.
+        cause: String,
+    },
     /// Waiting did not help.
     #[error("gave up after {seconds} s of retries: {cause}; raise --retry-deadline to wait longer")]
     Deadline {
@@ -342,6 +365,17 @@ pub enum WriteError {
         /// The last error.
         cause: Box<WriteError>,
     },
+}
+
+fn cancelled(timeout: Option<Duration>) -> String {
+    match timeout {
+        Some(timeout) => format!(
+            "a batch took longer than statement_timeout allows, and again with twice the time \
+             ({} ms); raise statement_timeout for this role (ALTER ROLE ... SET statement_timeout)",
+            timeout.as_millis()
+        ),
+        None => "a batch was cancelled twice by somebody (statement_timeout is off)".to_owned(),
+    }
 }
 
 impl From<tokio_postgres::Error> for WriteError {

@@ -12,7 +12,28 @@ const RAW_BYTES_PER_INSERT: usize = 8 * MIB;
 /// Rejects that one INSERT carries.
 const ROWS_PER_INSERT: usize = 5_000;
 
-/// Records rejects of a job's batch.
+/// Records all rejects of a job's batch, never more than a slice of them in memory.
+pub(super) async fn record_all(db: &Connection, job: &Job) -> Result<(), WriteError> {
+    let mut rejects = job.batch.rejected();
+    let mut slice = Vec::new();
+    loop {
+        let mut bytes = 0;
+        for reject in rejects.by_ref().take(ROWS_PER_INSERT) {
+            bytes += reject.raw.len();
+            slice.push(reject);
+            if bytes >= RAW_BYTES_PER_INSERT {
+                break;
+            }
+        }
+        if slice.is_empty() {
+            return Ok(());
+        }
+        record(db, job, &slice).await?;
+        slice.clear();
+    }
+}
+
+/// Records some rejects of a job's batch.
 pub(super) async fn record(
     db: &Connection,
     job: &Job,

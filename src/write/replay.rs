@@ -5,9 +5,10 @@
 use bytes::BytesMut;
 use tokio_postgres::types::Type;
 
-use super::ladder::{MERGE_ROUNDS_MAX, Pause, encoders, miscount, move_rows, stored};
+use super::ladder::{MERGE_ROUNDS_MAX, encoders, miscount, move_rows, stored};
+use super::patience::{Pause, Timeout};
 use super::sift::Probe;
-use super::{Job, Ladder, LadderCounters, Target, WriteError, tick};
+use super::{Job, Ladder, LadderCounters, Target, WriteError};
 use crate::batch::Reject;
 use crate::db::Connection;
 use crate::error::Class;
@@ -55,6 +56,7 @@ impl Ladder {
     ) -> Result<Option<Replayed>, WriteError> {
         let mut pause = Pause::new(self.retry.deadline);
         let mut rounds = 0;
+        self.timeout = Timeout::default();
         // What an attempt did whose COMMIT was not answered.
         let mut unanswered = None;
         loop {
@@ -73,10 +75,7 @@ impl Ladder {
                         return Err(error);
                     }
                 }
-                Class::Redo | Class::Reconnect => {
-                    tick(&self.counters.retries);
-                    pause.wait(error).await?;
-                }
+                Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
             }
         }
     }
@@ -89,8 +88,9 @@ impl Ladder {
     ) -> Result<Option<Replayed>, WriteError> {
         let counters = std::sync::Arc::clone(&self.counters);
         let mut buffer = std::mem::take(&mut self.buffer);
+        let timeout = self.timeout;
         let db = self.connection().await?;
-        let done = replay_on(db, target, mended, &counters, &mut buffer, unanswered).await;
+        let done = replay_on(db, target, mended, timeout, &counters, &mut buffer, unanswered).await;
         self.buffer = buffer;
         done
     }
@@ -112,12 +112,13 @@ async fn replay_on(
     db: &Connection,
     target: &Target,
     mended: &Mended,
+    timeout: Timeout,
     counters: &LadderCounters,
     buffer: &mut BytesMut,
     unanswered: &mut Option<Replayed>,
 ) -> Result<Option<Replayed>, WriteError> {
     let job = &mended.job;
-    let still_open = job.batch.rejects.iter().cloned().map(|reject| mended.with_id(reject));
+    let still_open = job.batch.rejected().map(|reject| mended.with_id(reject));
     let mut replayed = Replayed { still_open: still_open.collect(), ..Replayed::default() };
     let good = mended.ids_of_good();
     if good.is_empty() {
@@ -127,7 +128,7 @@ async fn replay_on(
     let encoders = if job.order.is_empty() { Vec::new() } else { encoders(target, job)? };
     for _ in 0..MERGE_ROUNDS_MAX {
         match claim(db, job.run_id, &good).await? {
-            Claim::Open => {}
+            Claim::Open => timeout.apply(db).await?,
             Claim::Resolved { by_us, open } => {
                 db.batch_execute("ROLLBACK").await?;
                 return Ok(unanswered

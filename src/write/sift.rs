@@ -50,7 +50,8 @@ impl Probe {
     }
 }
 
-/// Finds every row of the job that the server refuses on its own.
+/// Finds every row of the job that the server refuses on its own. Inside a transaction, which it
+/// rolls back.
 pub(super) async fn sift(
     db: &Connection,
     target: &Target,
@@ -60,7 +61,6 @@ pub(super) async fn sift(
     counters: &LadderCounters,
     probe: Probe,
 ) -> Result<Vec<Fault>, WriteError> {
-    db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
     stage(db, target, job, &job.order, encoders, buffer).await?;
     let statements = match probe {
         Probe::Target if !target.key.is_empty() => merging(db, target, job).await?,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch};
 
-use tidegate::batch::{Batch, Child, Chunk, Original};
+use tidegate::batch::{Batch, Child, Chunk, Original, Rejects};
 use tidegate::count::{Counts, TableCounts};
 use tidegate::dataset::ConflictPolicy;
 use tidegate::db::ledger::PortionKey;
@@ -158,7 +158,7 @@ fn batch(records: &[Record], window: u32) -> Batch {
         root: RecordBatch::try_from_iter([("id", ids), ("value", values)]).expect("a batch"),
         places,
         children: vec![Child { table: 1, rows: child, root_of }],
-        rejects: Vec::new(),
+        rejects: Rejects::default(),
         skipped: 0,
         original: Original::Text(Arc::new(Chunk { bytes: text.into_bytes() })),
     }

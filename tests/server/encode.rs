@@ -217,6 +217,112 @@ fn words(runner: &mut TestRunner) -> Vec<Case> {
     ]
 }
 
+/// JSON values, kept as they were written by `json` and as values by `jsonb`, and UUIDs.
+async fn documents(client: &Client, runner: &mut TestRunner) -> Vec<Case> {
+    let edges = [
+        "null",
+        "-0.0e1",
+        " [1, \"\\u00e9\\ud83d\\ude00\\n\"] ",
+        "{\"a\": {\"b\": [[], {}, true]}, \"a\": 1.50}",
+        "\"\"",
+    ];
+    let edges = edges.map(str::to_owned);
+    let leaf = prop_oneof![
+        any::<i64>().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        "[^\\x00]{0,12}".prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+    ];
+    let tree = leaf.prop_recursive(3, 12, 4, |inner| {
+        let list = proptest::collection::vec(inner.clone(), 0..4);
+        let object = proptest::collection::vec(("[^\\x00]{0,6}", inner), 0..4);
+        prop_oneof![
+            list.prop_map(serde_json::Value::from),
+            object.prop_map(|pairs| serde_json::Value::Object(pairs.into_iter().collect())),
+        ]
+    });
+    let json = some(runner, &edges, tree.prop_map(|value| value.to_string()));
+    let uuids = some(runner, &[0, u128::MAX], any::<u128>());
+    let spelled = texts(&uuids, |uuid| match uuid % 3 {
+        0 => format!("{uuid:032x}"),
+        1 => format!("{{{uuid:032X}}}"),
+        _ => hyphens(*uuid),
+    });
+    let array =
+        |values: &[Option<String>]| Arc::new(StringArray::from(values.to_vec())) as ArrayRef;
+    let sql = "SELECT t::jsonb::text FROM unnest($1) WITH ORDINALITY AS u(t, n) ORDER BY n";
+    let rows = client.query_typed(sql, &[(&json, Type::TEXT_ARRAY)]).await.unwrap();
+    let case =
+        |pg_type, ddl, values, expected| Case { pg_type, ddl, values, read: "v::text", expected };
+    vec![
+        case(PgType::Json, "json", array(&json), json.clone()),
+        case(PgType::Jsonb, "jsonb", array(&json), rows.iter().map(|row| row.get(0)).collect()),
+        case(PgType::Uuid, "uuid", array(&spelled), texts(&uuids, |uuid| hyphens(*uuid))),
+    ]
+}
+
+/// A UUID as the server prints it.
+fn hyphens(uuid: u128) -> String {
+    let digits = format!("{uuid:032x}");
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    parts.join("-")
+}
+
+/// What is said to be no JSON, no `jsonb` or no UUID is what the server refuses, and nothing else.
+async fn refused_documents(client: &Client) {
+    let deep = "[".repeat(1_000) + &"]".repeat(1_000);
+    let texts = [
+        "",
+        "{}",
+        "{",
+        "[1,]",
+        "nul",
+        "01",
+        "1.",
+        "-",
+        "+1",
+        "\"a",
+        "\"\\x\"",
+        "\"\\u00g0\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "\"\\ud800\\u0041\"",
+        "\"\\udc00\"",
+        "\"a\tb\"",
+        "{a:1}",
+        "{\"a\" 1}",
+        "{\"a\":1,}",
+        "1 2",
+        "[1}",
+        "NaN",
+        "'a'",
+        "\u{a0}1",
+        "\u{feff}1",
+        deep.as_str(),
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "a0eebc999c0b4ef8bb6d6bb9bd380a1",
+        "a0-eebc999c0b4ef8bb6d6bb9bd380a11",
+        "{a0eebc999c0b4ef8bb6d6bb9bd380a11}",
+        " a0eebc999c0b4ef8bb6d6bb9bd380a11",
+        "a0eebc999c0b4ef8bb6d6bb9bd380a11-",
+    ];
+    for (pg_type, ddl) in [(PgType::Json, "json"), (PgType::Jsonb, "jsonb"), (PgType::Uuid, "uuid")]
+    {
+        for text in texts {
+            let values: ArrayRef = Arc::new(StringArray::from(vec![text]));
+            let schema = Schema::new(vec![Field::new("v", values.data_type().clone(), true)]);
+            let case =
+                Case { pg_type, ddl, values: Arc::clone(&values), read: "", expected: vec![] };
+            let batch = RecordBatch::try_new(Arc::new(schema), vec![values]).unwrap();
+            let encoder = Encoder::new(&batch.schema(), &[target(0, &case)]).unwrap();
+            let fits = encoder.faults(&batch).unwrap().is_empty();
+            let sql = format!("SELECT $1::text::{ddl}::text");
+            let taken = client.query_typed(&sql, &[(&text, Type::TEXT)]).await.is_ok();
+            assert_eq!(fits, taken, "{text:?} as {ddl}");
+        }
+    }
+}
+
 fn times(runner: &mut TestRunner) -> Vec<Case> {
     const DAY_US: i64 = 86_400_000_000;
     let first = -210_866_803_200_000_000;
@@ -275,6 +381,7 @@ async fn round_trip(client: &Client) {
     cases.extend(literals(client, &mut runner).await);
     cases.extend(words(&mut runner));
     cases.extend(times(&mut runner));
+    cases.extend(documents(client, &mut runner).await);
 
     let ddl: Vec<String> =
         cases.iter().enumerate().map(|(at, case)| format!("c{at} {}", case.ddl)).collect();
@@ -312,6 +419,7 @@ async fn round_trip(client: &Client) {
     }
     client.batch_execute("DROP TABLE encode_case").await.unwrap();
     limits(client, &mut runner).await;
+    refused_documents(client).await;
 }
 
 async fn copy(client: &Client, encoder: &Encoder, batch: &RecordBatch, order: &[u32]) {

@@ -90,7 +90,7 @@ fn a_wrong_command_line_is_usage() {
         &[path, "--interval", "sometimes"],
         &[path, "--shard", "3/3"],
         &[path, "--layout", "no_such_layout"],
-        &[path, "--strategy", "exchange"],
+        &[path, "--strategy", "magic"],
     ];
     for args in wrong {
         let ended = Program::new(&db).arg("backfill").args(args.iter().copied()).run();

@@ -181,9 +181,7 @@ fn the_program_is_killed_again_and_again() {
             }
             let outcome = running.wait();
             if outcome.signal.is_none() {
-                // Killed late, the run before had recorded all rejects, and this one says 0.
-                let code = if outcome.total("rejected") > 0 { 3 } else { 0 };
-                let _ = outcome.expect_code(code);
+                names_all_rejects(&outcome.expect_code(3));
                 break;
             }
             assert_eq!(outcome.signal, Some(9));
@@ -197,6 +195,31 @@ fn the_program_is_killed_again_and_again() {
         assert_eq!(again.total("read"), 0);
     }
     assert!(amid > 0, "no kill met a load half done");
+}
+
+/// Killed late, the runs before had recorded all rejects: the last one names them all the same.
+fn names_all_rejects(outcome: &Outcome) {
+    let before = outcome.report()["files"][0]["rejected_before"].as_u64().expect("a count");
+    assert_eq!(outcome.total("rejected") + before, (BAD + REFUSED) as u64);
+    assert!(outcome.stderr.contains("rejects export --run"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_run_that_only_seals_names_the_rejects_of_the_one_before() {
+    let db = TestDb::new("only seals");
+    let scene = Scene::new(&db);
+    let _ = scene.program().run().expect_code(3);
+    // As a kill between the last batch and the seal leaves it.
+    db.client().execute(
+        "UPDATE tidegate.load l SET sealed_at = NULL, read = NULL, inserted = NULL, \
+             updated = NULL, duplicate = NULL, conflicting = NULL, rejected = NULL, skipped = NULL \
+         FROM tidegate.content c WHERE c.id = l.content_id AND c.target = 'public.bars'",
+    );
+    let outcome = scene.program().run().expect_code(3);
+    assert_eq!(outcome.total("read"), 0, "only the seal was left");
+    names_all_rejects(&outcome);
+    scene.is_whole();
+    let _ = scene.program().run().expect_code(0);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 //!
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
 //! - `conflicts`: equal keys in a batch, across files and in the table, under each policy.
+//! - `datasets`: every dataset, there and back, and what is special about some.
 //! - `dirty_million`: a big file with a few bad rows of every kind.
 //! - `encode`: values of every pair of types, there and back.
 //! - `exit_codes`: each exit code with a real cause.
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
+//! - `gaps`: bars that are missing, by calendar.
+//! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
@@ -15,6 +18,8 @@
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `sources`: compressed files and archives.
+//! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
+//! - `stops`: errors that waiting does not cure, and what they say.
 //! - `tables`: tables of the user's own.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -22,18 +27,23 @@
 
 mod children;
 mod conflicts;
+mod datasets;
 mod dirty_million;
 mod encode;
 mod exit_codes;
 mod faults;
 mod fixtures_load;
+mod gaps;
 mod harness;
+mod inspect;
 mod ladder;
 mod ops;
 mod plan;
 mod real_files;
 mod rejects;
 mod report;
+mod scatter;
 mod sources;
+mod stops;
 mod support;
 mod tables;

@@ -128,10 +128,10 @@ fn migrations_go_up_twice_and_down_with_their_ledger_rows() {
     }
     assert!(!is_there(&client, "public.market_data"));
     let back = migrate(&db, Action::Up, None);
-    assert_eq!(json(&back).as_array().unwrap().len(), 1);
+    let of_market = json(&back).as_array().unwrap().len();
     assert!(is_there(&client, "public.market_data"));
     let down = migrate(&db, Action::Down, Some("market"));
-    assert_eq!(said(&down), "1 migration taken back");
+    assert_eq!(said(&down), format!("{of_market} migrations taken back"));
     let down = migrate(&db, Action::Down, Some("market"));
     assert_eq!(said(&down), "nothing to do: domain market is not applied");
 }
@@ -180,7 +180,8 @@ fn an_unknown_domain_is_a_usage_error() {
     let db = TestDb::new("migrate domain");
     let error = migrate_with(&db, Action::Up, Some("marktes"), |_| {}).unwrap_err();
     assert_eq!(error.exit(), Exit::Usage);
-    assert!(error.to_string().contains("there are ledger, market"), "{error}");
+    assert!(error.to_string().contains("there are ledger, "), "{error}");
+    assert!(error.to_string().contains(", market"), "{error}");
 }
 
 // --- status
@@ -358,7 +359,10 @@ fn tables_that_went_behind_the_ledger_are_named() {
     client.execute("DROP TABLE public.market_data");
     let gone = doctor_of(&db.url());
     assert!(has(&gone, "warning ledger: public.market_data is gone"), "{:?}", findings(&gone));
-    client.execute("UPDATE tidegate.migration SET version = 99 WHERE domain = 'market'");
+    client.execute(
+        "UPDATE tidegate.migration SET version = 99 \
+         WHERE domain = 'market' AND version = 1",
+    );
     let newer = doctor_of(&db.url());
     assert!(has(&newer, "fault migrations: made by a newer program: market/0099"), "{newer:?}");
 }

@@ -67,9 +67,9 @@ async fn read(db: &Connection) -> Result<Rights, DbError> {
 }
 
 async fn read_tables(db: &Connection) -> Result<Vec<Table>, DbError> {
-    let of_datasets = dataset::ALL.iter().flat_map(|dataset| dataset.tables);
+    let of_datasets = dataset::ALL.iter().flat_map(|dataset| dataset.tables());
     let names: Vec<String> = (LEDGER_TABLES.into_iter().chain([TICKERS]).map(str::to_owned))
-        .chain(of_datasets.map(|table| format!("public.{table}")))
+        .chain(of_datasets.map(|table| table.to_string()))
         .collect();
     let sql = include_str!("../sql/doctor_tables.sql");
     let rows = db

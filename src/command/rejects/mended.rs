@@ -161,7 +161,8 @@ impl RecordReader {
             let end = bytes.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n'));
             let bytes = &bytes[..end.map_or(0, |at| at + 1)];
             let alone = self.decoder.decode(&Chunk { bytes: bytes.to_vec() }, false)?;
-            match (alone.read(), alone.rejects.into_iter().next()) {
+            // What was wrong is asked for, not the bytes.
+            match (alone.read(), alone.rejects.iter(&Original::Columns).next()) {
                 (0, _) => bad.push(StillBad::new(*id, "no_record", "the record is empty")),
                 (1, None) if alone.skipped == 1 => skipped.push(*id),
                 (1, None) => {

@@ -192,6 +192,7 @@ mod tests {
                 id_name: "ticker_id".to_owned(),
                 venue: String::new(),
             }),
+            identity: None,
             schema: "public".to_owned(),
             table: "t".to_owned(),
             makes_partitions: false,

@@ -81,7 +81,14 @@ async fn replay(
     let started_at = db.server().await?.started_at;
     let ladder =
         Ladder::new(database.clone(), started_at, Arc::new(LadderCounters::default()), retry);
-    let mut replay = Replay { db, ladder, run_id, ways: HashMap::new(), tally: Tally::default() };
+    let mut replay = Replay {
+        db,
+        ladder,
+        run_id,
+        ways: HashMap::new(),
+        places: HashMap::new(),
+        tally: Tally::default(),
+    };
     let mut file = MendedFile::open(path)?;
     loop {
         let slice = file.next_slice()?;
@@ -98,6 +105,8 @@ struct Replay {
     run_id: i64,
     /// By load.
     ways: HashMap<i64, Way>,
+    /// Where in its content the record of an open reject is, by reject.
+    places: HashMap<i64, i64>,
     tally: Tally,
 }
 
@@ -106,6 +115,7 @@ impl Replay {
     /// again: they are fewer each time.
     async fn take(&mut self, mut records: Vec<Record>) -> Result<(), CommandError> {
         while !records.is_empty() {
+            self.places.clear();
             let loads = self.open_by_load(std::mem::take(&mut records)).await?;
             for (load_id, of_load) in loads {
                 if !self.replay_load(load_id, &of_load).await? {
@@ -126,6 +136,7 @@ impl Replay {
             .db
             .query_typed(
                 "SELECT r.id, r.load_id, r.resolved_at IS NULL AS open, \
+                     coalesce(r.byte_offset, r.row_no - 1) AS place, \
                      CASE WHEN r.byte_offset IS NOT NULL AND r.byte_len > octet_length(r.raw) \
                          THEN r.raw END AS cut \
                  FROM tidegate.reject r WHERE r.id = ANY($1)",
@@ -145,6 +156,7 @@ impl Replay {
                 let reason = "only the beginning of the record was kept: complete it";
                 self.tally.open(StillBad::new(record.id, "record_cut", reason));
             } else {
+                self.places.insert(record.id, row.get("place"));
                 loads.entry(row.get("load_id")).or_default().push(record);
             }
         }
@@ -238,6 +250,15 @@ impl Replay {
             let found = found.collect::<Result<Vec<i32>, _>>()?;
             batch.root =
                 prepare::put_ids(&batch.root, tickers, &found).map_err(WriteError::from)?;
+        }
+        if let Some(identity) = way.recipe.identity.as_ref().filter(|_| !ids.is_empty()) {
+            // A mended record is at the place of the one that was refused.
+            let place = |row: usize| {
+                let id = ids[batch.places[row].row as usize];
+                self.places.get(&id).copied().unwrap_or(-id)
+            };
+            batch.root =
+                prepare::put_identity(&batch.root, identity, place).map_err(WriteError::from)?;
         }
         if !ids.is_empty() {
             prepare::check(&mut batch, way.recipe.interval_column, &way.checker, &way.target)?;

@@ -9,7 +9,7 @@ use arrow::datatypes::{Int32Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
 use super::cells::{Cells, can_be_joined, can_become};
-use crate::batch::{Reject, row_as_json, value_as_text};
+use crate::batch::{Reject, Rejects, row_as_json, value_as_text};
 use crate::decode::column::{ColumnBuilder, Nulls};
 use crate::decode::common::{Constant, Window, batch_schema};
 use crate::decode::fault::Fault;
@@ -94,7 +94,7 @@ impl Converter {
         }
         let mut keep = vec![true; rows];
         let skipped = self.skip(&arrays, &mut faults, &mut keep);
-        let mut rejects = Vec::with_capacity(faults.len());
+        let mut rejects = Rejects::default();
         for (row, (at, fault)) in faults {
             keep[row] = false;
             rejects.push(self.columns[at].reject(source, row, fault));
@@ -240,6 +240,7 @@ fn check_types(schema: &SchemaRef, column: &MappedColumn) -> Result<(), DecodeEr
                     (_, ValueKind::Time) => "times",
                     (_, ValueKind::Date) => "days",
                     (_, ValueKind::Bool) => "true and false",
+                    (_, ValueKind::Json) => "JSON text",
                 }
                 .to_owned(),
             });

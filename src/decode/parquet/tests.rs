@@ -10,7 +10,7 @@ use parquet::schema::parser::parse_message_type;
 use tempfile::NamedTempFile;
 
 use super::*;
-use crate::batch::value_as_text;
+use crate::batch::{Original, value_as_text};
 use crate::mapping::{FieldSource, MappedColumn, TimeFormat, TimeRule, ValueKind, Zone};
 
 fn write(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> NamedTempFile {
@@ -62,7 +62,11 @@ fn texts(decoded: &Decoded) -> Vec<String> {
 }
 
 fn rules(decoded: &Decoded) -> Vec<(u32, String)> {
-    decoded.rejects.iter().map(|reject| (reject.row, reject.rule.to_string())).collect()
+    decoded
+        .rejects
+        .iter(&Original::Columns)
+        .map(|reject| (reject.row, reject.rule.to_string()))
+        .collect()
 }
 
 #[test]
@@ -278,7 +282,7 @@ fn rows_at_fault_are_rejects_and_leave_no_trace() {
     assert_eq!(decoded.root.column(0).as_dictionary::<Int32Type>().values().len(), 1);
     assert_eq!(decoded.places.iter().map(|place| place.row).collect::<Vec<_>>(), [0, 4]);
     assert_eq!(decoded.read(), 7);
-    let reject = &decoded.rejects[1];
+    let reject = decoded.rejects.iter(&Original::Columns).nth(1).unwrap();
     assert_eq!(reject.reason, r#"column count: "18446744073709551615" is a number too large"#);
     let raw: serde_json::Value = serde_json::from_slice(&reject.raw).unwrap();
     assert_eq!(raw["w"], "B");

@@ -12,7 +12,7 @@ use super::routing::{Routing, days};
 use crate::column::TimeRanges;
 use crate::count::Counts;
 use crate::db::ledger::{Share, Stretch};
-use crate::limit::{ROUTE_PART_ROWS, SPILL_BYTES_MAX, SPILL_RUNS_MAX};
+use crate::limit::{ROUTE_PART_ROWS, SPILL_RUNS_MAX};
 use crate::pipeline::PipelineError;
 use crate::pipeline::decoder::Prepared;
 use crate::pipeline::partitions::width_for;
@@ -36,6 +36,8 @@ pub(super) struct Shape {
     pub sources: usize,
     /// What is gathered before it is sorted, in bytes.
     pub buffer_bytes: usize,
+    /// Bytes of runs that end the window.
+    pub spill_bytes_max: u64,
     /// The routing that the ledger has, for a window that is read again.
     pub frozen: Option<Arc<Routing>>,
 }
@@ -48,6 +50,8 @@ pub(super) struct Gathering {
     form: Option<(SchemaRef, KeyPlan, Arc<Words>)>,
     buffer: Option<SortBuffer>,
     sorting: Option<JoinHandle<Result<Run, SpillError>>>,
+    /// Bytes that are being sorted.
+    sorting_bytes: usize,
     runs: Vec<Run>,
     routing: Option<Arc<Routing>>,
     spans: BTreeMap<usize, Vec<Span>>,
@@ -78,6 +82,7 @@ impl Gathering {
             form: None,
             buffer: None,
             sorting: None,
+            sorting_bytes: 0,
             runs: Vec::new(),
             routing,
             spans: BTreeMap::new(),
@@ -155,6 +160,7 @@ impl Gathering {
         });
         self.await_sorted().await?;
         let folder = self.folder.clone();
+        self.sorting_bytes = buffer.bytes();
         self.sorting = Some(tokio::task::spawn_blocking(move || {
             buffer.write(&folder, |batch| routing.of_rows(batch))
         }));
@@ -165,14 +171,17 @@ impl Gathering {
         if let Some(sorting) = self.sorting.take() {
             let run = sorting.await.map_err(|_| PipelineError::Lost("a sorting thread"))??;
             self.runs.push(run);
+            self.sorting_bytes = 0;
         }
         Ok(())
     }
 
     /// Whether the window must end here.
     pub fn is_full(&self) -> bool {
-        let runs = self.runs.len() + 2;
-        runs > SPILL_RUNS_MAX || self.runs.iter().map(Run::bytes).sum::<u64>() > SPILL_BYTES_MAX
+        // One run may be under way, and the buffer will be another.
+        let held = self.buffer.as_ref().map_or(0, SortBuffer::bytes) + self.sorting_bytes;
+        let bytes = self.runs.iter().map(Run::bytes).sum::<u64>() + held as u64;
+        self.runs.len() + 2 > SPILL_RUNS_MAX || bytes > self.shape.spill_bytes_max
     }
 
     /// Ends the window. `None`: it has no row for any route.

@@ -29,6 +29,7 @@ use crate::db::ledger::{self, PortionKey, RESIDUE, Window};
 use crate::db::{Connection, catalog};
 use crate::error::Class;
 use crate::limit::{LOCK_TIMEOUT_MS, SORT_BUFFER_SHARE};
+use crate::mapping::ValueKind;
 use crate::write::{LadderCounters, WriteError, record_rejects};
 
 /// One pass over a scattered set.
@@ -342,15 +343,18 @@ impl Scatter<'_> {
 
     fn read(&self, walks: Vec<Walk>) -> Reading {
         let share = self.plan.memory_bytes / SORT_BUFFER_SHARE;
-        let memory = self.plan.memory_bytes - 2 * share;
+        let memory = self.plan.memory_bytes - 3 * share;
         Reading::start(Arc::clone(&self.plan), walks, memory, self.cancel, self.live)
     }
 
     fn time_column(&self) -> Option<usize> {
-        let target = &self.members.first(&self.plan).target;
-        let root = target.root();
+        let load = self.members.first(&self.plan);
+        let root = load.target.root();
         let name = root.table.partitioning.as_ref()?.time_column.as_ref()?;
-        root.columns.iter().position(|column| column.name == *name)
+        let at = root.columns.iter().position(|column| column.name == *name)?;
+        // Days and other types are routed by the server.
+        let kind = load.mapping.columns.get(at)?.kind;
+        (kind == ValueKind::Time).then_some(at)
     }
 
     fn shape(&self, accepted: TimeRanges, frozen: Option<Arc<Routing>>) -> Shape {
@@ -363,6 +367,7 @@ impl Scatter<'_> {
             accepted,
             sources: self.members.len(),
             buffer_bytes: self.plan.memory_bytes / SORT_BUFFER_SHARE,
+            spill_bytes_max: self.plan.spill_bytes_max,
             frozen,
         }
     }

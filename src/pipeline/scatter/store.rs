@@ -78,7 +78,9 @@ impl Store {
         }
         let target = Arc::clone(&self.members.first(&self.plan).target);
         let rows = tasks.iter().map(|task| task.rows).sum::<u64>().max(1);
-        let writers = self.plan.writers.min(tasks.len()).max(1);
+        let apart = tasks.iter().any(|task| task.partition.is_some());
+        let writers = if apart { self.plan.exchangers } else { self.plan.writers };
+        let writers = writers.min(tasks.len()).max(1);
         let tasks = Mutex::new(VecDeque::from(tasks));
         let members = members.into();
         let shared = Arc::new(Shared { store: self, target, members, tasks, rows });
@@ -219,8 +221,10 @@ fn worse(one: PassEnd, other: PassEnd) -> PassEnd {
 struct Merging {
     task: Task,
     /// None for a partition that is filled apart: its rows are merged as they are sent.
-    rows: Option<(Arc<Part>, JoinHandle<Result<Merged, SpillError>>)>,
+    rows: Option<(Arc<Part>, MergeThread)>,
 }
+
+type MergeThread = JoinHandle<Result<Merged, SpillError>>;
 
 struct Writer {
     shared: Arc<Shared>,

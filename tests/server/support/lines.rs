@@ -109,9 +109,12 @@ impl Lines {
 /// Fails unless every load is sealed and its accounts add up: portions tile the source, records of
 /// neighbours join, each record has one fate, and as many rejects are recorded as were counted.
 pub fn equations(db: &TestDb<'_>) {
+    scattered_equations(db);
     let wrong = db.client().rows(
         "SELECT l.id, l.source, l.sealed_at, l.read, l.inserted, l.rejected, t.* \
-         FROM tidegate.load l CROSS JOIN LATERAL ( \
+         FROM tidegate.load l \
+         JOIN tidegate.load_set d ON d.id = l.set_id AND d.strategy = 'direct' \
+         CROSS JOIN LATERAL ( \
              SELECT count(*) AS n, max(window_no) AS last, sum(read[1]) AS r, \
                  sum(inserted[1]) AS i, sum(updated[1]) AS u, sum(duplicate[1]) AS d, \
                  sum(rejected[1]) AS j, sum(skipped[1]) AS s, max(span_end) AS e, \
@@ -130,4 +133,37 @@ pub fn equations(db: &TestDb<'_>) {
     assert!(wrong.is_empty(), "loads whose accounts do not add up: {wrong:?}");
     let loads: i64 = db.client().query_one("SELECT count(*) FROM tidegate.load");
     assert!(loads > 0, "nothing was loaded");
+}
+
+/// The same of loads that were scattered: stretches tile the source, every route received what the
+/// residues say, and what was read is what the stretches hold.
+fn scattered_equations(db: &TestDb<'_>) {
+    let wrong = db.client().rows(
+        "SELECT l.id, l.source, l.sealed_at, l.span_end, l.read, t.*, p.* FROM tidegate.load l \
+         JOIN tidegate.load_set d ON d.id = l.set_id AND d.strategy = 'scatter' \
+         CROSS JOIN LATERAL ( \
+             SELECT coalesce(max(span_end), 0) AS e, coalesce(sum(rows), 0) AS rows, \
+                 coalesce(bool_and(joins), true) AS joins \
+             FROM (SELECT *, span_start = lag(span_end, 1, 0::bigint) OVER w \
+                     AND first_row = lag(first_row + rows, 1, 1::bigint) OVER w AS joins \
+                   FROM tidegate.stretch \
+                   WHERE set_id = l.set_id AND set_ordinal = l.set_ordinal \
+                   WINDOW w AS (ORDER BY window_no)) s) t \
+         CROSS JOIN LATERAL ( \
+             SELECT sum(read[o]) AS r, sum(inserted[o]) AS i, sum(updated[o]) AS u, \
+                 sum(duplicate[o]) AS d, sum(rejected[o]) AS j, sum(skipped[o]) AS s \
+             FROM (SELECT *, l.set_ordinal AS o FROM tidegate.portion WHERE set_id = l.set_id) p \
+         ) p \
+         WHERE l.sealed_at IS NULL OR NOT t.joins OR t.e <> l.span_end OR t.rows <> p.r \
+             OR p.r <> p.i + p.u + p.d + p.j + p.s \
+             OR (l.read, l.inserted, l.updated, l.duplicate, l.rejected, l.skipped) \
+                IS DISTINCT FROM (p.r, p.i, p.u, p.d, p.j, p.s) \
+             OR p.j <> (SELECT count(DISTINCT row_no) FROM tidegate.reject WHERE load_id = l.id) \
+             OR EXISTS (SELECT FROM tidegate.route r WHERE r.set_id = l.set_id \
+                 AND r.rows[l.set_ordinal] <> (SELECT coalesce(sum(q.read[l.set_ordinal]), 0) \
+                     FROM tidegate.portion q WHERE q.set_id = r.set_id \
+                         AND q.window_no = r.window_no \
+                         AND split_part(q.route, '#', 1) = r.route))",
+    );
+    assert!(wrong.is_empty(), "scattered loads whose accounts do not add up: {wrong:?}");
 }

@@ -107,8 +107,11 @@ pub fn adds_up(db: &TestDb<'_>, outcome: &Outcome) {
         OR rejected <> (SELECT count(*) FROM tidegate.reject r WHERE r.load_id = l.id) \
         OR read <> (SELECT sum(p.read[l.set_ordinal]) FROM tidegate.portion p \
                     WHERE p.set_id = l.set_id) AND span_end > 0 \
-        OR span_end <> (SELECT coalesce(max(p.span_end), 0) FROM tidegate.portion p \
-                        WHERE p.set_id = l.set_id))";
+        OR span_end <> (SELECT coalesce(max(p.span_end), 0) FROM (\
+            SELECT span_end, 1 AS set_ordinal, p.set_id FROM tidegate.portion p \
+                JOIN tidegate.load_set s ON s.id = p.set_id AND s.strategy = 'direct' \
+            UNION ALL SELECT span_end, set_ordinal, set_id FROM tidegate.stretch) p \
+            WHERE p.set_id = l.set_id AND p.set_ordinal = l.set_ordinal))";
     assert_eq!(client.rows(open), Vec::<Vec<_>>::new(), "sealed loads that do not balance");
 }
 

@@ -1,5 +1,7 @@
 //! A batch: what one span of a source became. Decoders make it, checks thin it, writers store it.
 
+mod rejects;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -10,6 +12,8 @@ use arrow::error::ArrowError;
 
 use crate::limit::REJECT_RAW_BYTES_MAX;
 use crate::span::{RowPlace, Span};
+
+pub use rejects::{Rejects, Why};
 
 /// A source record that was refused, with all that a person needs to mend it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +79,7 @@ pub struct Batch {
     /// Rows of child tables.
     pub children: Vec<Child>,
     /// Records refused so far.
-    pub rejects: Vec<Reject>,
+    pub rejects: Rejects,
     /// Records outside the window that was asked for.
     pub skipped: u64,
     /// Where original bytes are.
@@ -86,6 +90,11 @@ impl Batch {
     /// Source records in the span.
     pub fn read(&self) -> u64 {
         self.root.num_rows() as u64 + self.rejects.len() as u64 + self.skipped
+    }
+
+    /// The records refused so far, each with its original bytes.
+    pub fn rejected(&self) -> impl Iterator<Item = Reject> {
+        self.rejects.iter(&self.original)
     }
 
     /// A reject of root row `at`, with its place and original bytes.
@@ -159,10 +168,17 @@ impl Batch {
         let mut keep = vec![true; self.root.num_rows()];
         for fault in faults {
             keep[fault.row] = false;
-            let mut reject =
-                self.reject(fault.row, fault.rule, fault.column.as_deref(), fault.reason);
-            reject.sqlstate = fault.sqlstate;
-            self.rejects.push(reject);
+            let Fault { row, rule, column, sqlstate, reason } = fault;
+            match &self.original {
+                Original::Text(_) => {
+                    let why = Why { rule, column, sqlstate, reason: reason.into() };
+                    self.rejects.add(self.places[row], why);
+                }
+                Original::Columns => {
+                    let reject = self.reject(row, rule, column.as_deref(), reason);
+                    self.rejects.push(Reject { sqlstate, ..reject });
+                }
+            }
         }
         self.retain(&keep)
     }
@@ -235,7 +251,7 @@ mod tests {
                 rows: numbers(&[100, 110, 111, 120]),
                 root_of: vec![0, 1, 1, 2],
             }],
-            rejects: Vec::new(),
+            rejects: Rejects::default(),
             skipped: 0,
             original: Original::Text(Arc::new(Chunk { bytes: b"a\nb\nc\n".to_vec() })),
         };
@@ -252,10 +268,8 @@ mod tests {
         assert_eq!(batch.children[0].root_of, [0, 1]);
         assert_eq!(batch.places.iter().map(|p| p.row).collect::<Vec<_>>(), [0, 2]);
         assert_eq!(batch.rejects.len(), 1);
-        assert_eq!(
-            (batch.rejects[0].raw.as_slice(), &*batch.rejects[0].reason),
-            (&b"b"[..], "first")
-        );
+        let reject = batch.rejected().next().unwrap();
+        assert_eq!((reject.raw.as_slice(), &*reject.reason), (&b"b"[..], "first"));
         assert_eq!(batch.read(), 3);
     }
 

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS public.block_predictions;
+DROP TABLE IF EXISTS public.predictions;

@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS public.trades;
+DROP TABLE IF EXISTS public.orders;

@@ -1,0 +1,203 @@
+//! A layout file for a text that no layout knows, made of what was found out about it. It parses,
+//! says where each line comes from, and is meant to be read and mended.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::guess::Guess;
+use super::profile::Profile;
+use super::roles::{Role, Roles, Source};
+
+/// The layout called `name` as TOML. `None`: too little is known for one that could load anything.
+pub(super) fn layout(
+    name: &str,
+    file: &str,
+    guess: &Guess,
+    profile: &Profile,
+    roles: &Roles,
+) -> Option<String> {
+    roles.source("ts")?;
+    roles.source("close")?;
+    if roles.comma.is_some() {
+        return None;
+    }
+    let mut text = format!("# Drafted by `tidegate inspect --write-layout` from {}.\n", line(file));
+    text.push_str("# Check what each column was taken for, and the zone of the times.\n");
+    for doubt in &roles.doubts {
+        let _ = writeln!(text, "# In doubt: {}.", line(doubt));
+    }
+    let _ = writeln!(text, "name = {}\nversion = 1\ndataset = \"bars\"\n", quoted(name));
+    let by_name = has_clear_names(guess, roles);
+    outer(guess, profile, by_name, &mut text);
+    columns(guess, roles, by_name, &mut text);
+    facts(roles, &mut text);
+    Some(text)
+}
+
+/// Whether the header's names tell the columns that are used apart.
+fn has_clear_names(guess: &Guess, roles: &Roles) -> bool {
+    let Some(names) = &guess.header else { return false };
+    let fold = |name: &String| name.trim().to_lowercase().replace(' ', "_");
+    let used = roles.roles.iter().flat_map(|role| match role.source {
+        Source::One(at) => vec![at],
+        Source::Join(one, two) => vec![one, two],
+    });
+    used.into_iter().all(|at| {
+        let Some(name) = names.get(at).map(fold).filter(|name| !name.is_empty()) else {
+            return false;
+        };
+        names.iter().map(fold).filter(|other| *other == name).count() == 1
+    })
+}
+
+fn outer(guess: &Guess, profile: &Profile, by_name: bool, text: &mut String) {
+    let delimiter = char::from(guess.delimiter).to_string();
+    let _ = writeln!(text, "[text]\ndelimiter = {}", quoted(&delimiter));
+    if guess.quote != b'"' {
+        let _ = writeln!(text, "quote = {}", quoted(&char::from(guess.quote).to_string()));
+    }
+    let header = match (&guess.header, by_name) {
+        (Some(_), true) => "required",
+        (Some(_), false) => "optional",
+        (None, _) => "none",
+    };
+    let _ = writeln!(text, "header = {}", quoted(header));
+    if by_name && guess.preamble > 0 {
+        let _ = writeln!(text, "preamble = {}", guess.preamble);
+    }
+    let nothing = profile.columns.iter().flat_map(|column| column.nothing.keys().cloned());
+    let nothing: BTreeSet<String> = nothing.collect();
+    if !nothing.is_empty() {
+        let _ = writeln!(text, "nulls = [{}]", list(&nothing));
+    }
+    if !by_name {
+        let _ = writeln!(text, "\n[recognise]\nfields = {}", guess.fields);
+        if let Some(names) = &guess.header {
+            let _ = writeln!(text, "headers = [[{}]]", list(names));
+        }
+    }
+}
+
+fn columns(guess: &Guess, roles: &Roles, by_name: bool, text: &mut String) {
+    text.push_str("\n[columns]\n");
+    let field = |at: usize| match (&guess.header, by_name) {
+        (Some(names), true) => quoted(names.get(at).map_or("", String::as_str)),
+        _ => at.to_string(),
+    };
+    let key = if by_name { "name" } else { "at" };
+    for Role { column, source, why } in &roles.roles {
+        let time = roles.time.as_deref().filter(|_| *column == "ts").map(quoted);
+        let value = match (source, time) {
+            (Source::One(at), None) => field(*at),
+            (Source::One(at), Some(time)) => format!("{{ {key} = {}, time = {time} }}", field(*at)),
+            (Source::Join(one, two), time) => format!(
+                "{{ join = [{}, {}], time = {} }}",
+                field(*one),
+                field(*two),
+                time.unwrap_or_else(|| quoted("auto"))
+            ),
+        };
+        let _ = writeln!(text, "# {}\n{column} = {value}", line(why));
+    }
+}
+
+fn facts(roles: &Roles, text: &mut String) {
+    text.push_str("\n[facts]\n");
+    if roles.source("symbol").is_none() {
+        text.push_str("# No column holds the ticker: say it with --symbol, or write\n");
+        text.push_str("# symbol = \"ACME\"\n");
+    }
+    if roles.source("interval").is_none() {
+        match &roles.interval {
+            Some(interval) => {
+                text.push_str("# The step between most times.\n");
+                let _ = writeln!(text, "interval = {}", quoted(interval));
+            }
+            None => {
+                text.push_str("# Nothing says the interval: say it with --interval, or write\n");
+                text.push_str("# interval = \"1d\"\n");
+            }
+        }
+    }
+    if roles.zoned {
+        text.push_str("# The times tell their own zone.\n");
+    } else {
+        text.push_str("# The zone of the times, which do not tell it themselves:\n");
+        text.push_str("# UTC, UTC-5 or a name such as Europe/Berlin. Check it.\n");
+    }
+    text.push_str("zone = \"UTC\"\n");
+}
+
+fn list<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
+    words.into_iter().map(|word| quoted(word)).collect::<Vec<_>>().join(", ")
+}
+
+/// A text as TOML writes it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A text that stays in its comment.
+fn line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A layout's name made of a file's.
+pub(super) fn name_of(stem: &str) -> String {
+    let lower = stem.to_lowercase();
+    let word = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' };
+    let name: String = lower.chars().map(word).collect();
+    let name = name.trim_matches('_');
+    if name.is_empty() { "mine".to_owned() } else { name.to_owned() }
+}
+
+/// The ticker that a file's name may hold: its last word in capitals that is none of those that
+/// say what any file holds.
+pub(super) fn symbol_in(name: &str) -> Option<String> {
+    const NONE: [&str; 16] = [
+        "CSV", "DATA", "OHLC", "OHLCV", "BARS", "BAR", "PRICES", "DAILY", "HOURLY", "EOD", "TXT",
+        "EXPORT", "COPY", "UTC", "M1", "H1",
+    ];
+    let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
+    let stem = base.split('.').next().unwrap_or(base);
+    let mut words = stem.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| {
+        let letters = word.chars().filter(char::is_ascii_uppercase).count();
+        let lower = word.chars().any(|c| c.is_ascii_lowercase());
+        letters >= 2 && !lower && !NONE.contains(word)
+    });
+    words.next_back().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_quoted_as_toml() {
+        let text = "a\"b\\c\td\u{1}é";
+        let parsed: toml::Table = format!("x = {}", quoted(text)).parse().unwrap();
+        assert_eq!(parsed["x"].as_str(), Some(text));
+    }
+
+    #[test]
+    fn names_say_tickers() {
+        assert_eq!(symbol_in("/data/kurse_SAP.csv").as_deref(), Some("SAP"));
+        assert_eq!(symbol_in("BTCUSDT-1h.csv").as_deref(), Some("BTCUSDT"));
+        assert_eq!(symbol_in("export.csv"), None);
+        assert_eq!(symbol_in("DAILY_DATA.csv"), None);
+        assert_eq!(name_of("Kurse (neu)"), "kurse__neu");
+        assert_eq!(name_of("日本"), "mine");
+    }
+}

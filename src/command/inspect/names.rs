@@ -1,0 +1,216 @@
+//! What the name of a column says that it is, in some of the languages in which files come. Knows
+//! no values.
+
+/// Words in the names of columns, in some of the languages in which files come.
+const WORDS: [(&str, &[&str]); 10] = [
+    (
+        "ts",
+        &[
+            "ts",
+            "time",
+            "date",
+            "datetime",
+            "timestamp",
+            "stamp",
+            "dt",
+            "when",
+            "moment",
+            "day",
+            "tag",
+            "zeit",
+            "zeitpunkt",
+            "datum",
+            "uhrzeit",
+            "fecha",
+            "hora",
+            "data",
+            "ora",
+            "jour",
+            "heure",
+            "begin",
+            "start",
+            "opentime",
+        ],
+    ),
+    (
+        "open",
+        &[
+            "open",
+            "o",
+            "op",
+            "first",
+            "opening",
+            "anfang",
+            "eröffnung",
+            "eroeffnung",
+            "erster",
+            "ouverture",
+            "ouv",
+            "apertura",
+            "abertura",
+        ],
+    ),
+    (
+        "high",
+        &[
+            "high",
+            "h",
+            "hi",
+            "max",
+            "highest",
+            "top",
+            "hoch",
+            "höchst",
+            "hoechst",
+            "tageshoch",
+            "haut",
+            "máximo",
+            "maximo",
+            "massimo",
+        ],
+    ),
+    (
+        "low",
+        &[
+            "low",
+            "l",
+            "lo",
+            "min",
+            "lowest",
+            "bottom",
+            "tief",
+            "tiefst",
+            "tagestief",
+            "bas",
+            "mínimo",
+            "minimo",
+        ],
+    ),
+    (
+        "close",
+        &[
+            "close",
+            "c",
+            "cl",
+            "last",
+            "settle",
+            "settlement",
+            "price",
+            "closing",
+            "schluss",
+            "schlusskurs",
+            "letzter",
+            "kurs",
+            "clôture",
+            "cloture",
+            "dernier",
+            "cierre",
+            "chiusura",
+            "fechamento",
+            "ultimo",
+            "último",
+        ],
+    ),
+    (
+        "volume",
+        &[
+            "volume",
+            "vol",
+            "v",
+            "qty",
+            "quantity",
+            "shares",
+            "contracts",
+            "traded",
+            "umsatz",
+            "stücke",
+            "stuecke",
+            "stück",
+            "menge",
+            "volumen",
+        ],
+    ),
+    ("trade_count", &["trades", "count", "transactions", "ticks", "deals"]),
+    ("quote_volume", &["turnover", "quotevolume", "notional"]),
+    (
+        "symbol",
+        &[
+            "symbol",
+            "ticker",
+            "sym",
+            "instrument",
+            "pair",
+            "asset",
+            "security",
+            "code",
+            "wkn",
+            "isin",
+            "contract",
+            "name",
+            "titel",
+            "wertpapier",
+        ],
+    ),
+    ("interval", &["interval", "timeframe", "period", "resolution", "granularity", "frame", "bar"]),
+];
+/// Words that make another thing of a name: not a bar's open, but its open interest.
+const OTHER_WORDS: [&str; 13] = [
+    "interest", "oi", "adj", "adjusted", "bid", "ask", "avg", "average", "vwap", "change", "prev",
+    "previous", "factor",
+];
+
+/// The words of a name: at signs, spaces and capitals.
+fn words_of(name: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut lower_before = false;
+    for c in name.chars() {
+        if !c.is_alphanumeric() {
+            words.push(String::new());
+            lower_before = false;
+            continue;
+        }
+        if c.is_uppercase() && lower_before || words.is_empty() {
+            words.push(String::new());
+        }
+        lower_before = c.is_lowercase();
+        if let Some(word) = words.last_mut() {
+            word.extend(c.to_lowercase());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// How well a name says `column`: 0 not at all, else the more the fewer other words it has.
+pub(super) fn says(name: &str, column: &str) -> u32 {
+    let Some((_, known)) = WORDS.iter().find(|(name, _)| *name == column) else { return 0 };
+    let words = words_of(name);
+    let whole: String = words.concat();
+    if known.contains(&whole.as_str()) {
+        return 100;
+    }
+    if words.iter().any(|word| OTHER_WORDS.contains(&word.as_str())) {
+        return 0;
+    }
+    let hits = words.iter().filter(|word| known.contains(&word.as_str())).count() as u32;
+    // A letter alone says something only if it is the whole name.
+    let long = words.iter().any(|word| word.chars().count() > 1 && known.contains(&word.as_str()));
+    if long { 10 + 40 * hits / words.len() as u32 } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        assert_eq!(words_of("Px_Last (EUR)"), ["px", "last", "eur"]);
+        assert_eq!(words_of("openPrice"), ["open", "price"]);
+        assert_eq!(words_of("<CLOSE>"), ["close"]);
+        assert_eq!(says("Close", "close"), 100);
+        assert!(says("last price", "close") > says("close time", "close"));
+        assert_eq!(says("Open Interest", "open"), 0);
+        assert_eq!(says("Adj Close", "close"), 0);
+        assert_eq!(says("l x", "low"), 0);
+    }
+}

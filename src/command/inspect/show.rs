@@ -1,0 +1,347 @@
+//! What was found in a file that is known, for people and as JSON.
+
+use serde_json::{Value, json};
+
+use super::draft::symbol_in;
+use super::known::Known;
+use super::quality::{Gaps, Series};
+use super::roles::interval_of;
+use crate::command::LayoutChoice;
+use crate::layout::Recognised;
+use crate::report::human;
+use crate::report::list::{Cell, Grid};
+
+/// Series that are listed one by one.
+const SERIES_SHOWN_MAX: usize = 10;
+
+/// A point in time, UTC.
+pub(super) fn instant(us: i64) -> String {
+    jiff::Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |ts| ts.to_string())
+}
+
+/// A file whose layout is known, and what it holds.
+pub(super) struct Shown<'a> {
+    pub name: &'a str,
+    pub bytes: u64,
+    pub recognised: &'a Recognised,
+    /// Facts that nothing says.
+    pub missing: &'a [&'static str],
+    /// The layout that was asked for.
+    pub layout: Option<&'a LayoutChoice>,
+    pub known: &'a Known,
+}
+
+impl Shown<'_> {
+    pub fn text(&self) -> String {
+        let Self { name, recognised, known, .. } = self;
+        let mut out = format!("{name}: {} ({})\n", recognised.layout, recognised.dataset);
+        for why in &recognised.why {
+            line(&mut out, why);
+        }
+        let refused = match known.rejected() {
+            0 => String::new(),
+            rejected => format!(", {} of them would be rejected", human::count(rejected)),
+        };
+        let records = human::plural(known.records, "record");
+        out.push_str(&format!("\n{}, {records}{refused}\n", human::size(self.bytes)));
+        out.push_str("\ncolumns\n");
+        indent(&mut out, &self.columns().render(0, false));
+        if !known.unused.is_empty() {
+            let names = known.unused.iter().map(|name| human::one_line(name));
+            line(&mut out, &format!("not loaded: {}", names.collect::<Vec<_>>().join(", ")));
+        }
+        if let Some((from, to)) = known.range_us {
+            out.push_str(&format!("\ntime       {} to {}\n", instant(from), instant(to)));
+        }
+        out.push_str(&self.series());
+        out.push_str("\nrecords\n");
+        indent(&mut out, &self.sample().render(0, false));
+        out.push_str("\nquality\n");
+        for found in self.quality() {
+            line(&mut out, &found);
+        }
+        out.push_str(&format!("\nload it: {}\n", self.command()));
+        if self.missing.contains(&"symbol") && symbol_in(self.name).is_none() {
+            line(&mut out, "TICKER stands for the ticker, which neither file nor name says");
+        }
+        out
+    }
+
+    fn columns(&self) -> Grid {
+        let mut grid =
+            Grid::new(["column", "from", "type", "empty", "least", "greatest"]).right(&[3]);
+        for column in &self.known.columns {
+            let (least, most) = column.range.clone().unwrap_or_default();
+            let from = match self.missing.contains(&column.name.as_str()) {
+                true => "nothing says it".to_owned(),
+                false => column.from.clone(),
+            };
+            grid.push([
+                Cell::from(column.name.clone()),
+                Cell::from(from),
+                Cell::from(column.kind.to_owned()),
+                Cell::from(column.nulls),
+                Cell::from(least),
+                Cell::from(most),
+            ]);
+        }
+        grid
+    }
+
+    fn sample(&self) -> Grid {
+        let names = self.known.columns.iter().map(|column| column.name.clone());
+        let mut grid = Grid::new(names);
+        let cells = |row: &Vec<String>| -> Vec<Cell> {
+            row.iter().map(|value| Cell::from(human::fit_end(value, 40))).collect()
+        };
+        self.known.head.iter().for_each(|row| grid.push(cells(row)));
+        let shown = (self.known.head.len() + self.known.tail.len()) as u64;
+        if self.known.good > shown {
+            grid.push([Cell::from("...".to_owned())]);
+        }
+        self.known.tail.iter().for_each(|row| grid.push(cells(row)));
+        grid
+    }
+
+    /// One line a series, the longest ones first.
+    fn series(&self) -> String {
+        let series = self.longest_first();
+        let mut grid =
+            Grid::new(["series", "records", "from", "to", "usual step", "gaps", "missing"])
+                .right(&[1, 5, 6]);
+        for one in series.iter().take(SERIES_SHOWN_MAX) {
+            let step = one.usual_step();
+            let gaps = step.map_or_else(Gaps::default, |(step, _)| one.gaps(step));
+            grid.push([
+                Cell::from(series_name(one)),
+                Cell::from(one.rows),
+                Cell::from(instant(one.first_us)),
+                Cell::from(instant(one.last_us)),
+                Cell::from(step.map_or_else(String::new, step_text)),
+                Cell::from(gaps.gaps),
+                Cell::from(gaps.missing),
+            ]);
+        }
+        let mut out = String::from("\nseries\n");
+        indent(&mut out, &grid.render(0, false));
+        if series.len() > SERIES_SHOWN_MAX {
+            let more = (series.len() - SERIES_SHOWN_MAX) as u64;
+            line(&mut out, &format!("... and {} more", human::count(more)));
+        }
+        out
+    }
+
+    fn longest_first(&self) -> Vec<&Series> {
+        let mut series: Vec<&Series> = self.known.quality.series.iter().collect();
+        series.sort_by_key(|one| std::cmp::Reverse(one.rows));
+        series
+    }
+
+    /// The interval that the file or its facts tell, and the one that its steps have.
+    fn intervals(&self) -> (Option<String>, Option<String>) {
+        let said = self.recognised.facts.interval.clone();
+        let said = said.filter(|_| !self.missing.contains(&"interval"));
+        let first = self.longest_first().first().and_then(|series| series.usual_step());
+        (said, first.filter(|(_, share)| *share >= 0.5).and_then(|(step, _)| interval_of(step)))
+    }
+
+    /// What is worth knowing, a sentence each.
+    fn quality(&self) -> Vec<String> {
+        let quality = &self.known.quality;
+        let mut said = vec![format!("order: {}", order(&quality.series))];
+        let mut gaps = Gaps::default();
+        let mut longest: Option<(&Series, (i64, i64))> = None;
+        for series in &quality.series {
+            let Some((step, _)) = series.usual_step() else { continue };
+            let own = series.gaps(step);
+            gaps.gaps += own.gaps;
+            gaps.missing += own.missing;
+            gaps.weekends += own.weekends;
+            let long = series.longest.0 > step * 3 / 2;
+            if long && longest.is_none_or(|(_, longest)| series.longest.0 > longest.0) {
+                longest = Some((series, series.longest));
+            }
+        }
+        said.push(gaps_text(gaps, longest));
+        said.push(match quality.duplicate {
+            0 => "duplicate keys: none".to_owned(),
+            count => format!(
+                "duplicate keys: {}, {} of them with other values",
+                human::count(count),
+                human::count(quality.conflicting)
+            ),
+        });
+        if quality.keys_full {
+            said.push("duplicates far apart are counted among the first million keys".to_owned());
+        }
+        if let (Some(interval), Some(step)) = self.intervals()
+            && interval != step
+        {
+            said.push(format!("the interval is {interval}, but most steps are {step}"));
+        }
+        for finding in &quality.findings {
+            let place = if self.recognised.shape.is_some() { "line" } else { "record" };
+            said.push(format!(
+                "{}: {} ({}), the first at {place} {}",
+                finding.rule,
+                human::count(finding.count),
+                explain(finding.rule),
+                finding.first
+            ));
+        }
+        for (rule, refused) in &self.known.refused {
+            let place = if self.recognised.shape.is_some() { "line" } else { "record" };
+            said.push(format!(
+                "would be rejected as {rule}: {}, the first at {place} {}: {}",
+                human::count(refused.count),
+                refused.first.0,
+                human::one_line(&refused.first.1)
+            ));
+        }
+        said
+    }
+
+    /// The command that loads the file.
+    fn command(&self) -> String {
+        let mut words = vec!["tidegate backfill".to_owned(), word(self.name)];
+        match self.layout {
+            Some(LayoutChoice::File(path)) => {
+                words.push(format!("--layout {}", word(&path.display().to_string())));
+            }
+            Some(LayoutChoice::Named(name)) => words.push(format!("--layout {name}")),
+            None => {}
+        }
+        for fact in self.missing {
+            let value = match *fact {
+                "symbol" => symbol_in(self.name).unwrap_or_else(|| "TICKER".to_owned()),
+                "interval" => self.intervals().1.unwrap_or_else(|| "INTERVAL".to_owned()),
+                other => other.to_uppercase(),
+            };
+            words.push(format!("--{fact} {}", word(&value)));
+        }
+        words.join(" ")
+    }
+
+    pub fn json(&self) -> Value {
+        let Self { recognised, known, .. } = self;
+        let series: Vec<Value> = self
+            .longest_first()
+            .into_iter()
+            .take(1_000)
+            .map(|one| {
+                let step = one.usual_step();
+                let gaps = step.map_or_else(Gaps::default, |(step, _)| one.gaps(step));
+                json!({
+                    "series": one.name, "records": one.rows, "from": instant(one.first_us),
+                    "to": instant(one.last_us), "step_s": step.map(|(step, _)| step as f64 / 1e6),
+                    "gaps": gaps.gaps, "missing": gaps.missing, "weekends": gaps.weekends,
+                    "order": order(std::slice::from_ref(one)),
+                })
+            })
+            .collect();
+        let columns = known.columns.iter().map(|column| json!({
+            "name": column.name, "from": column.from, "type": column.kind, "empty": column.nulls,
+            "least": column.range.as_ref().map(|range| &range.0),
+            "greatest": column.range.as_ref().map(|range| &range.1),
+        }));
+        let rejects = known.refused.iter().map(|(rule, refused)| {
+            (
+                rule.clone(),
+                json!({
+                    "count": refused.count, "first": refused.first.0, "reason": refused.first.1,
+                }),
+            )
+        });
+        let findings = known.quality.findings.iter().map(|finding| {
+            (finding.rule.to_owned(), json!({ "count": finding.count, "first": finding.first }))
+        });
+        json!({
+            "source": self.name, "bytes": self.bytes, "recognised": true,
+            "layout": recognised.layout, "dataset": recognised.dataset, "why": recognised.why,
+            "missing": self.missing, "zone": recognised.facts.zone,
+            "interval": self.intervals().0, "usual_interval": self.intervals().1,
+            "records": known.records, "rejected": known.rejected(),
+            "from": known.range_us.map(|range| instant(range.0)),
+            "to": known.range_us.map(|range| instant(range.1)),
+            "columns": columns.collect::<Vec<_>>(), "unused": known.unused,
+            "series": series, "series_count": known.quality.series.len(),
+            "sample": known.head.iter().chain(&known.tail).collect::<Vec<_>>(),
+            "duplicate": known.quality.duplicate, "conflicting": known.quality.conflicting,
+            "findings": findings.collect::<serde_json::Map<_, _>>(),
+            "rejects_by_rule": rejects.collect::<serde_json::Map<_, _>>(),
+            "load": self.command(),
+        })
+    }
+}
+
+fn series_name(series: &Series) -> String {
+    series.name.iter().map(|word| human::one_line(word)).collect::<Vec<_>>().join(" ")
+}
+
+fn step_text((step, share): (i64, f64)) -> String {
+    let step = interval_of(step).unwrap_or_else(|| human::seconds(step as f64 / 1e6));
+    format!("{step} ({:.0} %)", share * 100.0)
+}
+
+fn order(series: &[Series]) -> &'static str {
+    let (forwards, backwards) =
+        series.iter().fold((0, 0), |(f, b), series| (f + series.forwards, b + series.backwards));
+    match (forwards, backwards) {
+        (0, 0) => "one record a series",
+        (_, 0) => "oldest first",
+        (0, _) => "newest first",
+        _ => "neither oldest nor newest first",
+    }
+}
+
+fn gaps_text(gaps: Gaps, longest: Option<(&Series, (i64, i64))>) -> String {
+    let mut text = match gaps.gaps {
+        0 => "gaps: none".to_owned(),
+        count => format!(
+            "gaps: {}, of {} in all, if the market never closes",
+            human::count(count),
+            human::plural(gaps.missing, "record")
+        ),
+    };
+    if gaps.weekends > 0 {
+        text.push_str(&format!("; weekends without records: {}", human::count(gaps.weekends)));
+    }
+    if let Some((series, (step, start))) = longest {
+        let long = human::seconds(step as f64 / 1e6);
+        text.push_str(&format!(
+            "; the longest step is {long} after {} ({})",
+            instant(start),
+            series_name(series)
+        ));
+    }
+    text
+}
+
+fn explain(rule: &str) -> &'static str {
+    match rule {
+        "above_high" => "a price above the high",
+        "below_low" => "a price below the low",
+        "price_not_positive" => "a price of zero or less",
+        "negative_volume" => "less than nothing traded",
+        "zero_volume" => "nothing traded",
+        "flat_without_volume" => "one price throughout and nothing traded: filled in?",
+        "future_time" => "a time that has not come",
+        "jump" => "a close over 20 times the one before, or under a twentieth: other units?",
+        _ => "",
+    }
+}
+
+pub(super) fn line(out: &mut String, text: &str) {
+    out.push_str("  ");
+    out.push_str(text);
+    out.push('\n');
+}
+
+pub(super) fn indent(out: &mut String, text: &str) {
+    text.lines().for_each(|text| line(out, text));
+}
+
+/// A word as a shell takes it.
+pub(super) fn word(text: &str) -> String {
+    crate::command::summary::shell_word(text)
+}

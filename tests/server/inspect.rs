@@ -1,0 +1,198 @@
+//! `inspect`: what it says of files that are known and of files that are not, and that a layout it
+//! drafts loads them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Program, TestDb, equations, fixture};
+
+/// Prices that walk: open, high, low, close and volume of bar `at`.
+fn bar(at: u32) -> [f64; 5] {
+    let price = |at: u32| 100.0 + f64::from(at * 7_919 % 101) / 10.0;
+    let (open, close) = (price(at), price(at + 1));
+    [open, open.max(close) + 0.25, open.min(close) - 0.25, close, f64::from(at * 31 % 97) * 10.0]
+}
+
+/// A file whose names say nothing to us, and whose values say all.
+fn write_odd(path: &Path, header: &str, record: impl Fn(u32, [f64; 5]) -> String) {
+    let mut text = format!("{header}\n");
+    for at in 0..240 {
+        let _ = writeln!(text, "{}", record(at, bar(at)));
+    }
+    std::fs::write(path, text).expect("the folder is writable");
+}
+
+/// Day and hour of bar `at`, from 1 January 2024.
+fn clock(at: u32) -> (u32, u32) {
+    (at / 24 + 1, at % 24)
+}
+
+fn inspect(home: &Path, args: &[&str]) -> (i32, Value) {
+    // No database is named, and none is started.
+    let program = Program::bare(home).arg("inspect").args(args).arg("--json");
+    let outcome = program.run();
+    let json = serde_json::from_str(&outcome.stdout).unwrap_or(Value::Null);
+    assert!(json.is_object(), "{} {}", outcome.stdout, outcome.stderr);
+    (outcome.code.expect("an exit code"), json["files"][0].clone())
+}
+
+/// From a file that nobody knows to rows in two commands, the second as the first printed it.
+fn two_commands(name: &str, file: &str, header: &str, record: impl Fn(u32, [f64; 5]) -> String) {
+    let db = TestDb::new(name);
+    let path = db.home().join(file);
+    write_odd(&path, header, record);
+    let layout = db.home().join("odd.toml");
+    let text = path.to_str().expect("a plain path");
+    let (code, unknown) = inspect(db.home(), &[text]);
+    assert_eq!((code, &unknown["recognised"]), (1, &Value::Bool(false)), "{unknown}");
+    let (code, known) =
+        inspect(db.home(), &[text, "--write-layout", layout.to_str().expect("a plain path")]);
+    assert_eq!((code, known["records"].as_u64()), (0, Some(240)), "{known}");
+    assert_eq!(known["rejected"], 0, "{known}");
+    assert_eq!(known["usual_interval"], "1h", "{known}");
+    let load = known["load"].as_str().expect("a command");
+    let words = load.split(' ').skip(1);
+    let outcome = Program::new(&db).args(words).args(["--progress", "none"]).report_json().run();
+    let outcome = outcome.expect_code(0);
+    assert_eq!(outcome.total("inserted"), 240, "{load}");
+    let stored = db.client().rows(
+        "SELECT ts AT TIME ZONE 'UTC', open, high, low, close, volume FROM market_data ORDER BY ts",
+    );
+    for (at, row) in (0..).zip(&stored) {
+        let (day, hour) = clock(at);
+        let numbers = bar(at).map(|number| number.to_string());
+        let expected: Vec<String> =
+            std::iter::once(format!("2024-01-{day:02} {hour:02}:00:00")).chain(numbers).collect();
+        let found: Vec<String> = row.iter().flatten().cloned().collect();
+        assert_eq!(found, expected, "{load}");
+    }
+    let named: Vec<_> = db.client().rows("SELECT symbol FROM tickers");
+    assert_eq!(named, [[Some("SAP".to_owned())]]);
+    equations(&db);
+}
+
+#[test]
+fn names_in_another_language_load_in_two_commands() {
+    let header = "Kurse\n\nZeitpunkt;Anfang;Tief;Hoch;Schluss;Stücke";
+    two_commands("odd names", "kurse_SAP.csv", header, |at, [o, h, l, c, v]| {
+        let (day, hour) = clock(at);
+        format!("{day:02}.01.2024 {hour:02}:00;{o};{l};{h};{c};{v}")
+    });
+}
+
+#[test]
+fn names_that_say_nothing_load_in_two_commands() {
+    two_commands("no names", "SAP.txt", "a|b|c|d|e|f|g", |at, [o, h, l, c, v]| {
+        let (day, hour) = clock(at);
+        format!("n/a|{v}|{c}|{h}|{l}|{o}|01/{day:02}/2024 {hour:02}:00:00")
+    });
+}
+
+#[test]
+fn a_day_and_a_time_without_header_load_in_two_commands() {
+    let (day, hour) = clock(0);
+    let [o, h, l, c, v] = bar(0);
+    // The first record stands where a header would.
+    let first = format!("202401{day:02}\t{hour:02}:00\t{o}\t{h}\t{l}\t{c}\t{v}\tSAP");
+    let record = |at: u32, [o, h, l, c, v]: [f64; 5]| {
+        let (day, hour) = clock(at);
+        format!("202401{day:02}\t{hour:02}:00\t{o}\t{h}\t{l}\t{c}\t{v}\tSAP")
+    };
+    let rest = |at: u32, values| if at == 0 { String::new() } else { record(at, values) };
+    two_commands("no header", "export.txt", &first, rest);
+}
+
+#[test]
+fn a_known_file_is_summed_up() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("bars_ACME.csv");
+    let mut text = String::from("symbol,interval,ts,open,high,low,close,volume\n");
+    let hours = [0, 1, 2, 5, 6, 6, 6, 7, 8, 9];
+    for (at, hour) in hours.into_iter().enumerate() {
+        // The second of three bars of 06:00 is the first again, the third is another.
+        let close = if at == 6 { "1.6" } else { "1.5" };
+        let high = if at == 3 { "1.0" } else { "2" };
+        let _ = writeln!(text, "ACME,1h,2024-01-02T{hour:02}:00:00Z,1.2,{high},0.5,{close},7");
+    }
+    text.push_str("ACME,1h,2024-01-02T10:00:00Z,1,2,0.5,100,0\n");
+    text.push_str("ACME,1h,yesterday,1,2,0.5,1,0\n");
+    std::fs::write(&path, text).expect("the folder is writable");
+    let (code, file) = inspect(home.path(), &[path.to_str().expect("a plain path")]);
+    assert_eq!((code, &file["layout"]), (0, &Value::from("canonical")), "{file}");
+    let number = |key: &str| file[key].as_u64();
+    assert_eq!((number("records"), number("rejected")), (Some(12), Some(1)), "{file}");
+    assert_eq!((number("duplicate"), number("conflicting")), (Some(2), Some(1)), "{file}");
+    let series = &file["series"][0];
+    assert_eq!(series["series"], serde_json::json!(["ACME", "1h"]));
+    assert_eq!((series["gaps"].as_u64(), series["missing"].as_u64()), (Some(1), Some(2)));
+    assert_eq!(series["order"], "oldest first");
+    assert_eq!(
+        (&file["from"], &file["usual_interval"]),
+        (&Value::from("2024-01-02T00:00:00Z"), &Value::from("1h"))
+    );
+    let found = |rule: &str| {
+        let finding = &file["findings"][rule];
+        (finding["count"].as_u64(), finding["first"].as_u64())
+    };
+    // A close above its high is both the bar of line 5 and the one of line 12.
+    assert_eq!(found("above_high"), (Some(2), Some(5)), "{file}");
+    assert_eq!(found("jump"), (Some(1), Some(12)), "{file}");
+    assert_eq!(found("zero_volume"), (Some(1), Some(12)), "{file}");
+    let reject = &file["rejects_by_rule"]["bad_time"];
+    assert_eq!((reject["count"].as_u64(), reject["first"].as_u64()), (Some(1), Some(13)));
+}
+
+#[test]
+fn every_fixture_is_inspected_and_agrees_with_its_load() {
+    let db = TestDb::new("inspected");
+    let mut files: Vec<_> = std::fs::read_dir(fixture("bars"))
+        .expect("fixtures")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    files.sort();
+    for path in files {
+        let name = path.to_str().expect("a plain path");
+        let (code, file) = inspect(db.home(), &[name]);
+        assert_eq!(code, 0, "{name}: {file}");
+        let load = Program::new(&db).args(["backfill", "--progress", "none", name]).report_json();
+        let load = load.run().expect_code(0);
+        assert_eq!(file["records"].as_u64(), Some(load.total("read")), "{name}");
+        assert_eq!(file["layout"], load.report()["files"][0]["layout"], "{name}");
+        assert_eq!(file["missing"], serde_json::json!([]), "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_market_data_is_said_and_nothing_is_written_over() {
+    let home = tempfile::tempdir().expect("a folder");
+    for name in ["html_error_page.csv", "empty.csv"] {
+        let path = fixture("broken").join(name);
+        let (code, file) = inspect(home.path(), &[path.to_str().expect("a plain path")]);
+        assert_eq!((code, &file["recognised"]), (1, &Value::Bool(false)), "{file}");
+        assert!(file["guess"].is_null(), "{file}");
+    }
+    let layout = home.path().join("mine.toml");
+    std::fs::write(&layout, "mine").expect("the folder is writable");
+    let path = home.path().join("odd.csv");
+    write_odd(&path, "a,b,c,d,e", |at, [o, h, l, c, _]| {
+        format!("{},{o},{h},{l},{c}", 1_704_067_200 + at * 3_600)
+    });
+    let program = Program::bare(home.path()).arg("inspect").arg(&path);
+    let outcome = program.arg("--write-layout").arg(&layout).run().expect_code(1);
+    assert!(outcome.stderr.contains("there already"), "{}", outcome.stderr);
+    assert_eq!(std::fs::read_to_string(&layout).expect("it is there"), "mine");
+}
+
+#[test]
+fn a_decimal_comma_is_named() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("odd.csv");
+    write_odd(&path, "Datum;A;B;C;D", |at, [o, h, l, c, _]| {
+        let (day, hour) = clock(at);
+        format!("2024-01-{day:02} {hour:02}:00;{o};{h};{l};{c}").replace('.', ",")
+    });
+    let outcome = Program::bare(home.path()).arg("inspect").arg(&path).run().expect_code(1);
+    assert!(outcome.stdout.contains("decimal commas"), "{}", outcome.stdout);
+}
