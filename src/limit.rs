@@ -83,6 +83,32 @@ pub const SAMPLE_BYTES: usize = 64 * KIB;
 /// Records at the head of a file that recognition tries to decode.
 pub const SAMPLE_RECORDS: usize = 20;
 
+/// What a file may become when it is decompressed: this many times its stored size. Text of bars
+/// is packed 5 to 50 times; only a bomb, or a file of one repeated line, is beyond.
+pub const DECOMPRESSED_RATIO_MAX: u64 = 200;
+/// Decompressed bytes that are no bomb, whatever the ratio.
+pub const DECOMPRESSED_FREE_BYTES: u64 = 64 * MIB as u64;
+/// What a file may become when it is decompressed, whatever its size, in bytes.
+pub const DECOMPRESSED_BYTES_MAX: u64 = 4 << 40;
+/// Archives inside one another: a member of an archive in an archive is read, one deeper is not.
+pub const ARCHIVES_NESTED_MAX: usize = 2;
+/// Compressions directly around one another: `.gz.gz` is read, one more is not.
+pub const CODECS_NESTED_MAX: usize = 2;
+/// Members of one archive.
+pub const ARCHIVE_MEMBERS_MAX: usize = 100_000;
+/// Longest name of a member, in bytes, and longest extended header of a tar member.
+pub const MEMBER_NAME_BYTES_MAX: usize = 64 * KIB;
+/// Memory that xz data may ask for, in bytes: `xz -9` needs 65 MiB.
+pub const XZ_MEMORY_BYTES_MAX: u64 = 96 * MIB as u64;
+/// Windows of zstd data may be so large, as a power of two: `zstd --long` needs 27.
+pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
+
+/// What may be kept in temporary files at once, in bytes: standard input, and members that are not
+/// read as streams.
+pub const SPOOL_BYTES_MAX: u64 = 64 << 30;
+/// Free bytes that temporary files leave on their disk.
+pub const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
+
 /// Tickers, and gaps, that one statement of `gaps` returns.
 pub const GAPS_PAGE_ROWS: usize = 5_000;
 /// Gaps of one series that `gaps` keeps and lists in its JSON; more are counted.

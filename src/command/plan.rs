@@ -66,8 +66,6 @@ pub(super) struct Planning {
     pub ignored: Vec<(String, String)>,
     pub failed: Vec<(String, String)>,
     pub messages: Vec<String>,
-    /// Keeps the copy of standard input while it is loaded.
-    pub _spool: Option<tempfile::NamedTempFile>,
 }
 
 /// `plan`: shows what `backfill` would do and writes nothing.
@@ -94,7 +92,6 @@ pub(super) async fn plan(
         ignored: survey.ignored,
         failed: survey.failed,
         messages: Vec::new(),
-        _spool: survey.spool,
     };
     for source in survey.sources {
         let dataset = dataset_of(&source.recognised.dataset)?;

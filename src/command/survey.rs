@@ -1,24 +1,22 @@
 //! Looking at the sources before anything is loaded: finding them, recognising their layout, and
 //! knowing their content.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::decode::ParquetSource;
-use crate::layout::{
-    GivenFacts, Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry,
+use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
+use crate::source::{
+    self, Content, Fingerprint, Found, Seen, SourceError, Spool, Spooler, Visitor, Want, look_into,
 };
-use crate::limit::SAMPLE_BYTES;
-use crate::source::{self, Fingerprint};
 
 use super::{CommandError, LayoutChoice, LoadRequest};
 
-/// A file that can be loaded.
+/// A file, or a member of an archive, that can be loaded.
 #[derive(Debug)]
 pub(super) struct Source {
     pub name: Arc<str>,
+    /// The file that holds it.
     pub path: PathBuf,
     pub fingerprint: Fingerprint,
     pub recognised: Recognised,
@@ -26,63 +24,210 @@ pub(super) struct Source {
     pub rows: Option<u64>,
     /// Names of its columns by position, where it has columns: Parquet.
     pub columns: Vec<String>,
+    /// Keeps the temporary file that holds it.
+    pub _spool: Option<Spool>,
 }
 
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub sources: Vec<Source>,
-    /// Files without a byte, and files inside a directory or glob that are no market data, with
+    /// What has no byte, and what is no market data and was not named on the command line, with
     /// why.
     pub ignored: Vec<(String, String)>,
-    /// Files named on the command line that cannot be loaded, with why.
+    /// What cannot be loaded although it should be, with why.
     pub failed: Vec<(String, String)>,
-    /// Keeps the copy of standard input.
-    pub spool: Option<tempfile::NamedTempFile>,
 }
 
 /// Looks at all inputs of a request.
 pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
-    let mut survey = Survey::default();
     let (user_layout, only) = layouts(request.layout.as_ref())?;
     let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
-    let layouts = user_layout.as_slice();
-    let layouts = if layouts.is_empty() { built_in } else { layouts };
+    let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
     let mut found = source::find(&paths)?;
+    let (mut spooler, mut spool) = (Spooler::default(), None);
     if !stdin.is_empty() {
-        let spool = source::spool(std::io::stdin().lock())?;
-        let path = spool.path().to_owned();
-        found.push(source::Found { path, name: "-".to_owned(), named: true });
-        survey.spool = Some(spool);
+        let copy = spooler.standard_input(std::io::stdin().lock())?;
+        let path = copy.path().to_owned();
+        found.push(Found { path, name: "-".to_owned(), named: true });
+        spool = Some(copy);
     }
-    for (at, file) in (1..).zip(found) {
-        let in_shard = request.shard.is_none_or(|(part, parts)| (at - 1) % parts == part);
-        let in_units = request.units.is_none_or(|(first, last)| (first..=last).contains(&at));
-        if !in_shard || !in_units {
-            continue;
+    let survey = Survey::default();
+    let mut surveyor =
+        Surveyor { request, layouts, only, survey, unit: 0, file: OfFile::default(), stop: None };
+    for file in found {
+        surveyor.look_at(&file, &mut spooler)?;
+    }
+    if let Some(spool) = spool {
+        let of_stdin = surveyor.survey.sources.iter_mut();
+        of_stdin
+            .filter(|source| source.path == spool.path())
+            .for_each(|source| source._spool = Some(spool.clone()));
+    }
+    Ok(surveyor.survey)
+}
+
+/// Looks at contents, one after another.
+struct Surveyor<'a> {
+    request: &'a LoadRequest,
+    layouts: &'a [Layout],
+    /// The one layout that `--layout` asks for.
+    only: Option<String>,
+    survey: Survey,
+    /// Contents that were come upon so far.
+    unit: u64,
+    file: OfFile,
+    /// Why nothing can be loaded as asked.
+    stop: Option<CommandError>,
+}
+
+/// The file at hand.
+#[derive(Default)]
+struct OfFile {
+    name: String,
+    /// Named on the command line.
+    named: bool,
+    /// Contents that were come upon in it.
+    contents: u64,
+    /// Those that are no market data; why the first is not.
+    strange: u64,
+    first: Option<String>,
+}
+
+/// What is known of a content besides its bytes.
+struct Known {
+    recognised: Recognised,
+    rows: Option<u64>,
+    columns: Vec<String>,
+}
+
+impl Surveyor<'_> {
+    fn look_at(&mut self, file: &Found, spooler: &mut Spooler) -> Result<(), CommandError> {
+        self.file = OfFile { name: file.name.clone(), named: file.named, ..OfFile::default() };
+        let outcome = look_into(&file.path, &file.name, spooler, self);
+        if let Some(stop) = self.stop.take() {
+            return Err(stop);
         }
-        match look(&file.path, &file.name, &request.facts, layouts, only.as_deref()) {
-            Ok(Looked::Known { recognised, rows, columns }) => {
-                let fingerprint = source::fingerprint(&file.path)?;
-                survey.sources.push(Source {
-                    name: file.name.into(),
-                    path: file.path,
-                    fingerprint,
-                    recognised: *recognised,
-                    rows,
-                    columns,
-                });
+        let OfFile { name, named, contents, strange, first } = std::mem::take(&mut self.file);
+        match outcome {
+            Ok(()) if contents == 0 => {
+                self.survey.ignored.push((name, "it is an archive with nothing to load".into()));
             }
-            Ok(Looked::Not(why)) if file.named => survey.failed.push((file.name, why)),
-            Ok(Looked::Empty(why) | Looked::Not(why)) => survey.ignored.push((file.name, why)),
-            Err(error) if file.named => return Err(error),
-            Err(error) => survey.failed.push((file.name, error.to_string())),
+            Ok(()) if named && strange == contents => {
+                if let Some(first) = first {
+                    let why = format!("none of its {contents} members is market data: {first}");
+                    self.survey.failed.push((name, why));
+                }
+            }
+            Ok(()) => {}
+            Err(error @ SourceError::Io { .. }) if named => return Err(error.into()),
+            Err(error) => self.survey.failed.push((name, error.to_string())),
+        }
+        Ok(())
+    }
+
+    fn is_mine(&self, unit: u64) -> bool {
+        let in_shard = self.request.shard.is_none_or(|(part, parts)| (unit - 1) % parts == part);
+        in_shard && self.request.units.is_none_or(|(first, last)| (first..=last).contains(&unit))
+    }
+
+    /// Something that is not recognised. Market data that cannot be loaded without a word from the
+    /// user is an error wherever it is.
+    fn not_known(&mut self, seen: &Seen<'_>, why: &RecogniseError) -> Result<(), CommandError> {
+        let name = seen.name.to_owned();
+        match why {
+            RecogniseError::BadFact { .. } | RecogniseError::NoSuchLayout { .. } => {
+                return Err(CommandError::Usage(why.to_string()));
+            }
+            RecogniseError::Empty { .. } => self.survey.ignored.push((name, why.to_string())),
+            RecogniseError::DoesNotFit { .. } => self.strange(name, why.to_string()),
+            _ if why.no_market_data() => self.strange(name, why.to_string()),
+            _ => self.survey.failed.push((name, why.to_string())),
+        }
+        Ok(())
+    }
+
+    /// No market data: an error for a file that was named, else it is ignored.
+    fn strange(&mut self, name: String, why: String) {
+        if self.file.named && name == self.file.name {
+            self.survey.failed.push((name, why));
+            return;
+        }
+        self.file.strange += 1;
+        self.file.first.get_or_insert_with(|| why.clone());
+        // In full it would be a page for each of what may be thousands of members.
+        let lines: Vec<&str> = why.lines().take(2).map(str::trim).collect();
+        self.survey.ignored.push((name, lines.join("; ")));
+    }
+
+    fn recognise(&mut self, seen: &Seen<'_>) -> Result<Option<Known>, CommandError> {
+        let is_parquet = seen.head.starts_with(b"PAR1");
+        let parquet = match seen.path.filter(|_| is_parquet).map(ParquetSource::open) {
+            Some(Ok(parquet)) => Some(parquet),
+            Some(Err(error)) => {
+                self.strange(seen.name.to_owned(), error.to_string());
+                return Ok(None);
+            }
+            None => None,
+        };
+        let columns = parquet.as_ref().map(ParquetSource::columns).unwrap_or_default();
+        let head = match &parquet {
+            Some(_) => SampleHead::Parquet { columns: &columns },
+            None => SampleHead::Text { bytes: seen.head, whole: seen.whole },
+        };
+        let sample = Sample { name: seen.path_name, head };
+        match recognise(&sample, &self.request.facts, self.layouts, self.only.as_deref()) {
+            Ok(recognised) => Ok(Some(Known {
+                recognised,
+                rows: parquet.as_ref().map(ParquetSource::rows),
+                columns: columns.into_iter().map(|(name, _)| name).collect(),
+            })),
+            Err(why) => self.not_known(seen, &why).map(|()| None),
         }
     }
-    Ok(survey)
+}
+
+impl Visitor for Surveyor<'_> {
+    type Known = Known;
+
+    fn look(&mut self, seen: &Seen<'_>) -> Want<Known> {
+        self.unit += 1;
+        self.file.contents += 1;
+        if self.stop.is_some() || !self.is_mine(self.unit) {
+            return Want::No;
+        }
+        match self.recognise(seen) {
+            Ok(Some(known)) => Want::This(known),
+            Ok(None) => Want::No,
+            Err(error) => {
+                self.stop = Some(error);
+                Want::No
+            }
+        }
+    }
+
+    fn take(&mut self, known: Known, content: Content) {
+        self.survey.sources.push(Source {
+            name: content.name.into(),
+            path: content.path,
+            fingerprint: content.fingerprint,
+            recognised: known.recognised,
+            rows: known.rows,
+            columns: known.columns,
+            _spool: content.spool,
+        });
+    }
+
+    fn ignored(&mut self, name: String, why: String) {
+        self.survey.ignored.push((name, why));
+    }
+
+    fn failed(&mut self, name: String, why: String) {
+        self.survey.failed.push((name, why));
+    }
 }
 
 /// A user's layout, and the name that `--layout` asks for.
@@ -98,53 +243,5 @@ pub(super) fn layouts(
             let name = layout.name.clone();
             Ok((vec![layout], Some(name)))
         }
-    }
-}
-
-enum Looked {
-    Known {
-        recognised: Box<Recognised>,
-        rows: Option<u64>,
-        columns: Vec<String>,
-    },
-    /// Legal, and there is nothing to load.
-    Empty(String),
-    Not(String),
-}
-
-fn look(
-    path: &Path,
-    name: &str,
-    facts: &GivenFacts,
-    layouts: &[Layout],
-    only: Option<&str>,
-) -> Result<Looked, CommandError> {
-    let mut head = Vec::with_capacity(SAMPLE_BYTES);
-    let file = File::open(path).map_err(CommandError::file(path))?;
-    let size = file.metadata().map_err(CommandError::file(path))?.len();
-    file.take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(CommandError::file(path))?;
-    let is_parquet = head.starts_with(b"PAR1");
-    let (columns, rows) = match is_parquet.then(|| ParquetSource::open(path)) {
-        Some(Ok(parquet)) => (parquet.columns(), Some(parquet.rows())),
-        Some(Err(error)) => return Ok(Looked::Not(error.to_string())),
-        None => (Vec::new(), None),
-    };
-    let sample_head = if is_parquet {
-        SampleHead::Parquet { columns: &columns }
-    } else {
-        SampleHead::Text { bytes: &head, whole: size as usize == head.len() }
-    };
-    match recognise(&Sample { name, head: sample_head }, facts, layouts, only) {
-        Ok(recognised) => Ok(Looked::Known {
-            recognised: Box::new(recognised),
-            rows,
-            columns: columns.into_iter().map(|(name, _)| name).collect(),
-        }),
-        Err(error @ RecogniseError::BadFact { .. }) => Err(CommandError::Usage(error.to_string())),
-        Err(error @ RecogniseError::NoSuchLayout { .. }) => {
-            Err(CommandError::Usage(error.to_string()))
-        }
-        Err(error) if error.is_empty_file() => Ok(Looked::Empty(error.to_string())),
-        Err(error) => Ok(Looked::Not(error.to_string())),
     }
 }

@@ -1,10 +1,9 @@
 //! `--verify`: records counted a second time, by code that shares nothing with the decoder, and
 //! compared with what the ledger says was read.
 
-use std::fs::File;
-
 use crate::db::Connection;
 use crate::decode::{ParquetSource, count_json_records, count_records};
+use crate::source::ContentReader;
 
 use super::CommandError;
 use super::backfill::Begun;
@@ -23,12 +22,12 @@ pub(super) async fn count_again(
         let Some(read) = sealed_read(connection, load.id).await? else { continue };
         let counted = match (&source.recognised.shape, &source.recognised.json) {
             (Some(shape), _) => {
-                let file = File::open(&source.path).map_err(CommandError::file(&source.path))?;
-                count_records(file, shape).map_err(CommandError::file(&source.path))?
+                let reader = ContentReader::open(&source.path, source.fingerprint.clone(), 0)?;
+                count_records(reader, shape).map_err(CommandError::file(&source.path))?
             }
             (None, Some(shape)) => {
-                let file = File::open(&source.path).map_err(CommandError::file(&source.path))?;
-                let counted = count_json_records(file, shape);
+                let reader = ContentReader::open(&source.path, source.fingerprint.clone(), 0)?;
+                let counted = count_json_records(reader, shape);
                 // What is no JSON throughout has no count but the decoder's own.
                 match counted.map_err(CommandError::file(&source.path))? {
                     Some(counted) => counted,

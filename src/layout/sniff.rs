@@ -11,7 +11,8 @@ pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BOM).unwrap_or(bytes)
 }
 
-/// First bytes, name of the format, and the command that decompresses to standard output.
+/// First bytes, name of the format, and the command that decompresses to standard output. A load
+/// looks into most of these before it comes here.
 const COMPRESSED: &[(&[u8], &str, &str)] = &[
     (b"\x1f\x8b", "gzip", "gunzip -c"),
     (b"PK\x03\x04", "zip", "unzip -p"),
@@ -21,6 +22,10 @@ const COMPRESSED: &[(&[u8], &str, &str)] = &[
     (b"BZh", "bzip2", "bzip2 -dc"),
     (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc"),
     (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so"),
+    (b"Rar!\x1a\x07", "rar", "unrar p -inul"),
+    (b"\x1f\x9d", "compress", "uncompress -c"),
+    (b"LZIP", "lzip", "lzip -dc"),
+    (b"\xff\x06\0\0sNaPpY", "snappy", "snzip -dc"),
 ];
 
 /// What is foreign but can be shown.
@@ -156,20 +161,18 @@ mod tests {
     #[test]
     fn compressed_files_name_their_tool() {
         assert_eq!(
-            message("a.csv.gz", b"\x1f\x8b\x08\0"),
-            "a.csv.gz is compressed (gzip): decompress it first: \
-             gunzip -c a.csv.gz | tidegate backfill - ..."
-        );
-        assert_eq!(
-            message("it's (1).zip", b"PK\x03\x04"),
-            "it's (1).zip is compressed (zip): decompress it first: \
-             unzip -p 'it'\\''s (1).zip' | tidegate backfill - ..."
+            message("it's (1).7z", b"7z\xbc\xaf\x27\x1c"),
+            "it's (1).7z is compressed (7z): decompress it first: \
+             7z x -so 'it'\\''s (1).7z' | tidegate backfill - ..."
         );
         for first in ["\u{28}", "BZh91AY"] {
             assert_eq!(message("x", first.as_bytes()) == "text", !first.starts_with("BZh"));
         }
+        assert!(message("x", b"\x1f\x8b\x08\0").contains("gunzip -c x"));
         assert!(message("x", b"\x28\xb5\x2f\xfd").contains("zstd -dc x"));
-        assert!(message("x", b"\xfd7zXZ\x00").contains("xz -dc x"));
+        assert!(message("x", b"Rar!\x1a\x07\x01\0").contains("unrar p -inul x"));
+        assert!(message("x", b"\x1f\x9d\x90").contains("uncompress -c x"));
+        assert_eq!(message("x", b"LZI,1"), "text");
     }
 
     #[test]

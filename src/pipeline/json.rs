@@ -16,7 +16,7 @@ use crate::batch::{Chunk, Original};
 use crate::decode::{Cut, JsonCutter, JsonDecoder, JsonPiece};
 use crate::limit::{CHUNK_BYTES, CHUNK_LEASE_FACTOR};
 use crate::mapping::JsonShape;
-use crate::source::{BlockReader, Fingerprint};
+use crate::source::{ContentReader, Fingerprint};
 use crate::span::Span;
 
 impl FindEnds for JsonCutter {
@@ -98,7 +98,7 @@ impl Reader<'_> {
 
 /// The pieces of a JSON source, one after another.
 struct Pieces {
-    reader: BlockReader,
+    reader: ContentReader,
     cutter: JsonCutter,
     carried: Vec<u8>,
 }
@@ -110,7 +110,7 @@ impl Pieces {
         shape: &JsonShape,
         at: u64,
     ) -> Result<Self, PipelineError> {
-        let reader = BlockReader::open(&plan.path, fingerprint.clone(), at)?;
+        let reader = ContentReader::open(&plan.path, fingerprint.clone(), at)?;
         Ok(Self { reader, cutter: JsonCutter::new(shape, at), carried: Vec::new() })
     }
 

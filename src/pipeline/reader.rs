@@ -16,7 +16,7 @@ use crate::limit::{
     PARQUET_UNIT_LEASE_BYTES, UNIT_BATCHES_QUEUED_MAX,
 };
 use crate::mapping::TextShape;
-use crate::source::{BlockReader, Fingerprint};
+use crate::source::{ContentReader, Fingerprint};
 
 use super::decoder::Prepared;
 
@@ -115,11 +115,15 @@ pub(super) struct Stopped;
 impl Reader<'_> {
     /// Reads all loads. A load that fails does not keep the others from being read.
     pub fn run(self) {
+        // Members of one compressed archive are read in one pass over it.
+        let mut before = None;
         for walk in self.walks {
             let at = walk.load;
             let read = match &self.loads[at].form {
-                Form::Text { fingerprint, shape } => self.read_text(walk, fingerprint, shape),
                 Form::Json { fingerprint, shape } => self.read_json(walk, fingerprint, shape),
+                Form::Text { fingerprint, shape } => {
+                    self.read_text(walk, fingerprint, shape, &mut before)
+                }
                 Form::Parquet { fingerprint } => self.read_parquet(walk, fingerprint),
             };
             match read {
@@ -158,12 +162,17 @@ impl Reader<'_> {
         walk: &Walk,
         fingerprint: &Fingerprint,
         shape: &TextShape,
+        before: &mut Option<ContentReader>,
     ) -> Result<Result<(), PipelineError>, Stopped> {
         let load = walk.load;
         let plan = &self.loads[load];
         let (from, end) = walk.stretch.unwrap_or((Start::SOURCE, None));
         let end = end.unwrap_or(fingerprint.bytes);
-        let mut reader = match BlockReader::open(&plan.path, fingerprint.clone(), from.at) {
+        let opened = match before.take() {
+            Some(reader) => reader.follow(&plan.path, fingerprint.clone(), from.at),
+            None => ContentReader::open(&plan.path, fingerprint.clone(), from.at),
+        };
+        let mut reader = match opened {
             Ok(reader) => reader,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -180,6 +189,7 @@ impl Reader<'_> {
             }
             let start = cutter.chunk_start();
             if start >= end {
+                *before = Some(reader);
                 return Ok(Ok(()));
             }
             if self.cancel.is_set() {
@@ -265,7 +275,7 @@ pub(super) fn read_span(plan: &LoadPlan, start: u64, end: u64) -> Result<Vec<u8>
     let Form::Text { fingerprint, .. } = &plan.form else {
         return Err(PipelineError::Lost("the bytes of a source without any"));
     };
-    let mut reader = BlockReader::open(&plan.path, fingerprint.clone(), start)?;
+    let mut reader = ContentReader::open(&plan.path, fingerprint.clone(), start)?;
     let wanted = (end - start) as usize;
     let mut bytes = Vec::with_capacity(wanted);
     while bytes.len() < wanted {
@@ -309,7 +319,7 @@ pub(super) struct Cutting {
 
 /// Reads until the chunk's end is found. What was read beyond it is carried to the next chunk.
 pub(super) fn next_chunk(
-    reader: &mut BlockReader,
+    reader: &mut ContentReader,
     cutter: &mut impl FindEnds,
     carried: &mut Vec<u8>,
 ) -> Result<Cutting, PipelineError> {

@@ -1,7 +1,6 @@
 //! From what the user typed to a list of files in plan order.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
@@ -28,6 +27,9 @@ pub fn find(arguments: &[String]) -> Result<Vec<Found>, SourceError> {
     let mut found = Vec::new();
     for argument in arguments {
         let path = Path::new(argument);
+        if is_url(argument) {
+            return Err(SourceError::Remote { url: argument.clone() });
+        }
         if path.is_dir() {
             let mut files = Vec::new();
             walk(path, &mut files)?;
@@ -45,6 +47,13 @@ pub fn find(arguments: &[String]) -> Result<Vec<Found>, SourceError> {
     found
         .retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
     Ok(found)
+}
+
+/// A scheme of letters and digits, and `://`.
+fn is_url(argument: &str) -> bool {
+    argument.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
 }
 
 fn met(path: PathBuf, named: bool) -> Found {
@@ -89,20 +98,6 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
     Ok(())
 }
 
-/// Copies standard input (or any reader) to a temporary file, so that it can be hashed, read again
-/// and resumed like any other. The file goes when the handle does.
-///
-/// # Errors
-/// When reading or writing fails.
-pub fn spool(mut input: impl Read) -> Result<tempfile::NamedTempFile, SourceError> {
-    let folder = std::env::temp_dir();
-    let failed = |cause| SourceError::io(&folder, cause);
-    let mut file = tempfile::Builder::new().prefix("tidegate-stdin-").tempfile().map_err(failed)?;
-    std::io::copy(&mut input, &mut file).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    Ok(file)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +119,8 @@ mod tests {
             names,
             [("b.csv".into(), true), ("a.csv".into(), false), ("sub/c.csv".into(), false)]
         );
+        let remote = find(&["s3://bucket/a.csv".to_owned()]).unwrap_err();
+        assert!(matches!(remote, SourceError::Remote { .. }), "{remote}");
         assert!(matches!(find(&[argument("none.csv")]), Err(SourceError::Missing { .. })));
         assert!(matches!(find(&[argument("*.parquet")]), Err(SourceError::Missing { .. })));
     }

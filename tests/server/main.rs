@@ -19,6 +19,7 @@
 //! - `real_files`: files of real vendors, where they are.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
+//! - `sources`: compressed files and archives.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `stops`: errors that waiting does not cure, and what they say.
 //! - `stops`: errors that waiting does not cure, and what they say.
@@ -51,6 +52,7 @@ mod rejects;
 mod report;
 mod rules;
 mod scatter;
+mod sources;
 mod stops;
 mod support;
 mod tables;

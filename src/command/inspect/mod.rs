@@ -88,9 +88,7 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     Ok(Answer { exit, json, text: Some(texts.join("\n")), ..Answer::done() })
 }
 
-fn find(
-    inputs: &[String],
-) -> Result<(Vec<source::Found>, Option<tempfile::NamedTempFile>), CommandError> {
+fn find(inputs: &[String]) -> Result<(Vec<source::Found>, Option<source::Spool>), CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
@@ -98,7 +96,7 @@ fn find(
     if stdin.is_empty() {
         return Ok((found, None));
     }
-    let spool = source::spool(std::io::stdin().lock())?;
+    let spool = source::Spooler::default().standard_input(std::io::stdin().lock())?;
     let path = spool.path().to_owned();
     found.push(source::Found { path, name: "-".to_owned(), named: true });
     Ok((found, Some(spool)))

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::pin;
 
 use futures_util::TryStreamExt;
@@ -15,7 +15,7 @@ use crate::db::Connection;
 use crate::error::Exit;
 use crate::limit::RECORD_BYTES_MAX;
 use crate::report::human;
-use crate::source::{BlockReader, Fingerprint, SourceError, fingerprint};
+use crate::source::{Content, ContentReader, SourceError, Spooler, find_again};
 
 use super::super::{Access, Answer, CommandError};
 use super::{Filter, MATCHES, sheet};
@@ -127,7 +127,7 @@ async fn to_writer(
         let limit = limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
         let sql = format!(
             "SELECT r.id, r.load_id, r.source, r.line_no, r.byte_offset, r.byte_len, r.rule, \
-                 r.column_name, r.reason, r.raw, c.hash, c.bytes \
+                 r.column_name, r.reason, r.raw, c.hash \
              FROM tidegate.reject r LEFT JOIN tidegate.load l ON l.id = r.load_id \
                  LEFT JOIN tidegate.content c ON c.id = l.content_id \
              WHERE {MATCHES} ORDER BY r.id {limit}"
@@ -192,7 +192,8 @@ fn missing_range(row: &Row, kept: &[u8]) -> Option<(u64, u64)> {
 #[derive(Debug, Default)]
 struct Sources {
     /// By load; `None`: it is gone or another.
-    known: HashMap<i64, Option<(PathBuf, Fingerprint)>>,
+    known: HashMap<i64, Option<Content>>,
+    spooler: Spooler,
 }
 
 impl Sources {
@@ -201,30 +202,15 @@ impl Sources {
         let len = usize::try_from(len).ok().filter(|&len| len <= RECORD_BYTES_MAX)?;
         let found = self.known.entry(row.get("load_id")).or_insert_with(|| {
             let hash: Option<&[u8]> = row.get("hash");
-            find(Path::new(row.get::<_, &str>("source")), hash?, row.get("bytes"))
+            find_again(row.get("source"), hash?, &mut self.spooler)
         });
-        let (path, fingerprint) = found.as_ref()?;
-        read_range(path, fingerprint, offset, len).ok().flatten()
+        read_range(found.as_ref()?, offset, len).ok().flatten()
     }
 }
 
-/// The source, if it still is what was loaded.
-fn find(path: &Path, hash: &[u8], bytes: Option<i64>) -> Option<(PathBuf, Fingerprint)> {
-    let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    if i64::try_from(meta.len()).ok() != bytes {
-        return None;
-    }
-    let fingerprint = fingerprint(path).ok()?;
-    (fingerprint.hash.as_slice() == hash).then(|| (path.to_owned(), fingerprint))
-}
-
-fn read_range(
-    path: &Path,
-    fingerprint: &Fingerprint,
-    offset: u64,
-    len: usize,
-) -> Result<Option<Vec<u8>>, SourceError> {
-    let mut reader = BlockReader::open(path, fingerprint.clone(), offset)?;
+fn read_range(content: &Content, offset: u64, len: usize) -> Result<Option<Vec<u8>>, SourceError> {
+    let fingerprint = content.fingerprint.clone();
+    let mut reader = ContentReader::open(&content.path, fingerprint, offset)?;
     let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {
         let missing = len - bytes.len();
@@ -246,12 +232,14 @@ mod tests {
         let bytes: Vec<u8> = (0..5_000_000_u32).map(|at| (at % 251) as u8).collect();
         std::fs::write(&path, &bytes).unwrap();
         let hash = blake3::hash(&bytes);
-        let (found, print) = find(&path, hash.as_bytes(), Some(5_000_000)).unwrap();
-        let range = read_range(&found, &print, 4_000_000, 900_000).unwrap();
+        let again = |path: &Path, hash: &[u8]| {
+            find_again(path.to_str().unwrap(), hash, &mut Spooler::default())
+        };
+        let found = again(&path, hash.as_bytes()).unwrap();
+        let range = read_range(&found, 4_000_000, 900_000).unwrap();
         assert_eq!(range.as_deref(), Some(&bytes[4_000_000..4_900_000]));
-        assert_eq!(read_range(&found, &print, 4_999_999, 2).unwrap(), None);
-        assert!(find(&path, hash.as_bytes(), Some(4_999_999)).is_none());
-        assert!(find(&path, &[0; 32], Some(5_000_000)).is_none());
-        assert!(find(&folder.path().join("none"), hash.as_bytes(), Some(0)).is_none());
+        assert_eq!(read_range(&found, 4_999_999, 2).unwrap(), None);
+        assert!(again(&path, &[0; 32]).is_none());
+        assert!(again(&folder.path().join("none"), hash.as_bytes()).is_none());
     }
 }

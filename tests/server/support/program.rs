@@ -18,6 +18,7 @@ use super::server::signal;
 pub struct Program {
     command: Command,
     files: PathBuf,
+    stdin: Option<PathBuf>,
     report: Option<PathBuf>,
 }
 
@@ -40,7 +41,7 @@ impl Program {
             }
         }
         command.env("TIDEGATE_HOME", home).env("NO_COLOR", "1").current_dir(home);
-        Self { command, files: home.join(format!("run-{number}")), report: None }
+        Self { command, files: home.join(format!("run-{number}")), stdin: None, report: None }
     }
 
     /// Adds an argument.
@@ -64,6 +65,13 @@ impl Program {
         self
     }
 
+    /// Gives it a file as its standard input.
+    #[must_use]
+    pub fn stdin(mut self, path: &Path) -> Self {
+        self.stdin = Some(path.to_owned());
+        self
+    }
+
     /// Asks for a JSON report, which [`Outcome::report`] then holds.
     #[must_use]
     pub fn report_json(mut self) -> Self {
@@ -83,9 +91,10 @@ impl Program {
         let (stdout, stderr) =
             (self.files.with_extension("stdout"), self.files.with_extension("stderr"));
         let file = |path: &Path| File::create(path).expect("the home is writable");
+        let stdin = self.stdin.map(|path| File::open(path).expect("the input is there"));
         let child = self
             .command
-            .stdin(Stdio::null())
+            .stdin(stdin.map_or_else(Stdio::null, Stdio::from))
             .stdout(file(&stdout))
             .stderr(file(&stderr))
             .spawn()

@@ -1,0 +1,133 @@
+//! Temporary files for what cannot be read twice or out of order: standard input, and members of
+//! archives whose format is made of seeks. All of a run's files share one cap, and leave room on
+//! their disk.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::SourceError;
+use crate::limit::{MIB, SPOOL_BYTES_MAX, SPOOL_RESERVE_BYTES};
+
+/// A temporary file; it goes when the last handle does.
+#[derive(Debug, Clone)]
+pub struct Spool(Arc<tempfile::NamedTempFile>);
+
+impl Spool {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// Makes temporary files, up to [`SPOOL_BYTES_MAX`] together.
+#[derive(Debug)]
+pub struct Spooler {
+    folder: PathBuf,
+    left: u64,
+    max: u64,
+}
+
+/// Bytes between two looks at the disk.
+const LOOK_BYTES: u64 = 64 * MIB as u64;
+
+impl Default for Spooler {
+    fn default() -> Self {
+        Self::with_cap(SPOOL_BYTES_MAX)
+    }
+}
+
+impl Spooler {
+    /// A spooler for `max` bytes in all.
+    fn with_cap(max: u64) -> Self {
+        Self { folder: std::env::temp_dir(), left: max, max }
+    }
+
+    /// Copies standard input (or any reader) to a temporary file, so that it can be hashed, read
+    /// again and resumed like any other.
+    ///
+    /// # Errors
+    /// When reading or writing fails, [`SourceError::SpoolFull`] when it is too much.
+    pub fn standard_input(&mut self, input: impl Read) -> Result<Spool, SourceError> {
+        self.copy(
+            input,
+            "standard input",
+            "save it to a file and name the file, or let TMPDIR name a folder with more room",
+        )
+    }
+
+    /// Copies the member called `name`.
+    ///
+    /// # Errors
+    /// As [`Spooler::standard_input`].
+    pub(super) fn member(&mut self, input: impl Read, name: &str) -> Result<Spool, SourceError> {
+        self.copy(
+            input,
+            name,
+            "extract it from its archive and load it by itself, or let TMPDIR name a folder with \
+             more room",
+        )
+    }
+
+    fn copy(
+        &mut self,
+        mut input: impl Read,
+        what: &str,
+        advice: &'static str,
+    ) -> Result<Spool, SourceError> {
+        let failed = |cause| SourceError::of(&self.folder, cause);
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("tidegate-spool-");
+        let mut file = builder.tempfile_in(&self.folder).map_err(failed)?;
+        loop {
+            let room = self.room(file.as_file())?;
+            // One byte more than there is room for tells whether that was all.
+            let part = room.saturating_add(1).min(LOOK_BYTES);
+            let copied = io::copy(&mut input.by_ref().take(part), &mut file).map_err(failed)?;
+            if copied > room {
+                return Err(SourceError::SpoolFull {
+                    what: what.to_owned(),
+                    allowed: self.max - self.left + room,
+                    folder: self.folder.clone(),
+                    advice,
+                });
+            }
+            self.left -= copied;
+            if copied < part {
+                file.flush().map_err(failed)?;
+                return Ok(Spool(Arc::new(file)));
+            }
+        }
+    }
+
+    /// Bytes that may still be written.
+    fn room(&self, file: &File) -> Result<u64, SourceError> {
+        let disk = rustix::fs::fstatvfs(file);
+        let disk = disk.map_err(|error| SourceError::io(&self.folder, error.into()))?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        Ok(self.left.min(free.saturating_sub(SPOOL_RESERVE_BYTES)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_files_share_the_cap() {
+        let mut spooler = Spooler::with_cap(10);
+        let first = spooler.standard_input(&b"123456"[..]).unwrap();
+        assert_eq!(std::fs::read(first.path()).unwrap(), b"123456");
+        let second = spooler.member(&b"7890"[..], "a.zip!b").unwrap();
+        assert_eq!(std::fs::read(second.path()).unwrap(), b"7890");
+        let path = first.path().to_owned();
+        drop(first);
+        assert!(!path.exists());
+        let error = spooler.member(&b"x"[..], "a.zip!c").unwrap_err().to_string();
+        assert!(error.contains("a.zip!c") && error.contains("10 bytes"), "{error}");
+        assert!(error.contains("TMPDIR"), "{error}");
+        let none = Spooler::with_cap(3).standard_input(io::repeat(0)).unwrap_err();
+        assert!(matches!(none, SourceError::SpoolFull { allowed: 3, .. }), "{none}");
+    }
+}
