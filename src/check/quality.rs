@@ -241,9 +241,11 @@ mod tests {
 
     const MINUTE_US: i64 = 60_000_000;
 
+    type Bar = (i64, f64, f64, bool);
+
     /// Bars of one ticker: minute, close, volume, flat.
-    fn batch(interval: &str, bars: &[(i64, f64, f64, bool)]) -> RecordBatch {
-        let float = |value: &dyn Fn(&(i64, f64, f64, bool)) -> f64| -> ArrayRef {
+    fn batch(interval: &str, bars: &[Bar]) -> RecordBatch {
+        let float = |value: &dyn Fn(&Bar) -> f64| -> ArrayRef {
             Arc::new(bars.iter().map(|bar| Some(value(bar))).collect::<Float64Array>())
         };
         let words: DictionaryArray<Int32Type> = bars.iter().map(|_| interval).collect();

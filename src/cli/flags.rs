@@ -254,9 +254,8 @@ pub struct LoadFlags {
     /// Memory for chunks and batches, such as 96MiB
     #[arg(long, value_name = "SIZE", value_parser = parse::memory)]
     pub memory: Option<usize>,
-
-    /// Disk that sorting may use at once: more is sorted in turns. The folder is TIDEGATE_SPILL_DIR,
-    /// else /var/tmp [default: 16GiB]
+    /// Disk that sorting may use at once: more is sorted in turns. The folder is
+    /// TIDEGATE_SPILL_DIR, else /var/tmp [default: 16GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse::size)]
     pub spill_max: Option<usize>,
     /// Stop at more rejects than this: a number, or a share such as 1%

@@ -248,6 +248,9 @@ fn content_key(
         }
     }
     facts.insert("zone".to_owned(), source.recognised.facts.zone.clone());
+    if let Some(date) = &source.recognised.facts.date {
+        facts.insert("date".to_owned(), date.clone());
+    }
     // A venue that a layout reads from a file's name is not identity: a file that was renamed is
     // still the same content.
     if let (Some(_), Some(venue)) = (&route.tickers, venue) {

@@ -4,8 +4,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::dataset;
 use crate::decode::ParquetSource;
 use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
+use crate::mapping::{JsonRecords, JsonShape};
 use crate::source::{
     self, Content, Fingerprint, Found, Seen, SourceError, Spool, Spooler, Visitor, Want, look_into,
 };
@@ -104,6 +106,18 @@ struct Known {
     columns: Vec<String>,
 }
 
+impl Known {
+    /// Whether the content is one record of several tables: an archive of such is one source, not
+    /// thousands.
+    fn is_record(&self) -> bool {
+        let recognised = &self.recognised;
+        let whole = |shape: &JsonShape| shape.records == JsonRecords::Documents;
+        recognised.json.as_ref().is_some_and(whole)
+            && dataset::by_name(&recognised.dataset)
+                .is_some_and(|dataset| !dataset.children.is_empty())
+    }
+}
+
 impl Surveyor<'_> {
     fn look_at(&mut self, file: &Found, spooler: &mut Spooler) -> Result<(), CommandError> {
         self.file = OfFile { name: file.name.clone(), named: file.named, ..OfFile::default() };
@@ -200,6 +214,12 @@ impl Visitor for Surveyor<'_> {
             return Want::No;
         }
         match self.recognise(seen) {
+            Ok(Some(mut known)) if seen.in_tar && known.is_record() => {
+                if let Some(shape) = &mut known.recognised.json {
+                    shape.records = JsonRecords::Members;
+                }
+                Want::Archive(known)
+            }
             Ok(Some(known)) => Want::This(known),
             Ok(None) => Want::No,
             Err(error) => {

@@ -52,7 +52,7 @@ fn fault(vendor: &Value) -> Option<String> {
     let file = vendors().join(name).to_str().unwrap().to_owned();
     let outcome = backfill(&db, std::iter::once(file).chain(flags)).run();
     if outcome.code != Some(0) {
-        return Some(outcome.stderr.clone());
+        return Some(outcome.stderr);
     }
     adds_up(&db, &outcome);
     let layout = &file_entry(&outcome, name)["layout"];
@@ -130,7 +130,7 @@ fn real_fault(folder: &Path, known: &Value) -> Option<String> {
     let path = plain(&db, &folder.join(name)).to_str().unwrap().to_owned();
     let outcome = backfill(&db, std::iter::once(path).chain(flags)).run();
     if outcome.code != Some(0) {
-        return Some(outcome.stderr.clone());
+        return Some(outcome.stderr);
     }
     adds_up(&db, &outcome);
     let layout = &outcome.report()["files"][0]["layout"];

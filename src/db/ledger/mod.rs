@@ -25,7 +25,7 @@ pub use scatter::{
 /// Everything that makes a content the same content. A file's name is not part of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentKey {
-    /// BLAKE3 of the stored bytes.
+    /// BLAKE3 of the bytes, decompressed.
     pub hash: [u8; 32],
     /// Their number.
     pub bytes: u64,
