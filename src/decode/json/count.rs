@@ -92,7 +92,7 @@ fn count_documents(source: impl Read, records: Records<'_>) -> io::Result<Option
     }
 }
 
-/// Counts the records of a value: itself, or the elements of the array to which a path leads.
+/// Counts the records of a value: itself, if it is an object or array, or the elements of the array to which a path leads.
 #[derive(Debug, Clone, Copy)]
 struct Records<'a> {
     path: Option<&'a [String]>,
@@ -102,10 +102,8 @@ impl<'de> DeserializeSeed<'de> for Records<'_> {
     type Value = u64;
 
     fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<u64, D::Error> {
-        match self.path {
-            Some(_) => json.deserialize_any(self),
-            None => IgnoredAny::deserialize(json).map(|_| 1),
-        }
+        // Of bare words and numbers nothing says where one ends and the next begins.
+        json.deserialize_any(self)
     }
 }
 
@@ -117,6 +115,10 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<u64, A::Error> {
+        if self.path.is_none() {
+            while elements.next_element::<IgnoredAny>()?.is_some() {}
+            return Ok(1);
+        }
         if self.path.is_some_and(|path| !path.is_empty()) {
             return Err(A::Error::custom("an array stands where an object should"));
         }
@@ -128,6 +130,10 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<u64, A::Error> {
+        if self.path.is_none() {
+            while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            return Ok(1);
+        }
         let Some((name, path)) = self.path.and_then(<[String]>::split_first) else {
             return Err(A::Error::custom("an object stands where an array should"));
         };
