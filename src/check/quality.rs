@@ -1,6 +1,7 @@
 //! What may be right and is worth a look: jumps, fillers, gaps. Looks at the bars of a batch in the
 //! order of their source, each beside the one before of the same ticker and interval, and counts.
-//! It refuses nothing. Called by the decoders. A pure function of the batch: how many threads there are changes nothing.
+//! It refuses nothing. Called by the decoders. A pure function of the batch: how many threads there
+//! are changes nothing.
 
 use std::collections::HashMap;
 

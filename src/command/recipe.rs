@@ -6,6 +6,7 @@
 //! UTF-8, NUL) is written as hexadecimal digits; every recipe comes back as it was.
 
 mod json;
+mod text;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +18,7 @@ use crate::mapping::{
 use crate::pipeline::{Identity, Tickers};
 
 use self::json::WireJson;
+use self::text::WireShape;
 use super::CommandError;
 use super::recipe_rewrite::{WireQuirks, WireRewrite};
 
@@ -468,48 +470,6 @@ impl WireZone {
             WireZone::Name(name) => Zone::parse(&name),
             WireZone::Offset { seconds_east } => Ok(Zone::Fixed(seconds_east)),
         }
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WireShape {
-    delimiter: Bytes,
-    quote: Bytes,
-    head_lines: usize,
-    header: Option<Vec<Bytes>>,
-    header_bytes: Bytes,
-    fields_min: usize,
-    fields_max: usize,
-    nulls: Vec<Bytes>,
-}
-
-impl WireShape {
-    fn of(shape: &TextShape) -> Self {
-        let names = |names: &Vec<String>| names.iter().map(Bytes::from).collect();
-        Self {
-            delimiter: Bytes::from([shape.delimiter]),
-            quote: Bytes::from([shape.quote]),
-            head_lines: shape.head_lines,
-            header: shape.header.as_ref().map(names),
-            header_bytes: Bytes::from(&shape.header_bytes),
-            fields_min: shape.fields_min,
-            fields_max: shape.fields_max,
-            nulls: shape.nulls.iter().map(Bytes::from).collect(),
-        }
-    }
-
-    fn open(self) -> Result<TextShape, String> {
-        Ok(TextShape {
-            delimiter: self.delimiter.byte()?,
-            quote: self.quote.byte()?,
-            head_lines: self.head_lines,
-            header: self.header.map(texts).transpose()?,
-            header_bytes: self.header_bytes.open()?,
-            fields_min: self.fields_min,
-            fields_max: self.fields_max,
-            nulls: self.nulls.into_iter().map(Bytes::open).collect::<Result<_, _>>()?,
-        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules that rows of a dataset keep: what is always wrong is a reject that carries the rule's
-//! name, what may be right is a warning. Each can be switched off by its name. `check/` applies them.
+//! name, what may be right is a warning. Each can be switched off by its name. `check/` applies
+//! them.
 
 /// A rule whose breach makes a record a reject.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -219,19 +219,30 @@ const VENDORS: [(&str, &str, &str, &str); 6] = [
     ),
     (
         "XRPUSDT-1m.json",
-        r#"[[1704153600000,"1.50","2.75","1.25","2.50","12.5",1704153659999,"30.1",7,"1","2","0"]]"#,
+        concat!(
+            r#"[[1704153600000,"1.50","2.75","1.25","2.50","12.5",1704153659999,"30.1","#,
+            r#"7,"1","2","0"]]"#
+        ),
         "binance_klines_json",
         "XRPUSDT 1m 1.5 2.75 1.25 2.5 12.5",
     ),
     (
         "glbx.ohlcv-1s.json",
-        r#"{"ts_event": 1704153600000000000, "pub_id": 1, "product_id": 77, "open": 1500000000, "high": 2750000000, "low": 1250000000, "close": 2500000000, "volume": 12}"#,
+        concat!(
+            r#"{"ts_event": 1704153600000000000, "pub_id": 1, "product_id": 77, "#,
+            r#""open": 1500000000, "high": 2750000000, "low": 1250000000, "#,
+            r#""close": 2500000000, "volume": 12}"#
+        ),
         "databento_ohlcv_json",
         "77 1s 1.5 2.75 1.25 2.5 12",
     ),
     (
         "glbx.json",
-        r#"{"hd":{"ts_event":"1704153600000000000","rtype":33,"publisher_id":1,"instrument_id":5},"open":"1500000000","high":"2750000000","low":"1250000000","close":"2500000000","volume":"12","symbol":"ESH4"}"#,
+        concat!(
+            r#"{"hd":{"ts_event":"1704153600000000000","rtype":33,"publisher_id":1,"#,
+            r#""instrument_id":5},"open":"1500000000","high":"2750000000","#,
+            r#""low":"1250000000","close":"2500000000","volume":"12","symbol":"ESH4"}"#
+        ),
         "databento_ohlcv_json",
         "ESH4 1m 1.5 2.75 1.25 2.5 12",
     ),

@@ -115,7 +115,7 @@ fn mended_rejects_are_loaded_once() {
     for (at, (_, record)) in mended.iter_mut().enumerate().skip(1) {
         *record = format!("S90{at},60sec,2024-02-01T00:00:00Z,1,2,0.5,1.5,10\r\n").into_bytes();
     }
-    mended[1].1 = b"\"A \"\"B\"\"\nC\",1m,2024-02-01T00:00:00Z,1,2,0.5,\"7\",10".to_vec();
+    mended[1].1 = b"\"A \"\"B\"\"\nC\",1m,2024-02-01T00:00:00Z,1,9,0.5,\"7\",10".to_vec();
     mended[0].1 = b"'=S900,1m,2024-01-01T00:00:00Z,two,2,0.5,1.5,10".to_vec();
     let first = replay(&db, &mended, 3);
     assert_eq!((&first["inserted"], &first["still_open"]), (&json!(6), &json!(1)), "{first}");

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::mapping::{JsonRecords, JsonShape};
@@ -92,7 +91,8 @@ fn count_documents(source: impl Read, records: Records<'_>) -> io::Result<Option
     }
 }
 
-/// Counts the records of a value: itself, if it is an object or array, or the elements of the array to which a path leads.
+/// Counts the records of a value: itself, if it is an object or array, or the elements of the array
+/// to which a path leads.
 #[derive(Debug, Clone, Copy)]
 struct Records<'a> {
     path: Option<&'a [String]>,
