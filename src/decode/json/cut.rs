@@ -13,10 +13,11 @@
 use memchr::memchr;
 
 use super::chunk::{RangeFault, RecordRange};
+use super::descend::{close, find_array};
 use super::members::Members;
 use super::pull::{Pull, is_space};
 use super::structure::{Recovery, Step, Structure};
-use super::token::{Flaw, Malformed, Value};
+use super::token::{Flaw, Malformed};
 use crate::decode::Cut;
 use crate::decode::cut::bom_len;
 use crate::limit::{CHUNK_BYTES, RECORD_BYTES_MAX};
@@ -376,6 +377,11 @@ impl JsonCutter {
                 self.state = State::Between;
                 Walked::On
             }
+            // A bare number or word may go on in bytes that are still to come.
+            Ok(false) if !eof && is_open(&bytes[start..], pull.position()) => {
+                self.state = State::Head { start, enough: bytes.len() + 1 };
+                Walked::More
+            }
             Ok(false) => {
                 self.at = start + pull.position();
                 self.push(start, self.at, Some(RangeFault::NoArray));
@@ -452,48 +458,13 @@ impl JsonCutter {
     }
 }
 
+/// Whether a value that ends where the bytes do has no end of its own.
+fn is_open(bytes: &[u8], end: usize) -> bool {
+    end == bytes.len() && !matches!(bytes.last(), Some(b'}' | b']' | b'"'))
+}
+
 /// Bytes of a record without what may stand between it and the next.
 fn content_len(bytes: &[u8]) -> usize {
     let gap = bytes.iter().rev().take_while(|byte| is_space(**byte) || **byte == b',');
     bytes.len() - gap.count()
-}
-
-/// Enters the array to which `path` leads. `false`: the document, which is behind then, has none.
-fn find_array(pull: &mut Pull<'_>, path: &[String]) -> Result<bool, Malformed> {
-    let value = pull.value()?;
-    let Some((name, path)) = path.split_first() else {
-        if value == Value::Array {
-            return Ok(true);
-        }
-        pull.skip_rest(value)?;
-        return Ok(false);
-    };
-    if value != Value::Object {
-        pull.skip_rest(value)?;
-        return Ok(false);
-    }
-    let mut found = false;
-    while let Some(key) = pull.key()? {
-        if found || !key.is(name.as_bytes()) {
-            pull.skip()?;
-        } else if find_array(pull, path)? {
-            return Ok(true);
-        } else {
-            found = true;
-        }
-    }
-    Ok(false)
-}
-
-/// Leaves the objects around the array. `false`: a key of the path comes again, so that there may
-/// be another array.
-fn close(pull: &mut Pull<'_>, path: &[String]) -> Result<bool, Malformed> {
-    let mut once = true;
-    for name in path.iter().rev() {
-        while let Some(key) = pull.key()? {
-            once &= !key.is(name.as_bytes());
-            pull.skip()?;
-        }
-    }
-    Ok(once)
 }

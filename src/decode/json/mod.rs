@@ -17,6 +17,7 @@
 mod chunk;
 mod count;
 mod cut;
+mod descend;
 mod fields;
 mod flat;
 mod members;

@@ -388,6 +388,13 @@ mod tests {
         ) {
             let other: Result<serde_json::Value, _> = serde_json::from_str(&text);
             let ours = check(text.as_bytes());
+            // A number beyond a double is a number all the same: its column refuses it.
+            let out_of_range = |error: &serde_json::Error| {
+                error.to_string().starts_with("number out of range")
+            };
+            if other.as_ref().is_err_and(out_of_range) {
+                return Ok(());
+            }
             prop_assert_eq!(ours.is_ok(), other.is_ok(), "{} {:?} {:?}", text, ours, other);
             if let Ok(serde_json::Value::String(other)) = other {
                 let mut pull = Pull::new(text.as_bytes());

@@ -348,6 +348,14 @@ fn spelled(value: &Json, pretty: bool) -> String {
     text.unwrap()
 }
 
+#[test]
+fn a_number_that_a_read_cuts_in_two_is_one() {
+    let shape = shape_of(array(""));
+    let whole = load_pieces(b"null 11", &shape, &[7], 6);
+    let parts = load_pieces(b"null 11", &shape, &[1], 6);
+    assert_eq!((whole.ends, whole.rejects), (parts.ends, parts.rejects));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
