@@ -140,7 +140,8 @@ impl Store {
             }
         }
         self.make(&needed).await?;
-        exchanges.extend(spread(parts, self.plan.writers));
+        // In the order of the keys: the writer that is ahead finds the index's last page by itself.
+        exchanges.extend(parts);
         Ok(exchanges)
     }
 
@@ -173,15 +174,6 @@ impl Store {
             .filter(|task| !self.window.done.contains(&task.name))
             .collect()
     }
-}
-
-/// Lets writers begin far apart, so that they do not meet in the pages of one index.
-fn spread(parts: Vec<Task>, writers: usize) -> Vec<Task> {
-    let turns = parts.len().div_ceil(writers.max(1)).max(1);
-    let mut parts: Vec<(usize, usize, Task)> =
-        parts.into_iter().enumerate().map(|(at, part)| (at % turns, at / turns, part)).collect();
-    parts.sort_by_key(|&(turn, writer, _)| (turn, writer));
-    parts.into_iter().map(|(_, _, part)| part).collect()
 }
 
 fn too_many(table: &str) -> PipelineError {
