@@ -84,6 +84,9 @@ pub async fn run(
         };
         cancel.rearm();
         if restarted {
+            // A server that is there and takes nobody would else be asked again and again.
+            tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            pause_ms = (pause_ms * 2).min(BACKOFF_LAST_MS);
             continue;
         }
         match seal_all(&plan, &mut ended).await {
