@@ -373,8 +373,8 @@ impl Shared {
 
 /// Merges a route on a thread of its own.
 fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::task::spawn_blocking(move || {
+    let (sender, rows) = mpsc::channel(1);
+    let thread = tokio::task::spawn_blocking(move || {
         let mut merge = match Merge::new(&gathered.runs, &gathered.order, range) {
             Ok(merge) => merge,
             Err(error) => {
@@ -392,5 +392,5 @@ fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
             }
         }
     });
-    receiver
+    Feed { rows, thread }
 }
