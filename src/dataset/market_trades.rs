@@ -38,7 +38,7 @@ pub const MARKET_TRADES: Dataset = Dataset {
         .or(&["taker_side", "aggressor_side"]),
         Column::integer(
             "ts_nanos",
-            "nanoseconds of `ts` beyond its microseconds, 0 to 999; empty where the source has none",
+            "nanoseconds of `ts` beyond its microseconds, 0 to 999; empty where there are none",
         ),
     ],
     key: &["symbol", "ts", "trade_id", "content", "row_no"],

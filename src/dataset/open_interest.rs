@@ -4,8 +4,8 @@ use super::column::{SYMBOL, TIME_NAMES};
 use super::rule::{not_future, not_negative};
 use super::{Column, ConflictPolicy, Dataset, TableName};
 
-/// The dataset `open_interest`: what bars cannot hold, for a bar has a close. Sources that have both
-/// in one record are bars.
+/// The dataset `open_interest`: what bars cannot hold, for a bar has a close. Sources that have
+/// both in one record are bars.
 pub const OPEN_INTEREST: Dataset = Dataset {
     name: "open_interest",
     title: "Open interest of futures, where it comes without bars",

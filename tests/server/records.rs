@@ -1,5 +1,5 @@
-//! Vendors' files that are no plain bars: each fixture of `fixtures/records` is recognised and loads
-//! as `expected.json` says, row by row, which its maker wrote without a look at the loader.
+//! Vendors' files that are no plain bars: each fixture of `fixtures/records` is recognised and
+//! loads as `expected.json` says, row by row, which its maker wrote without a look at the loader.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
 
