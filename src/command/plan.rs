@@ -30,6 +30,8 @@ const CUT_TEXT: &str = "text-4MiB-1";
 const CUT_JSON: &str = "json-4MiB-1";
 /// How batches of Parquet are cut.
 const CUT_PARQUET: &str = "parquet-65536-1";
+/// The column for what a `timestamptz` cannot hold; without it digits of times are lost.
+const NANOS: &str = "ts_nanos";
 /// Bytes a second that a load is expected to make where nothing is known.
 const BYTES_PER_S_GUESS: f64 = 60e6;
 
@@ -110,6 +112,13 @@ pub(super) async fn plan(
                 continue;
             }
         };
+        if route.unused.iter().any(|column| column == NANOS) {
+            planning.messages.push(format!(
+                "{}: nanoseconds are cut off: {} has no column {NANOS}",
+                source.name,
+                tables[0].display_name()
+            ));
+        }
         let content = content_key(&source, &route, dataset, request.facts.venue.as_ref());
         if let Some(identity) = &mut route.identity {
             identity.number = content.number();

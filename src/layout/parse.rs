@@ -546,6 +546,30 @@ zone = "Europe/Paris"
                  such as 1m, 1h, 1d, 1mo",
             ),
             (
+                "[recognise]\n",
+                "[records]\ntake = { field = 0, words = \"A\" }\n\
+                 leave = { field = 0, words = \"A\" }\n[recognise]\n",
+                "mine.toml, line 8: records.take: say either take or leave",
+            ),
+            (
+                "open = 1",
+                "open = { at = 1, nanos = true }",
+                "mine.toml, line 11: columns.open.nanos: only a whole number may hold nanoseconds, \
+                 of one field",
+            ),
+            (
+                "open = 1",
+                "open = { at = 1, occ = \"root\" }",
+                "mine.toml, line 11: columns.open.occ: \"root\" is none of \"underlying\", \
+                 \"expiry\", \"strike\", \"option_type\"",
+            ),
+            (
+                "open = 1",
+                "open = { at = 1, day = \"%Y\" }",
+                "mine.toml, line 11: columns.open.day: only the second of two fields that are \
+                 joined to a word is a day",
+            ),
+            (
                 "Europe/Paris",
                 "Mars",
                 "mine.toml, line 20: facts.zone: unknown time zone \"Mars\": \

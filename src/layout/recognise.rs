@@ -212,7 +212,10 @@ fn taken(
     // A user's own layout may name a built-in one.
     let known = layouts.iter().chain(registry().unwrap_or_default());
     for other in &layout.also {
-        let Some(other) = known.clone().find(|layout| layout.name == *other) else { continue };
+        let other = match known.clone().find(|layout| layout.name == *other) {
+            Some(other) => other,
+            None => called(other, layouts)?,
+        };
         if given.dataset.as_ref().is_some_and(|dataset| *dataset != other.dataset.name) {
             continue;
         }

@@ -144,9 +144,19 @@ impl Header<'_> {
         }
     }
 
+    /// The fields of this name, in any case; of several that differ in case the one that is
+    /// written so.
     fn places(&self, name: &str) -> Vec<usize> {
-        let name = fold(name);
-        (0..self.folded.len()).filter(|at| self.folded[*at] == name).collect()
+        let folded = fold(name);
+        let mut places: Vec<usize> =
+            (0..self.folded.len()).filter(|at| self.folded[*at] == folded).collect();
+        if places.len() > 1 {
+            let exact = places.iter().filter(|at| self.names[**at].trim() == name);
+            if let [only] = exact.copied().collect::<Vec<_>>().as_slice() {
+                places = vec![*only];
+            }
+        }
+        places
     }
 
     /// The column's own name wins; of its aliases there may be only one.

@@ -146,14 +146,14 @@ pub(super) fn is_part(rewrite: &Rewrite, text: &str) -> bool {
         }
         _ => return true,
     }
-    let Some((root, contract)) =
-        text.len().checked_sub(15).and_then(|at| text.split_at_checked(at))
-    else {
-        return false;
-    };
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let (day, rest) = contract.split_at(6);
-    !root.is_empty() && digits(day) && matches!(&rest[..1], "C" | "P") && digits(&rest[1..])
+    // A root, six digits of a day, the type, eight digits of strike.
+    let Some(at) = text.len().checked_sub(15) else { return false };
+    let (root, contract) = text.as_bytes().split_at(at);
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    !root.is_empty()
+        && digits(&contract[..6])
+        && matches!(contract[6], b'C' | b'P')
+        && digits(&contract[7..])
 }
 
 /// Whether `text` is a decimal number.
@@ -221,6 +221,19 @@ mod tests {
         assert!(reads("%d-%b-%y", "14-May-12") && !reads("%d-%b-%Y", "14-May-12"));
         assert!(reads("ms_of_day", "34200000") && reads("ms_of_day", "0"));
         assert!(!reads("ms_of_day", "86400000") && !reads("ms_of_day", "20131009 00:00"));
+    }
+
+    #[test]
+    fn parts_are_looked_for_where_they_are() {
+        let occ = Rewrite::Occ(crate::mapping::OccPart::Strike);
+        assert!(is_part(&occ, "O:SPY230327P00390000") && is_part(&occ, "X250117C12345678"));
+        for bad in ["", "SPY", "230327P00390000", "SPY230327X00390000", "SPY23032ééé00390000"] {
+            assert!(!is_part(&occ, bad), "{bad}");
+        }
+        let day = Rewrite::IsoDay(TimeFormat::parse("%d-%b-%Y").unwrap());
+        assert!(is_part(&day, "M&M FIN 30-Jan-2020"));
+        assert!(!is_part(&day, "M&M 30-Jan-20") && !is_part(&day, "30-Jan-2020"));
+        assert!(is_part(&Rewrite::Nanos, "") && part(&Rewrite::CutToMicros).is_none());
     }
 
     #[test]

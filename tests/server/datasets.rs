@@ -149,6 +149,38 @@ fn parquet_comes_back_exactly_and_only_once() {
     }
 }
 
+/// The rows as JSON, a record a line: numbers bare, nothing as null.
+fn ndjson(db: &TestDb<'_>, dataset: &Dataset) -> PathBuf {
+    let (columns, rows) = read(&canonical(dataset), dataset);
+    let member = |(cell, column): (&Option<String>, &&Column)| {
+        let value = match (cell, column.kind) {
+            (None, _) => "null".to_owned(),
+            (
+                Some(cell),
+                ValueKind::Float | ValueKind::Decimal | ValueKind::Integer | ValueKind::Bool,
+            ) => cell.clone(),
+            (Some(cell), _) => serde_json::Value::from(cell.as_str()).to_string(),
+        };
+        format!("\"{}\":{value}", column.name)
+    };
+    let line = |row: &Vec<Option<String>>| {
+        let members: Vec<String> = row.iter().zip(&columns).map(member).collect();
+        format!("{{{}}}\n", members.join(","))
+    };
+    let text: String = rows.iter().map(line).collect();
+    file(db, &format!("{}.ndjson", dataset.name), text)
+}
+
+#[test]
+fn ndjson_comes_back_exactly_and_only_once() {
+    let db = TestDb::new("canonical ndjson");
+    // Open interest alone has too few keys to be known by them.
+    let known = |dataset: &&&Dataset| canonical(dataset).is_file() && !dataset.marks.is_empty();
+    for dataset in dataset::ALL.iter().filter(known) {
+        loads_exactly_once(&db, dataset, &ndjson(&db, dataset));
+    }
+}
+
 #[test]
 fn every_dataset_of_single_rows_has_a_canonical_file_with_all_its_columns() {
     for dataset in dataset::ALL.iter().filter(|dataset| dataset.children.is_empty()) {

@@ -292,7 +292,7 @@ fn real_json_lines_load() {
     }
     let close = "SELECT close FROM market_data WHERE interval = '1h'";
     assert!((db.client().query_one::<f64>(close) - 370_250.0).abs() < 1e-9);
-    for other in ["mbo", "tbbo", "trades"] {
+    for other in ["mbo", "tbbo"] {
         let path = folder.join(format!("test_data.{other}.json.raw"));
         let _ = backfill(&db, [path]).run().expect_code(1);
     }

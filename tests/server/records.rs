@@ -255,6 +255,26 @@ fn prices_and_open_interest_of_a_contract_meet_in_one_row() {
 }
 
 #[test]
+fn nanoseconds_that_a_table_has_no_place_for_are_lost_with_a_word() {
+    let db = TestDb::new("no nanos");
+    let path = records().join("glbx-mdp3-20240701.trades.csv");
+    let client = db.client();
+    client.execute("CREATE TABLE mine (symbol text, ts timestamptz, price numeric)");
+    let outcome = load(&db, [path.as_os_str(), "--table".as_ref(), "mine".as_ref()], 0);
+    let says = "nanoseconds are cut off: public.mine has no column ts_nanos";
+    assert!(outcome.stderr.contains(says), "{}", outcome.stderr);
+}
+
+#[test]
+fn pages_of_trades_one_behind_the_other_are_all_read() {
+    let db = TestDb::new("pages");
+    let text = std::fs::read_to_string(records().join("page.json")).unwrap();
+    let next = text.replace("e7aefcae", "f7aefcae");
+    let path = file(&db, "pages.ndjson", format!("{text}\n{next}\n"));
+    assert_eq!(totals(&load(&db, [&path], 0)), [16, 16, 0, 0, 0, 0, 0]);
+}
+
+#[test]
 fn what_has_no_table_is_refused_by_its_name() {
     let db = TestDb::new("refused");
     for (name, text, says) in [
@@ -269,6 +289,8 @@ fn what_has_no_table_is_refused_by_its_name() {
              deribit,BTC-28MAR25-1-C,1,1,call,1,1\n",
             "Tardis.dev order books, quotes, option chains",
         ),
+        ("20140501_acme_minute_quote.csv", "0,1,2,1,2,5,1,2,1,2,5\n", "Lean quotes"),
+        ("ticks.json", "[{\"time\": 1704067200, \"bid\": 1, \"ask\": 2}]", "quotes (bid and ask)"),
         ("ticks.csv", "time,ask,bid,ask_volume,bid_volume\n1,2,3,4,5\n", "quotes (bid and ask)"),
         ("trades.dbn", "DBN\u{1}\u{0}\u{0}GLBX.MDP3", "Databento's binary encoding (DBN)"),
     ] {
