@@ -18,6 +18,7 @@
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
+//! - `remote`: objects of stores and files behind URLs, and the same rows in every form.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `sources`: compressed files and archives.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
@@ -49,6 +50,7 @@ mod ops;
 mod plan;
 mod real_files;
 mod rejects;
+mod remote;
 mod report;
 mod rules;
 mod scatter;

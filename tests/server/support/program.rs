@@ -35,7 +35,7 @@ impl Program {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         for (name, _) in std::env::vars_os() {
-            let mine = ["PG", "TIDEGATE_", "DATABASE_URL"];
+            let mine = ["PG", "TIDEGATE_", "DATABASE_URL", "AWS_"];
             if name.to_str().is_some_and(|name| mine.iter().any(|start| name.starts_with(start))) {
                 command.env_remove(name);
             }
