@@ -129,6 +129,13 @@ impl Running {
         self.ended.is_none()
     }
 
+    /// The most memory that it had so far, in bytes, where the system says it.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
+    }
+
     /// What it wrote to standard error so far.
     pub fn stderr(&self) -> String {
         read(&self.stderr)
