@@ -103,6 +103,7 @@ impl<R: BufRead> Bunzip<R> {
                     Some(made) => made.recv().unwrap_or_else(|_| Err(bad("a thread ended"))),
                     None => unpack(&piece.bits, self.scanner.level),
                 };
+                let mut checksum = piece.bits.word(MARK_BITS);
                 let out = match made {
                     Ok(bytes) => Out::Ready(bytes, 0),
                     Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
@@ -110,9 +111,13 @@ impl<R: BufRead> Bunzip<R> {
                         let stream = io::Cursor::new(stream);
                         Out::Flowing(Box::new(bzip2::bufread::BzDecoder::new(stream)))
                     }
-                    Err(error) => Out::Ready(self.join(&piece.bits, error)?, 0),
+                    Err(error) => {
+                        let (bytes, of_whole) = self.join(&piece.bits, error)?;
+                        checksum = of_whole;
+                        Out::Ready(bytes, 0)
+                    }
                 };
-                self.checksum = self.checksum.rotate_left(1) ^ piece.bits.word(MARK_BITS);
+                self.checksum = self.checksum.rotate_left(1) ^ checksum;
                 self.out = out;
                 Ok(true)
             }
@@ -137,8 +142,9 @@ impl<R: BufRead> Bunzip<R> {
         Ok(())
     }
 
-    /// A piece that is no block may be the start of one, with a mark in it that is none.
-    fn join(&mut self, bits: &Bits, error: io::Error) -> io::Result<Vec<u8>> {
+    /// A piece that is no block may be the start of one, with a mark in it that is none. Gives the
+    /// output of the whole, and its checksum.
+    fn join(&mut self, bits: &Bits, error: io::Error) -> io::Result<(Vec<u8>, u32)> {
         let mut joined = bits.clone();
         for _ in 0..2 {
             let next = match self.queue.pop_front() {
@@ -154,7 +160,7 @@ impl<R: BufRead> Bunzip<R> {
                 break;
             }
             match unpack(&joined, self.scanner.level) {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => return Ok((bytes, joined.word(MARK_BITS))),
                 Err(error) if error.kind() == io::ErrorKind::OutOfMemory => return Err(error),
                 Err(_) => {}
             }

@@ -65,8 +65,10 @@ pub fn find(
     }
     let mut seen = HashSet::new();
     found.retain(|file| {
-        let real = file.location.file().and_then(|path| path.canonicalize().ok());
-        seen.insert(real.map_or_else(|| file.location.clone(), Location::File))
+        seen.insert(match &file.location {
+            Location::File(path) => path.canonicalize().unwrap_or_else(|_| path.clone()),
+            Location::Object(object) => PathBuf::from(object.address()),
+        })
     });
     Ok(found)
 }
@@ -85,7 +87,10 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     })?;
     let mut files = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| failed(&error.path().to_owned(), error.into()))?;
+        let path = path.map_err(|error| {
+            let folder = error.path().to_owned();
+            failed(&folder, error.into())
+        })?;
         if path.is_file() {
             files.push(path);
         }

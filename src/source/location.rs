@@ -14,7 +14,7 @@ use super::{Fingerprint, SourceError};
 use crate::read_at::ReadAt;
 
 /// Where stored bytes are.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In a file.
     File(PathBuf),

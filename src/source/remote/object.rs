@@ -2,7 +2,6 @@
 //! found first, so one that is replaced meanwhile is never read half old and half new.
 
 use std::fs::File;
-use std::hash::{Hash, Hasher};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -88,12 +87,6 @@ impl PartialEq for Object {
 
 impl Eq for Object {}
 
-impl Hash for Object {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.shown.hash(state);
-    }
-}
-
 impl Object {
     pub(super) fn new(shown: String, url: Url, target: Target, meta: Meta, runner: Runner) -> Self {
         Self(Arc::new(Inner { shown, url, target, meta, runner }))
@@ -102,6 +95,14 @@ impl Object {
     /// Its URL, without what may be secret in it.
     pub fn name(&self) -> &str {
         &self.0.shown
+    }
+
+    /// Its URL as it is, which tells it from others.
+    pub(in crate::source) fn address(&self) -> String {
+        let (url, path) = (&self.0.url, self.0.target.path.as_ref());
+        // The address of what is behind a web server is all in its store.
+        let key = if path.is_empty() { &url.key } else { path };
+        format!("{}/{key}", url.base)
     }
 
     fn size(&self) -> u64 {
