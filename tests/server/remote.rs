@@ -125,22 +125,6 @@ fn the_same_rows_in_every_form_give_equal_tables() {
         assert_eq!(totals(&outcome), [20_000, 20_000, 0, 0, 0, 0, 0], "{name}");
         except_all(&db, &table, "form_csv");
     }
-    // Packed it is the same content, which is done; written otherwise it is another one, whose
-    // rows are there already.
-    for (at, (name, source)) in forms.iter().enumerate() {
-        let program = backfill(&db, [source]);
-        let program = match &s3 {
-            Some(s3) => on(s3, program),
-            None => program,
-        };
-        let outcome = program.run().expect_code(0);
-        let expected = match *name {
-            "csv" => [20_000, 20_000, 0, 0, 0, 0, 0],
-            "gz" | "zip" | "s3" | "s3_parquet" => [0; 7],
-            _ => [20_000, 0, 0, 20_000, 0, 0, 0],
-        };
-        assert_eq!(totals(&outcome), expected, "{at} {name}");
-    }
 }
 
 #[test]
