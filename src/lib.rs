@@ -37,4 +37,5 @@ pub mod error;
 pub mod json;
 pub mod limit;
 pub mod mapping;
+pub mod read_at;
 pub mod span;

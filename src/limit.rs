@@ -103,11 +103,28 @@ pub const XZ_MEMORY_BYTES_MAX: u64 = 96 * MIB as u64;
 /// Windows of zstd data may be so large, as a power of two: `zstd --long` needs 27.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// Threads that decompress the blocks of one bzip2 stream.
+pub const BUNZIP_THREADS_MAX: usize = 4;
+/// Compressed bytes of a bzip2 block, at most: 900,000 codes of up to 20 bits.
+pub const BUNZIP_BLOCK_BYTES_MAX: usize = 4 * MIB;
+/// Decompressed bytes of a bzip2 block that are kept in memory: most have 900,000, those of one
+/// repeated byte 46 millions.
+pub const BUNZIP_OUTPUT_BYTES_MAX: usize = 4 * MIB;
+
 /// What may be kept in temporary files at once, in bytes: standard input, and members that are not
 /// read as streams.
 pub const SPOOL_BYTES_MAX: u64 = 64 << 30;
 /// Free bytes that temporary files leave on their disk.
 pub const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
+
+/// Objects that one URL may stand for.
+pub const OBJECTS_LISTED_MAX: usize = 1_000_000;
+/// Seconds in which a store must take a connection.
+pub const REMOTE_CONNECT_S: u64 = 10;
+/// Seconds after which an answer of a store that says nothing more is given up and asked for again.
+pub const REMOTE_STALL_S: u64 = 30;
+/// Bytes of a store's error that are looked at.
+pub const REMOTE_ERROR_BYTES_MAX: usize = 64 * KIB;
 
 /// Tickers, and gaps, that one statement of `gaps` returns.
 pub const GAPS_PAGE_ROWS: usize = 5_000;

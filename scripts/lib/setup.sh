@@ -4,6 +4,7 @@
 # Works in bash 3.2, which macOS has.
 
 POSTGRES_VERSION_MIN=14
+MOTO_VERSION=5.2.5
 
 say() {
     printf '%s\n' "$*" >&2
@@ -167,10 +168,38 @@ need_postgres() {
             "install one from https://www.postgresql.org/download/"
 }
 
+# An S3 API for the tests: the Python package moto, in a folder of its own. Without it the tests of
+# S3 say that they check nothing, so this fails without ending the script.
+try_moto() {
+    local folder="${CARGO_TARGET_DIR:-$PWD/target}/tools/moto"
+    TIDEGATE_MOTO="$folder/bin/moto_server"
+    export TIDEGATE_MOTO
+    [ -x "$TIDEGATE_MOTO" ] && return
+    if ! python3 -c 'import ensurepip' 2>/dev/null; then
+        case "$(package_manager)" in
+            apt-get) install_packages apt-get python3 python3-venv ;;
+            dnf) install_packages dnf python3 ;;
+            apk) install_packages apk python3 ;;
+            brew) install_packages brew python3 ;;
+            *) false ;;
+        esac || return 1
+    fi
+    say "installing moto $MOTO_VERSION"
+    rm -rf "$folder"
+    if python3 -m venv "$folder" &&
+        "$folder/bin/pip" install -q "moto[server]==$MOTO_VERSION" >&2; then
+        return
+    fi
+    rm -rf "$folder"
+    return 1
+}
+
 # So that nothing reaches a database of the user's: the scripts work on servers of their own.
 forget_databases() {
     unset DATABASE_URL PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGPASSFILE \
         PGSERVICE PGSERVICEFILE PGSSLMODE PGOPTIONS
+    # Nor a bucket.
+    unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_PROFILE
 }
 
 setup() {

@@ -186,6 +186,14 @@ fn policy(conflict: Conflict) -> ConflictPolicy {
     }
 }
 
+/// A web address and its query, which may be a signature.
+fn signed(argument: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = argument.split_once("://")?;
+    let web = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let (address, query) = rest.split_once('?').filter(|_| web)?;
+    Some((&argument[..scheme.len() + 3 + address.len()], query))
+}
+
 /// The command line as it may be shown: a URL may hold a password.
 fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
@@ -197,6 +205,8 @@ fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
             shown.push("$DATABASE_URL".to_owned());
         } else if argument.starts_with("--database-url=") {
             shown.push("--database-url=$DATABASE_URL".to_owned());
+        } else if let Some((address, _)) = signed(&argument) {
+            shown.push(format!("{address}?..."));
         } else {
             shown.push(argument);
         }

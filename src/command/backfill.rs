@@ -400,7 +400,7 @@ fn load_plan(
         ordinal: load.ordinal,
         scattered: load.scattered,
         source: Arc::clone(&source.name),
-        path: source.path.clone(),
+        location: source.location.clone(),
         bytes: source.fingerprint.bytes,
         form,
         mapping: Arc::new(planned.route.mapping.clone()),

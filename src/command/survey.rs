@@ -1,7 +1,7 @@
 //! Looking at the sources before anything is loaded: finding them, recognising their layout, and
 //! knowing their content.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::dataset;
@@ -9,7 +9,8 @@ use crate::decode::ParquetSource;
 use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
 use crate::mapping::{JsonRecords, JsonShape};
 use crate::source::{
-    self, Content, Fingerprint, Found, Seen, SourceError, Spool, Spooler, Visitor, Want, look_into,
+    self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
+    Visitor, Want, look_into,
 };
 
 use super::{CommandError, LayoutChoice, LoadRequest};
@@ -18,8 +19,8 @@ use super::{CommandError, LayoutChoice, LoadRequest};
 #[derive(Debug)]
 pub(super) struct Source {
     pub name: Arc<str>,
-    /// The file that holds it.
-    pub path: PathBuf,
+    /// The file or object that holds it.
+    pub location: Location,
     pub fingerprint: Fingerprint,
     pub recognised: Recognised,
     /// Rows, where the file says so: Parquet.
@@ -49,25 +50,17 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
-    let mut found = source::find(&paths)?;
-    let (mut spooler, mut spool) = (Spooler::default(), None);
+    let mut spooler = Spooler::default();
+    let mut found = source::find(&paths, &Remotes::new(request.retry_deadline), &mut spooler)?;
     if !stdin.is_empty() {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
-        let path = copy.path().to_owned();
-        found.push(Found { path, name: "-".to_owned(), named: true });
-        spool = Some(copy);
+        found.push(Found::spooled("-", copy));
     }
     let survey = Survey::default();
     let mut surveyor =
         Surveyor { request, layouts, only, survey, unit: 0, file: OfFile::default(), stop: None };
     for file in found {
         surveyor.look_at(&file, &mut spooler)?;
-    }
-    if let Some(spool) = spool {
-        let of_stdin = surveyor.survey.sources.iter_mut();
-        of_stdin
-            .filter(|source| source.path == spool.path())
-            .for_each(|source| source._spool = Some(spool.clone()));
     }
     Ok(surveyor.survey)
 }
@@ -97,6 +90,8 @@ struct OfFile {
     /// Those that are no market data; why the first is not.
     strange: u64,
     first: Option<String>,
+    /// The temporary file that it is.
+    spool: Option<Spool>,
 }
 
 /// What is known of a content besides its bytes.
@@ -126,12 +121,17 @@ impl Known {
 
 impl Surveyor<'_> {
     fn look_at(&mut self, file: &Found, spooler: &mut Spooler) -> Result<(), CommandError> {
-        self.file = OfFile { name: file.name.clone(), named: file.named, ..OfFile::default() };
-        let outcome = look_into(&file.path, &file.name, spooler, self);
+        self.file = OfFile {
+            name: file.name.clone(),
+            named: file.named,
+            spool: file.spool.clone(),
+            ..OfFile::default()
+        };
+        let outcome = look_into(&file.location, &file.name, spooler, self);
         if let Some(stop) = self.stop.take() {
             return Err(stop);
         }
-        let OfFile { name, named, contents, strange, first } = std::mem::take(&mut self.file);
+        let OfFile { name, named, contents, strange, first, .. } = std::mem::take(&mut self.file);
         match outcome {
             Ok(()) if contents == 0 => {
                 self.survey.ignored.push((name, "it is an archive with nothing to load".into()));
@@ -143,7 +143,9 @@ impl Surveyor<'_> {
                 }
             }
             Ok(()) => {}
-            Err(error @ SourceError::Io { .. }) if named => return Err(error.into()),
+            Err(error @ (SourceError::Io { .. } | SourceError::Remote { .. })) if named => {
+                return Err(error.into());
+            }
             Err(error) => self.survey.failed.push((name, error.to_string())),
         }
         Ok(())
@@ -185,11 +187,18 @@ impl Surveyor<'_> {
 
     fn recognise(&mut self, seen: &Seen<'_>) -> Result<Option<Known>, CommandError> {
         let is_parquet = seen.head.starts_with(b"PAR1");
-        let parquet = match seen.path.filter(|_| is_parquet).map(ParquetSource::open) {
-            Some(Ok(parquet)) => Some(parquet),
-            Some(Err(error)) => {
-                self.strange(seen.name.to_owned(), error.to_string());
-                return Ok(None);
+        let parquet = match seen.location.filter(|_| is_parquet) {
+            Some(location) => {
+                let bytes = location.bytes(None)?;
+                let opened = ParquetSource::over(Path::new(seen.name), Arc::clone(&bytes));
+                bytes.check().map_err(|error| SourceError::of(location, error))?;
+                match opened {
+                    Ok(parquet) => Some(parquet),
+                    Err(error) => {
+                        self.strange(seen.name.to_owned(), error.to_string());
+                        return Ok(None);
+                    }
+                }
             }
             None => None,
         };
@@ -253,12 +262,12 @@ impl Visitor for Surveyor<'_> {
         for recognised in std::iter::once(recognised).chain(also) {
             self.survey.sources.push(Source {
                 name: Arc::clone(&name),
-                path: content.path.clone(),
+                location: content.location.clone(),
                 fingerprint: content.fingerprint.clone(),
                 recognised,
                 rows,
                 columns: columns.clone(),
-                _spool: content.spool.clone(),
+                _spool: content.spool.clone().or_else(|| self.file.spool.clone()),
             });
         }
     }

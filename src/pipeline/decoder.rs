@@ -19,7 +19,7 @@ use crate::batch::{Batch, Original};
 use crate::db::ledger::PortionKey;
 use crate::decode::{DecodeError, Decoded, JsonDecoder, ParquetSource, ParquetUnit, TextDecoder};
 use crate::limit::BATCH_ROWS;
-use crate::source::Fingerprint;
+use crate::source::SourceError;
 use crate::span::Span;
 use crate::write::{Job, WriteError};
 
@@ -136,9 +136,7 @@ impl Decoder<'_> {
         for decoded in reader {
             // Before the rows are claimed, and before what is read of a file that changed is
             // blamed on the file as it was.
-            if let Form::Parquet { fingerprint } = &plan.form {
-                check_parquet(plan, fingerprint, source)?;
-            }
+            check_parquet(plan, source)?;
             let decoded = decoded.map_err(|cause| self.named(load, cause))?;
             let end = start + decoded.read();
             let span = Span { window, start, end, ..Span::default() };
@@ -229,13 +227,8 @@ impl Decoder<'_> {
 }
 
 /// Fails if a Parquet file that is open is not the one that was fingerprinted, or was written to.
-pub(super) fn check_parquet(
-    plan: &LoadPlan,
-    fingerprint: &Fingerprint,
-    source: &ParquetSource,
-) -> Result<(), PipelineError> {
-    let named = |cause| PipelineError::Decode { source_name: Arc::clone(&plan.source), cause };
-    Ok(fingerprint.check(&plan.path, &source.file_metadata().map_err(named)?)?)
+pub(super) fn check_parquet(plan: &LoadPlan, source: &ParquetSource) -> Result<(), PipelineError> {
+    Ok(source.check().map_err(|error| SourceError::of(&plan.location, error))?)
 }
 
 /// Where the record of a row is in its content: the byte of a text, the row of a file with columns.

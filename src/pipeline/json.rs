@@ -110,7 +110,7 @@ impl Pieces {
         shape: &JsonShape,
         at: u64,
     ) -> Result<Self, PipelineError> {
-        let reader = ContentReader::open(&plan.path, fingerprint.clone(), at)?;
+        let reader = ContentReader::open(&plan.location, fingerprint.clone(), at)?;
         Ok(Self { reader, cutter: JsonCutter::new(shape, at), carried: Vec::new() })
     }
 

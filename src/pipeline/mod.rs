@@ -20,7 +20,6 @@ mod schedule;
 mod signal;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::check::{Checker, Quality};
@@ -28,7 +27,7 @@ use crate::db::{Database, DbError, ledger};
 use crate::decode::DecodeError;
 use crate::encode::EncodeError;
 use crate::mapping::{JsonShape, Mapping, TextShape};
-use crate::source::{Fingerprint, SourceError};
+use crate::source::{Fingerprint, Location, SourceError};
 use crate::spill::SpillError;
 use crate::write::{RetryPolicy, Target, WriteError};
 
@@ -127,7 +126,7 @@ pub struct LoadPlan {
     /// The source's name, for people.
     pub source: Arc<str>,
     /// Where it is.
-    pub path: PathBuf,
+    pub location: Location,
     /// Its size in bytes.
     pub bytes: u64,
     /// Its form.

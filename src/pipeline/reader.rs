@@ -1,6 +1,7 @@
 //! The reader thread: walks the sources in plan order and hands out units of work, skipping what
 //! is committed already. It finds where text may be cut and never looks into a record.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +17,7 @@ use crate::limit::{
     PARQUET_UNIT_LEASE_BYTES, UNIT_BATCHES_QUEUED_MAX,
 };
 use crate::mapping::TextShape;
-use crate::source::{ContentReader, Fingerprint};
+use crate::source::{ContentReader, Fingerprint, SourceError};
 
 use super::decoder::Prepared;
 
@@ -169,8 +170,8 @@ impl Reader<'_> {
         let (from, end) = walk.stretch.unwrap_or((Start::SOURCE, None));
         let end = end.unwrap_or(fingerprint.bytes);
         let opened = match before.take() {
-            Some(reader) => reader.follow(&plan.path, fingerprint.clone(), from.at),
-            None => ContentReader::open(&plan.path, fingerprint.clone(), from.at),
+            Some(reader) => reader.follow(&plan.location, fingerprint.clone(), from.at),
+            None => ContentReader::open(&plan.location, fingerprint.clone(), from.at),
         };
         let mut reader = match opened {
             Ok(reader) => reader,
@@ -236,16 +237,10 @@ impl Reader<'_> {
         let load = walk.load;
         let plan = &self.loads[load];
         let (from, end) = walk.stretch.unwrap_or((Start::SOURCE, None));
-        let source = match ParquetSource::open(&plan.path) {
+        let source = match open_parquet(plan, fingerprint) {
             Ok(source) => Arc::new(source),
-            Err(cause) => {
-                let source_name = Arc::clone(&plan.source);
-                return Ok(Err(PipelineError::Decode { source_name, cause }));
-            }
+            Err(error) => return Ok(Err(error)),
         };
-        if let Err(error) = super::decoder::check_parquet(plan, fingerprint, &source) {
-            return Ok(Err(error));
-        }
         let units = source.units();
         let (mut window, count) = (0, units.len());
         for (at, unit) in units.into_iter().enumerate() {
@@ -270,12 +265,24 @@ impl Reader<'_> {
     }
 }
 
+/// Opens a Parquet file, if it is what was fingerprinted.
+fn open_parquet(
+    plan: &LoadPlan,
+    fingerprint: &Fingerprint,
+) -> Result<ParquetSource, PipelineError> {
+    let bytes = plan.location.bytes(Some(fingerprint))?;
+    let source = ParquetSource::over(Path::new(&*plan.source), Arc::clone(&bytes));
+    // First whether it is the same, then what is wrong with it.
+    bytes.check().map_err(|error| SourceError::of(&plan.location, error))?;
+    source.map_err(|cause| PipelineError::Decode { source_name: Arc::clone(&plan.source), cause })
+}
+
 /// The bytes of a span of a text source, read again.
 pub(super) fn read_span(plan: &LoadPlan, start: u64, end: u64) -> Result<Vec<u8>, PipelineError> {
     let Form::Text { fingerprint, .. } = &plan.form else {
         return Err(PipelineError::Lost("the bytes of a source without any"));
     };
-    let mut reader = ContentReader::open(&plan.path, fingerprint.clone(), start)?;
+    let mut reader = ContentReader::open(&plan.location, fingerprint.clone(), start)?;
     let wanted = (end - start) as usize;
     let mut bytes = Vec::with_capacity(wanted);
     while bytes.len() < wanted {

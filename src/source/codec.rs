@@ -8,6 +8,7 @@ use std::io::{self, BufRead, Read};
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 
 use super::SourceError;
+use super::bunzip::Bunzip;
 use super::meter::Meter;
 use super::stored::read_buffered;
 use crate::limit::{KIB, XZ_MEMORY_BYTES_MAX, ZSTD_WINDOW_LOG_MAX};
@@ -162,7 +163,7 @@ impl<'a> Decoder<'a> {
                 }
                 State::Within(mut running) => {
                     let read = running.read(into);
-                    let (at, starved) = (running.input().read, running.input().starved);
+                    let (at, starved) = (running.at(), running.is_starved());
                     match read {
                         // This decoder takes an end between two blocks for the end of its frame.
                         Ok(0) if starved && self.codec == Codec::Lz4 => {
@@ -307,7 +308,7 @@ enum Running<'a> {
     Gzip(flate2::bufread::GzDecoder<Input<'a>>),
     Deflate(flate2::bufread::DeflateDecoder<Input<'a>>),
     Zstd(zstd::stream::read::Decoder<'static, Input<'a>>),
-    Bzip2(bzip2::bufread::BzDecoder<Input<'a>>),
+    Bzip2(Bunzip<Input<'a>>),
     Xz(liblzma::bufread::XzDecoder<Input<'a>>),
     Lz4(lz4_flex::frame::FrameDecoder<Input<'a>>),
     Brotli(Brotli<'a>),
@@ -320,7 +321,7 @@ impl<'a> Running<'a> {
         Ok(match codec {
             Codec::Gzip => Self::Gzip(flate2::bufread::GzDecoder::new(input)),
             Codec::Deflate => Self::Deflate(flate2::bufread::DeflateDecoder::new(input)),
-            Codec::Bzip2 => Self::Bzip2(bzip2::bufread::BzDecoder::new(input)),
+            Codec::Bzip2 => Self::Bzip2(Bunzip::new(input.read, input)),
             Codec::Brotli => Self::Brotli(Brotli::new(input)),
             Codec::Xz => {
                 let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES_MAX, 0)?;
@@ -361,6 +362,21 @@ impl<'a> Running<'a> {
                 if *left > 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(0) }
             }
         }
+    }
+
+    /// Where in the input the data are at fault, if they are.
+    fn at(&self) -> u64 {
+        match self {
+            // It reads ahead.
+            Self::Bzip2(decoder) => decoder.at(),
+            _ => self.input().read,
+        }
+    }
+
+    /// Whether an error means that there is not enough input.
+    fn is_starved(&self) -> bool {
+        // One that reads ahead is at its input's end before its output is; it says which it is.
+        !matches!(self, Self::Bzip2(_)) && self.input().starved
     }
 
     fn input(&self) -> &Input<'a> {

@@ -2,14 +2,13 @@
 //! through however many layers they are packed in. Bytes on disk are compared with what was
 //! recorded when the source was looked at, before anything made of them is handed out.
 
-use std::fs::Metadata;
 use std::io::{self, BufRead, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::SourceError;
 use super::codec::{Codec, Decoder};
-use super::stored::{Recorder, Stamp, Stored, StoredReader, read_buffered};
+use super::location::Location;
+use super::stored::{Recorder, Stored, StoredReader, read_buffered};
 
 /// What a source's content is known by: hash and size of its bytes as they are decoded, so that a
 /// file is the same content plain, compressed, and as a member of an archive.
@@ -30,16 +29,8 @@ impl Fingerprint {
         Self { hash, bytes, place, stored }
     }
 
-    /// Whether `now`, what the file system says of the file at `path`, is what it said when the
-    /// file was fingerprinted: for readers that do not go through [`ContentReader`].
-    ///
-    /// # Errors
-    /// [`SourceError::Changed`] if the file was written to since, or is another.
-    pub fn check(&self, path: &Path, now: &Metadata) -> Result<(), SourceError> {
-        if Stamp::of(now) == self.stored.stamp {
-            return Ok(());
-        }
-        Err(SourceError::Changed { path: path.to_owned(), offset: 0 })
+    pub(super) fn stored(&self) -> &Arc<Stored> {
+        &self.stored
     }
 }
 
@@ -80,9 +71,10 @@ impl Place {
 ///
 /// # Errors
 /// When the file cannot be read, or is written to meanwhile.
-pub fn fingerprint(path: &Path) -> Result<Fingerprint, SourceError> {
-    let mut recorder = Recorder::open(path)?;
-    let (hash, bytes) = hash_all(&mut recorder).map_err(|cause| SourceError::of(path, cause))?;
+pub fn fingerprint(location: &Location) -> Result<Fingerprint, SourceError> {
+    let mut recorder = Recorder::open(location)?;
+    let hashed = hash_all(&mut recorder);
+    let (hash, bytes) = hashed.map_err(|cause| SourceError::of(location, cause))?;
     Ok(Fingerprint::new(hash, bytes, Place::default(), Arc::new(recorder.finish()?)))
 }
 
@@ -104,7 +96,7 @@ pub(super) fn hash_all(input: &mut dyn BufRead) -> io::Result<([u8; 32], u64)> {
 /// Reads a fingerprinted content. Seeking is free where nothing is compressed; else what lies
 /// before the offset is decompressed and thrown away.
 pub struct ContentReader {
-    path: PathBuf,
+    location: Location,
     fingerprint: Fingerprint,
     /// The innermost layer, and the byte of it that comes next.
     inner: Inner,
@@ -119,18 +111,23 @@ enum Inner {
 
 impl std::fmt::Debug for ContentReader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ContentReader").field("path", &self.path).field("at", &self.offset).finish()
+        let mut shown = f.debug_struct("ContentReader");
+        shown.field("location", &self.location).field("at", &self.offset).finish()
     }
 }
 
 impl ContentReader {
-    /// Opens the content of the file at `path` at its byte `offset`.
+    /// Opens the content of what is at `location` at its byte `offset`.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(path: &Path, fingerprint: Fingerprint, offset: u64) -> Result<Self, SourceError> {
-        let inner = open(path, &fingerprint)?;
-        Ok(Self { path: path.to_owned(), fingerprint, inner, offset })
+    pub fn open(
+        location: &Location,
+        fingerprint: Fingerprint,
+        offset: u64,
+    ) -> Result<Self, SourceError> {
+        let inner = open(location, &fingerprint)?;
+        Ok(Self { location: location.clone(), fingerprint, inner, offset })
     }
 
     /// Opens another content, or another part of this one, at its byte `offset`. If that lies ahead
@@ -141,19 +138,19 @@ impl ContentReader {
     /// When the file cannot be opened.
     pub fn follow(
         self,
-        path: &Path,
+        location: &Location,
         fingerprint: Fingerprint,
         offset: u64,
     ) -> Result<Self, SourceError> {
         let (old, new) = (&self.fingerprint, &fingerprint);
-        let same = self.path == path
+        let same = self.location == *location
             && old.place.layers == new.place.layers
             && (Arc::ptr_eq(&old.stored, &new.stored) || old.stored == new.stored);
         match self.inner {
             Inner::Packed { position, .. } if same && position <= new.place.start + offset => {
                 Ok(Self { fingerprint, offset, ..self })
             }
-            _ => Self::open(path, fingerprint, offset),
+            _ => Self::open(location, fingerprint, offset),
         }
     }
 
@@ -178,7 +175,7 @@ impl ContentReader {
             into.extend_from_slice(&bytes[..len]);
             len
         });
-        let len = copied.map_err(|cause| SourceError::of(&self.path, cause))?;
+        let len = copied.map_err(|cause| SourceError::of(&self.location, cause))?;
         self.consume(len);
         Ok(len)
     }
@@ -194,12 +191,12 @@ impl ContentReader {
             Inner::Packed { position, .. } => *position,
         };
         if at > wanted {
-            self.inner = open(&self.path, &self.fingerprint).map_err(SourceError::into_io)?;
+            self.inner = open(&self.location, &self.fingerprint).map_err(SourceError::into_io)?;
         }
         if let Inner::Packed { reader, position } = &mut self.inner {
             *position += io::copy(&mut reader.take(wanted - *position), &mut io::sink())?;
             if *position != wanted {
-                return Err(too_short(&self.path));
+                return Err(too_short(&self.location));
             }
         }
         Ok(())
@@ -207,23 +204,23 @@ impl ContentReader {
 }
 
 /// The stored bytes are those that were recorded, yet they decode to less.
-fn too_short(path: &Path) -> io::Error {
-    SourceError::Changed { path: path.to_owned(), offset: 0 }.into_io()
+fn too_short(location: &Location) -> io::Error {
+    SourceError::changed(location, 0).into_io()
 }
 
-fn open(path: &Path, fingerprint: &Fingerprint) -> Result<Inner, SourceError> {
-    let mut stored = StoredReader::open(path, Arc::clone(&fingerprint.stored))?;
+fn open(location: &Location, fingerprint: &Fingerprint) -> Result<Inner, SourceError> {
+    let mut stored = StoredReader::open(location, Arc::clone(&fingerprint.stored))?;
     let Some((first, others)) = fingerprint.place.layers.split_first() else {
         return Ok(Inner::Plain(stored));
     };
-    let name = path.display().to_string();
+    let name = location.to_string();
     stored.seek(first.start);
     let below: Box<dyn BufRead> = Box::new(stored.take(first.len));
     let mut reader: Box<dyn BufRead> =
         Box::new(Decoder::new(first.codec, below, (&name, first.start), None));
     for layer in others {
         let skipped = io::copy(&mut reader.by_ref().take(layer.start), &mut io::sink());
-        skipped.map_err(|cause| SourceError::of(path, cause))?;
+        skipped.map_err(|cause| SourceError::of(location, cause))?;
         let below: Box<dyn BufRead> = Box::new(reader.take(layer.len));
         reader = Box::new(Decoder::new(layer.codec, below, (&name, layer.start), None));
     }
@@ -246,7 +243,7 @@ impl BufRead for ContentReader {
             Inner::Packed { reader, .. } => reader.fill_buf()?,
         };
         if bytes.is_empty() && left > 0 {
-            return Err(too_short(&self.path));
+            return Err(too_short(&self.location));
         }
         Ok(&bytes[..bytes.len().min(left)])
     }

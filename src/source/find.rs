@@ -1,63 +1,83 @@
-//! From what the user typed to a list of files in plan order.
+//! From what the user typed to a list of files and objects in plan order.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::SourceError;
+use super::{Location, Remotes, SourceError, Spool, Spooler};
 
-/// A file to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A file or an object to look at.
+#[derive(Debug, Clone)]
 pub struct Found {
     /// Where it is.
-    pub path: PathBuf,
-    /// How it is called in reports: the path as typed or found, `-` for standard input.
+    pub location: Location,
+    /// How it is called in reports: the path as typed or found, a URL without its query, `-` for
+    /// standard input.
     pub name: String,
     /// Named on the command line, not met in a directory or by a glob: if it is no market data,
     /// that is an error.
     pub named: bool,
+    /// Keeps the temporary file that holds it.
+    pub spool: Option<Spool>,
 }
 
-/// Finds the files that `arguments` (paths, directories, globs) stand for. Directories are walked
-/// to their ends, hidden entries left out; each argument's files come in the order of their paths,
-/// and a file that is met twice counts once.
+impl Found {
+    /// The file at `path`.
+    pub(super) fn plain(path: PathBuf, named: bool) -> Self {
+        let name = path.display().to_string();
+        Self { location: Location::File(path), name, named, spool: None }
+    }
+
+    /// What was read to its end already, called `name`.
+    pub fn spooled(name: &str, spool: Spool) -> Self {
+        let (location, name) = (spool.location(), name.to_owned());
+        Self { location, name, named: true, spool: Some(spool) }
+    }
+}
+
+/// Finds what `arguments` (paths, directories, globs, URLs) stand for. Directories are walked to
+/// their ends, hidden entries left out; each argument's files come in the order of their paths, and
+/// a file that is met twice counts once.
 ///
 /// # Errors
-/// When an argument stands for nothing, or a directory cannot be read.
-pub fn find(arguments: &[String]) -> Result<Vec<Found>, SourceError> {
+/// When an argument stands for nothing, or a directory or store cannot be read.
+pub fn find(
+    arguments: &[String],
+    remotes: &Remotes,
+    spooler: &mut Spooler,
+) -> Result<Vec<Found>, SourceError> {
     let mut found = Vec::new();
     for argument in arguments {
         let path = Path::new(argument);
         if is_url(argument) {
-            return Err(SourceError::Remote { url: argument.clone() });
-        }
-        if path.is_dir() {
+            found.extend(remotes.find(argument, spooler)?);
+        } else if path.is_dir() {
             let mut files = Vec::new();
             walk(path, &mut files)?;
             files.sort();
-            found.extend(files.into_iter().map(|path| met(path, false)));
+            found.extend(files.into_iter().map(|path| Found::plain(path, false)));
         } else if path.exists() {
-            found.push(met(path.to_owned(), true));
+            found.push(Found::plain(path.to_owned(), true));
         } else if argument.contains(['*', '?', '[']) {
-            found.extend(expand(argument)?.into_iter().map(|path| met(path, false)));
+            found.extend(expand(argument)?.into_iter().map(|path| Found::plain(path, false)));
         } else {
             return Err(SourceError::Missing { path: argument.clone() });
         }
     }
     let mut seen = HashSet::new();
-    found
-        .retain(|file| seen.insert(file.path.canonicalize().unwrap_or_else(|_| file.path.clone())));
+    found.retain(|file| {
+        seen.insert(match &file.location {
+            Location::File(path) => path.canonicalize().unwrap_or_else(|_| path.clone()),
+            Location::Object(object) => PathBuf::from(object.address()),
+        })
+    });
     Ok(found)
 }
 
 /// A scheme of letters and digits, and `://`.
-fn is_url(argument: &str) -> bool {
+pub(super) fn is_url(argument: &str) -> bool {
     argument.split_once("://").is_some_and(|(scheme, _)| {
         scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     })
-}
-
-fn met(path: PathBuf, named: bool) -> Found {
-    Found { name: path.display().to_string(), path, named }
 }
 
 fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
@@ -67,7 +87,10 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     })?;
     let mut files = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| SourceError::io(error.path().to_owned(), error.into()))?;
+        let path = path.map_err(|error| {
+            let folder = error.path().to_owned();
+            failed(&folder, error.into())
+        })?;
         if path.is_file() {
             files.push(path);
         }
@@ -79,16 +102,20 @@ fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     Ok(files)
 }
 
+fn failed(path: &Path, cause: std::io::Error) -> SourceError {
+    SourceError::io(&path.into(), cause)
+}
+
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
-    let entries = std::fs::read_dir(folder).map_err(|cause| SourceError::io(folder, cause))?;
+    let entries = std::fs::read_dir(folder).map_err(|cause| failed(folder, cause))?;
     for entry in entries {
-        let entry = entry.map_err(|cause| SourceError::io(folder, cause))?;
+        let entry = entry.map_err(|cause| failed(folder, cause))?;
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with('.') {
             continue;
         }
         // A link to a directory could lead round in circles: only real directories are entered.
-        let kind = entry.file_type().map_err(|cause| SourceError::io(&path, cause))?;
+        let kind = entry.file_type().map_err(|cause| failed(&path, cause))?;
         if kind.is_dir() {
             walk(&path, files)?;
         } else if path.is_file() {
@@ -100,6 +127,8 @@ fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), SourceError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -111,17 +140,21 @@ mod tests {
             std::fs::write(at(name), "x").unwrap();
         }
         let argument = |name: &str| at(name).display().to_string();
-        let found = find(&[argument("b.csv"), argument(""), argument("*.csv")]).unwrap();
-        let names: Vec<_> = (found.iter())
-            .map(|file| (file.path.strip_prefix(folder.path()).unwrap().to_owned(), file.named))
-            .collect();
+        let found = |arguments: &[String]| {
+            find(arguments, &Remotes::new(Duration::ZERO), &mut Spooler::default())
+        };
+        let files = found(&[argument("b.csv"), argument(""), argument("*.csv")]).unwrap();
+        let path = |file: &Found| {
+            file.location.file().unwrap().strip_prefix(folder.path()).unwrap().to_owned()
+        };
+        let names: Vec<_> = files.iter().map(|file| (path(file), file.named)).collect();
         assert_eq!(
             names,
             [("b.csv".into(), true), ("a.csv".into(), false), ("sub/c.csv".into(), false)]
         );
-        let remote = find(&["s3://bucket/a.csv".to_owned()]).unwrap_err();
+        let remote = found(&["s3://bucket/a.csv".to_owned()]).unwrap_err();
         assert!(matches!(remote, SourceError::Remote { .. }), "{remote}");
-        assert!(matches!(find(&[argument("none.csv")]), Err(SourceError::Missing { .. })));
-        assert!(matches!(find(&[argument("*.parquet")]), Err(SourceError::Missing { .. })));
+        assert!(matches!(found(&[argument("none.csv")]), Err(SourceError::Missing { .. })));
+        assert!(matches!(found(&[argument("*.parquet")]), Err(SourceError::Missing { .. })));
     }
 }

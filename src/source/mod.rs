@@ -1,15 +1,22 @@
-//! Where bytes come from: finding files, looking into them through compression and archives,
-//! knowing their content by hash, and reading it again compared with what was looked at. Blocking
-//! reads only; knows nothing of what the bytes mean, extracts nothing by name. Called by `command`
-//! (to plan) and by the pipeline's reader thread.
+//! Where bytes come from: finding files and objects of stores, looking into them through
+//! compression and archives, knowing their content by hash, and reading it again compared with what
+//! was looked at. Blocking reads only; knows nothing of what the bytes mean, extracts nothing by
+//! name. Called by `command` (to plan) and by the pipeline's reader thread.
 
 pub mod archive;
 
 mod again;
+mod bunzip;
 mod codec;
 mod content;
 mod find;
+mod location;
 mod meter;
+#[cfg(feature = "remote")]
+mod remote;
+#[cfg(not(feature = "remote"))]
+#[path = "no_remote.rs"]
+mod remote;
 mod spool;
 mod stored;
 mod walk;
@@ -19,12 +26,13 @@ mod zip;
 mod tests;
 
 use std::io;
-use std::path::{Path, PathBuf};
 
 pub use again::find_again;
 pub use codec::Codec;
 pub use content::{ContentReader, Fingerprint, fingerprint};
 pub use find::{Found, find};
+pub use location::Location;
+pub use remote::{Object, Remotes};
 pub use spool::{Spool, Spooler};
 pub use walk::{Content, Seen, Visitor, Want, look_into};
 
@@ -37,14 +45,13 @@ pub enum SourceError {
         /// As the user wrote it.
         path: String,
     },
-    /// A URL.
-    #[error(
-        "{url}: this program reads files and standard input only: download it, or pipe it in: \
-         curl -fsSL '{url}' | tidegate backfill - ..."
-    )]
+    /// A URL that cannot be read.
+    #[error("{url}: {reason}")]
     Remote {
-        /// As the user wrote it.
+        /// The URL, without what may be secret in it.
         url: String,
+        /// Why, and what to do.
+        reason: String,
     },
     /// A glob that cannot be read.
     #[error("{pattern}: not a glob: {message}")]
@@ -55,22 +62,21 @@ pub enum SourceError {
         message: String,
     },
     /// The operating system said no.
-    #[error("{}: {cause}", path.display())]
+    #[error("{name}: {cause}")]
     Io {
         /// The file.
-        path: PathBuf,
+        name: String,
         /// Why.
         cause: io::Error,
     },
     /// The file is not what was hashed when the load was planned.
     #[error(
-        "{}: changed while it was being loaded (block at byte {offset} differs from what was \
-         hashed); nothing of the changed part was committed: run the same command again",
-        path.display()
+        "{name}: changed while it was being loaded (block at byte {offset} differs from what was \
+         hashed); nothing of the changed part was committed: run the same command again"
     )]
     Changed {
-        /// The file.
-        path: PathBuf,
+        /// The file or object.
+        name: String,
         /// Start of the block that differs.
         offset: u64,
     },
@@ -119,15 +125,19 @@ pub enum SourceError {
         /// Bytes that may be.
         allowed: u64,
         /// The folder of temporary files.
-        folder: PathBuf,
+        folder: std::path::PathBuf,
         /// What to do.
         advice: &'static str,
     },
 }
 
 impl SourceError {
-    pub(crate) fn io(path: impl Into<PathBuf>, cause: io::Error) -> Self {
-        SourceError::Io { path: path.into(), cause }
+    fn io(location: &Location, cause: io::Error) -> Self {
+        SourceError::Io { name: location.to_string(), cause }
+    }
+
+    fn changed(location: &Location, offset: u64) -> Self {
+        SourceError::Changed { name: location.to_string(), offset }
     }
 
     /// As the cause of an I/O error, to pass through readers that know no other.
@@ -140,11 +150,11 @@ impl SourceError {
         error.get_ref().is_some_and(|inner| inner.is::<SourceError>())
     }
 
-    /// The error that passed through, or one about the file.
-    fn of(path: &Path, error: io::Error) -> Self {
+    /// The error that passed through readers that know no other, or one about the file.
+    pub fn of(location: &Location, error: io::Error) -> Self {
         match error.downcast::<SourceError>() {
             Ok(own) => own,
-            Err(cause) => SourceError::io(path, cause),
+            Err(cause) => SourceError::io(location, cause),
         }
     }
 

@@ -4,10 +4,11 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SourceError;
+use super::location::Location;
 use crate::limit::{MIB, SPOOL_BYTES_MAX, SPOOL_RESERVE_BYTES};
 
 /// A temporary file; it goes when the last handle does.
@@ -16,8 +17,8 @@ pub struct Spool(Arc<tempfile::NamedTempFile>);
 
 impl Spool {
     /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.0.path()
+    pub fn location(&self) -> Location {
+        Location::from(self.0.path())
     }
 }
 
@@ -57,6 +58,19 @@ impl Spooler {
         )
     }
 
+    /// Copies what is behind the URL `name`, of which a server gives only the whole.
+    ///
+    /// # Errors
+    /// As [`Spooler::standard_input`].
+    #[cfg(feature = "remote")]
+    pub(super) fn remote(&mut self, input: impl Read, name: &str) -> Result<Spool, SourceError> {
+        self.copy(
+            input,
+            name,
+            "download it and name the file, or let TMPDIR name a folder with more room",
+        )
+    }
+
     /// Copies the member called `name`.
     ///
     /// # Errors
@@ -76,7 +90,8 @@ impl Spooler {
         what: &str,
         advice: &'static str,
     ) -> Result<Spool, SourceError> {
-        let failed = |cause| SourceError::of(&self.folder, cause);
+        let folder = Location::File(self.folder.clone());
+        let failed = |cause| SourceError::of(&folder, cause);
         let mut builder = tempfile::Builder::new();
         let builder = builder.prefix("tidegate-spool-");
         let mut file = builder.tempfile_in(&self.folder).map_err(failed)?;
@@ -104,7 +119,8 @@ impl Spooler {
     /// Bytes that may still be written.
     fn room(&self, file: &File) -> Result<u64, SourceError> {
         let disk = rustix::fs::fstatvfs(file);
-        let disk = disk.map_err(|error| SourceError::io(&self.folder, error.into()))?;
+        let folder = self.folder.as_path();
+        let disk = disk.map_err(|error| SourceError::io(&folder.into(), error.into()))?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         Ok(self.left.min(free.saturating_sub(SPOOL_RESERVE_BYTES)))
     }
@@ -118,10 +134,10 @@ mod tests {
     fn all_files_share_the_cap() {
         let mut spooler = Spooler::with_cap(10);
         let first = spooler.standard_input(&b"123456"[..]).unwrap();
-        assert_eq!(std::fs::read(first.path()).unwrap(), b"123456");
+        assert_eq!(std::fs::read(first.location().file().unwrap()).unwrap(), b"123456");
         let second = spooler.member(&b"7890"[..], "a.zip!b").unwrap();
-        assert_eq!(std::fs::read(second.path()).unwrap(), b"7890");
-        let path = first.path().to_owned();
+        assert_eq!(std::fs::read(second.location().file().unwrap()).unwrap(), b"7890");
+        let path = first.location().file().unwrap().to_owned();
         drop(first);
         assert!(!path.exists());
         let error = spooler.member(&b"x"[..], "a.zip!c").unwrap_err().to_string();

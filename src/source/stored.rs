@@ -1,12 +1,10 @@
-//! A file's stored bytes: read once and checksummed block by block, and read again later with every
+//! Stored bytes: read once and checksummed block by block, and read again later with every
 //! block compared before a byte of it is handed out.
 
-use std::fs::{File, Metadata};
-use std::io::{self, BufRead, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::io::{self, BufRead, Read};
 
 use super::SourceError;
+use super::location::{Location, Opened, Stamp};
 use crate::limit::BLOCK_BYTES;
 
 /// What a file's stored bytes must be when they are read again.
@@ -16,35 +14,22 @@ pub(super) struct Stored {
     pub bytes: u64,
     /// CRC-32 of each block of [`BLOCK_BYTES`]; the last may be shorter.
     blocks: Vec<u32>,
-    /// What the file system said of the file before it was read.
+    /// What was said of them before they were read.
     pub stamp: Stamp,
 }
 
-/// Another value means that a file was written to or replaced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    pub fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            bytes: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        }
+impl Stored {
+    /// Whether block `number` is what it was.
+    pub fn holds(&self, number: u64, block: &[u8]) -> bool {
+        self.blocks.get(number as usize) == Some(&crc32fast::hash(block))
     }
 }
 
 /// Reads a file for the first time and checksums it on the way.
 #[derive(Debug)]
 pub(super) struct Recorder {
-    path: PathBuf,
-    file: File,
+    location: Location,
+    opened: Opened,
     stamp: Stamp,
     block: Vec<u8>,
     /// Bytes of the block that were consumed.
@@ -59,12 +44,11 @@ impl Recorder {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(path: &Path) -> Result<Self, SourceError> {
-        let io = |cause| SourceError::io(path, cause);
-        let file = File::open(path).map_err(io)?;
-        let stamp = Stamp::of(&file.metadata().map_err(io)?);
-        let (path, block, blocks) = (path.to_owned(), Vec::new(), Vec::new());
-        Ok(Self { path, file, stamp, block, used: 0, bytes: 0, blocks, ended: false })
+    pub fn open(location: &Location) -> Result<Self, SourceError> {
+        let opened = Opened::open(location)?;
+        let stamp = opened.stamp().map_err(|cause| SourceError::io(location, cause))?;
+        let (location, block, blocks) = (location.clone(), Vec::new(), Vec::new());
+        Ok(Self { location, opened, stamp, block, used: 0, bytes: 0, blocks, ended: false })
     }
 
     /// Reads what is left and says what the file is.
@@ -74,15 +58,15 @@ impl Recorder {
     pub fn finish(mut self) -> Result<Stored, SourceError> {
         loop {
             let filled = self.fill_buf().map(<[u8]>::len);
-            let len = filled.map_err(|cause| SourceError::of(&self.path, cause))?;
+            let len = filled.map_err(|cause| SourceError::of(&self.location, cause))?;
             if len == 0 {
                 break;
             }
             self.consume(len);
         }
-        let now = self.file.metadata().map_err(|cause| SourceError::io(&self.path, cause))?;
-        if Stamp::of(&now) != self.stamp || self.bytes != self.stamp.bytes {
-            return Err(SourceError::Changed { path: self.path, offset: 0 });
+        let now = self.opened.stamp().map_err(|cause| SourceError::io(&self.location, cause))?;
+        if now != self.stamp || self.bytes != self.stamp.bytes() {
+            return Err(SourceError::changed(&self.location, 0));
         }
         Ok(Stored { bytes: self.bytes, blocks: self.blocks, stamp: self.stamp })
     }
@@ -93,7 +77,7 @@ impl BufRead for Recorder {
         if self.used == self.block.len() && !self.ended {
             self.block.resize(BLOCK_BYTES, 0);
             self.used = 0;
-            let filled = fill(&mut self.file, &mut self.block);
+            let filled = self.opened.read_block(self.bytes, &mut self.block);
             self.block.truncate(*filled.as_ref().unwrap_or(&0));
             if filled? < BLOCK_BYTES {
                 self.ended = true;
@@ -144,8 +128,8 @@ pub(super) fn fill(input: &mut (impl Read + ?Sized), buffer: &mut [u8]) -> io::R
 /// handed out, so a file that changed in between is noticed before its rows are claimed.
 #[derive(Debug)]
 pub(super) struct StoredReader {
-    path: PathBuf,
-    file: File,
+    location: Location,
+    opened: Opened,
     stored: std::sync::Arc<Stored>,
     /// The block that was read last, and its number.
     block: Vec<u8>,
@@ -158,10 +142,9 @@ impl StoredReader {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn open(path: &Path, stored: std::sync::Arc<Stored>) -> Result<Self, SourceError> {
-        let file = File::open(path).map_err(|cause| SourceError::io(path, cause))?;
-        let path = path.to_owned();
-        Ok(Self { path, file, stored, block: Vec::new(), number: None, offset: 0 })
+    pub fn open(location: &Location, stored: std::sync::Arc<Stored>) -> Result<Self, SourceError> {
+        let (opened, location) = (Opened::open(location)?, location.clone());
+        Ok(Self { location, opened, stored, block: Vec::new(), number: None, offset: 0 })
     }
 
     /// Goes to byte `offset`.
@@ -174,13 +157,10 @@ impl StoredReader {
         let len = (self.stored.bytes - start).min(BLOCK_BYTES as u64) as usize;
         self.number = None;
         self.block.resize(len, 0);
-        let read = self.file.seek(SeekFrom::Start(start));
-        let filled = read
-            .and_then(|_| fill(&mut self.file, &mut self.block))
-            .map_err(|cause| SourceError::io(&self.path, cause))?;
-        let expected = self.stored.blocks.get(number as usize);
-        if filled != len || expected != Some(&crc32fast::hash(&self.block)) {
-            return Err(SourceError::Changed { path: self.path.clone(), offset: start });
+        let filled = self.opened.read_block(start, &mut self.block);
+        let filled = filled.map_err(|cause| SourceError::of(&self.location, cause))?;
+        if filled != len || !self.stored.holds(number, &self.block) {
+            return Err(SourceError::changed(&self.location, start));
         }
         self.number = Some(number);
         Ok(())
@@ -188,11 +168,11 @@ impl StoredReader {
 
     /// A file that grew is another content.
     fn check_end(&self) -> Result<(), SourceError> {
-        let size = self.file.metadata().map_err(|cause| SourceError::io(&self.path, cause))?.len();
-        if size == self.stored.bytes {
+        let now = self.opened.stamp().map_err(|cause| SourceError::io(&self.location, cause))?;
+        if now.bytes() == self.stored.bytes {
             return Ok(());
         }
-        Err(SourceError::Changed { path: self.path.clone(), offset: self.stored.bytes })
+        Err(SourceError::changed(&self.location, self.stored.bytes))
     }
 }
 

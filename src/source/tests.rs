@@ -1,7 +1,7 @@
 //! Streams, archives and bombs, made here.
 
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::archive::TarMembers;
 use super::meter::Limits;
@@ -76,7 +76,7 @@ fn unpack(codec: Codec, packed: &[u8]) -> Result<Vec<u8>, SourceError> {
     let mut decoder = codec::Decoder::new(codec, Box::new(packed), ("a.csv", 0), None);
     match decoder.read_to_end(&mut made) {
         Ok(_) => Ok(made),
-        Err(error) => Err(SourceError::of(Path::new("a.csv"), error)),
+        Err(error) => Err(SourceError::of(&Path::new("a.csv").into(), error)),
     }
 }
 
@@ -205,7 +205,7 @@ impl Visitor for Heard {
 
     fn take(&mut self, known: String, content: Content) {
         let mut reader =
-            ContentReader::open(&content.path, content.fingerprint.clone(), 0).unwrap();
+            ContentReader::open(&content.location, content.fingerprint.clone(), 0).unwrap();
         let mut bytes = Vec::new();
         reader.read_to_end(&mut bytes).unwrap();
         assert_eq!(content.fingerprint.bytes, bytes.len() as u64);
@@ -247,7 +247,7 @@ impl Folder {
         bytes: &[u8],
     ) -> (Heard, Result<(), SourceError>) {
         let path = self.file(name, bytes);
-        let outcome = look_into(&path, name, &mut Spooler::default(), &mut heard);
+        let outcome = look_into(&path.as_path().into(), name, &mut Spooler::default(), &mut heard);
         (heard, outcome)
     }
 }
@@ -304,7 +304,7 @@ fn a_content_is_the_same_however_it_is_packed() {
         let content = &heard.kept[0];
         let print = || content.fingerprint.clone();
         for offset in [0, 4_000_000, text.len()] {
-            let mut reader = ContentReader::open(&content.path, print(), 0).unwrap();
+            let mut reader = ContentReader::open(&content.location, print(), 0).unwrap();
             let mut part = Vec::new();
             assert_eq!(reader.read_more(&mut part, 10).unwrap(), 10);
             reader.seek(offset as u64);
@@ -320,6 +320,7 @@ fn a_content_is_the_same_however_it_is_packed() {
         let again = find_again(
             &folder.0.path().join(found).display().to_string(),
             &print().hash,
+            &Remotes::new(std::time::Duration::ZERO),
             &mut Spooler::default(),
         );
         assert_eq!(again.unwrap().fingerprint, print(), "{name}");
@@ -345,10 +346,11 @@ fn a_packed_file_that_changes_is_noticed_before_its_bytes_are_used() {
         numbers.map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8).collect();
     let (heard, _) = folder.look("a.zst", &pack(Codec::Zstd, &noise));
     let content = &heard.kept[0];
-    let mut bytes = std::fs::read(&content.path).unwrap();
+    let mut bytes = std::fs::read(content.location.file().unwrap()).unwrap();
     bytes[40] ^= 1;
-    std::fs::write(&content.path, &bytes).unwrap();
-    let mut reader = ContentReader::open(&content.path, content.fingerprint.clone(), 0).unwrap();
+    std::fs::write(content.location.file().unwrap(), &bytes).unwrap();
+    let mut reader =
+        ContentReader::open(&content.location, content.fingerprint.clone(), 0).unwrap();
     let error = reader.read_more(&mut Vec::new(), 10).unwrap_err();
     assert!(matches!(error, SourceError::Changed { offset: 0, .. }), "{error}");
 }
@@ -365,8 +367,8 @@ fn members_of_one_stream_are_read_in_one_pass() {
         let content = &heard.kept[at];
         let print = content.fingerprint.clone();
         let mut next = match reader.take() {
-            Some(reader) => reader.follow(&content.path, print, 0).unwrap(),
-            None => ContentReader::open(&content.path, print, 0).unwrap(),
+            Some(reader) => reader.follow(&content.location, print, 0).unwrap(),
+            None => ContentReader::open(&content.location, print, 0).unwrap(),
         };
         let mut bytes = Vec::new();
         // The last bytes are left for the one that follows to skip.
@@ -452,7 +454,7 @@ fn many_small_members_are_walked_one_by_one() {
     assert_eq!(names(&heard), ["a.tar.bz2"]);
     assert!(heard.contents[0].2 == tar);
     let content = &heard.kept[0];
-    let stream = ContentReader::open(&content.path, content.fingerprint.clone(), 0).unwrap();
+    let stream = ContentReader::open(&content.location, content.fingerprint.clone(), 0).unwrap();
     let mut walk = TarMembers::new(stream, &content.name);
     for (name, text) in &documents {
         let member = walk.next_member().unwrap().unwrap();
@@ -623,7 +625,8 @@ fn a_bomb_is_stopped_at_what_its_size_allows() {
     let look = |name: &str, bytes: &[u8], limits| {
         let path = folder.file(name, bytes);
         let mut heard = Heard::default();
-        let outcome = look_within(&path, name, &mut Spooler::default(), &mut heard, limits);
+        let outcome =
+            look_within(&path.as_path().into(), name, &mut Spooler::default(), &mut heard, limits);
         assert_eq!(names(&heard), [""; 0], "{name}");
         outcome
     };

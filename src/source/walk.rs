@@ -6,14 +6,13 @@
 //! Refused, each by name: archives nested too deep, links, devices, paths that lead out of the
 //! archive, more data than any real file holds.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archive::{FOLDER, TarMembers, is_tar};
 use super::codec::{Codec, Decoder};
 use super::content::{Fingerprint, Place, fingerprint, hash_all};
+use super::location::{Location, Opened};
 use super::meter::{Limits, Meter};
 use super::spool::{Spool, Spooler};
 use super::stored::{Recorder, Stored, StoredReader, read_buffered};
@@ -35,9 +34,9 @@ pub struct Seen<'a> {
     pub head: &'a [u8],
     /// Whether they are all.
     pub whole: bool,
-    /// The content as a file of its own, where it is one. Formats made of seeks (Parquet) always
-    /// have it.
-    pub path: Option<&'a Path>,
+    /// The content as a file or an object of its own, where it is one. Formats made of seeks
+    /// (Parquet) always have it.
+    pub location: Option<&'a Location>,
     /// Whether it is a member of a tar stream, which may be taken whole: [`Want::Archive`].
     pub in_tar: bool,
 }
@@ -60,8 +59,8 @@ pub enum Want<K> {
 pub struct Content {
     /// As [`Seen::name`].
     pub name: String,
-    /// The file that holds it.
-    pub path: PathBuf,
+    /// The file or object that holds it.
+    pub location: Location,
     /// What it is known by, and how it is read again.
     pub fingerprint: Fingerprint,
     /// Keeps that file, if it is a temporary one.
@@ -87,33 +86,33 @@ pub trait Visitor {
     fn failed(&mut self, name: String, why: String);
 }
 
-/// Looks into the file at `path`, which is called `name`.
+/// Looks into what is at `location`, which is called `name`.
 ///
 /// # Errors
 /// What keeps the file from being read to its end. What was whole before the fault is still given
 /// to the visitor, if the file is the same on disk.
 pub fn look_into<V: Visitor>(
-    path: &Path,
+    location: &Location,
     name: &str,
     spooler: &mut Spooler,
     visitor: &mut V,
 ) -> Result<(), SourceError> {
-    look_within(path, name, spooler, visitor, Limits::default())
+    look_within(location, name, spooler, visitor, Limits::default())
 }
 
 pub(super) fn look_within<V: Visitor>(
-    path: &Path,
+    location: &Location,
     name: &str,
     spooler: &mut Spooler,
     visitor: &mut V,
     limits: Limits,
 ) -> Result<(), SourceError> {
-    let (head, size) = first_bytes(path)?;
+    let (head, size) = first_bytes(location)?;
     if !zip::is_zip(&head) && !is_tar(&head) && Codec::of(&head, name).is_none() {
-        return look_at_plain(path, name, &head, size, visitor);
+        return look_at_plain(location, name, &head, size, visitor);
     }
     let meter = Meter::new(name, size, limits);
-    let mut walk = Walk { path, visitor, spooler, limits, meter, pending: Vec::new() };
+    let mut walk = Walk { location, visitor, spooler, limits, meter, pending: Vec::new() };
     let spot = Spot {
         name,
         path_name: name.to_owned(),
@@ -124,51 +123,52 @@ pub(super) fn look_within<V: Visitor>(
         home: None,
         in_tar: false,
     };
-    let mut recorder = Recorder::open(path)?;
+    let mut recorder = Recorder::open(location)?;
     if zip::is_zip(&head) {
         let stored = Arc::new(recorder.finish()?);
-        let home = Home { path: path.to_owned(), stored, spool: None };
+        let home = Home { location: location.clone(), stored, spool: None };
         let outcome = walk.zip(&home, &spot);
         walk.deliver(None);
-        return outcome.map_err(|cause| SourceError::of(path, cause));
+        return outcome.map_err(|cause| SourceError::of(location, cause));
     }
     let outcome = walk.stream(&mut recorder, &spot).map(|_| ());
     if !walk.pending.is_empty() {
         walk.deliver(Some(&Arc::new(recorder.finish()?)));
     }
-    outcome.map_err(|cause| SourceError::of(path, cause))
+    outcome.map_err(|cause| SourceError::of(location, cause))
 }
 
 /// A file's first bytes, and its size.
-fn first_bytes(path: &Path) -> Result<(Vec<u8>, u64), SourceError> {
-    let io = |cause| SourceError::io(path, cause);
-    let file = File::open(path).map_err(io)?;
-    let size = file.metadata().map_err(io)?.len();
-    let mut head = Vec::new();
-    file.take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(io)?;
+fn first_bytes(location: &Location) -> Result<(Vec<u8>, u64), SourceError> {
+    let failed = |cause| SourceError::of(location, cause);
+    let mut opened = Opened::open(location)?;
+    let size = opened.stamp().map_err(failed)?.bytes();
+    let mut head = vec![0; SAMPLE_BYTES];
+    let len = opened.read_block(0, &mut head).map_err(failed)?;
+    head.truncate(len);
     Ok((head, size))
 }
 
 /// A file that is neither compressed nor an archive is not read further unless it is wanted.
 fn look_at_plain<V: Visitor>(
-    path: &Path,
+    location: &Location,
     name: &str,
     head: &[u8],
     size: u64,
     visitor: &mut V,
 ) -> Result<(), SourceError> {
     let whole = size == head.len() as u64;
-    let seen = Seen { name, path_name: name, head, whole, path: Some(path), in_tar: false };
+    let seen = Seen { name, path_name: name, head, whole, location: Some(location), in_tar: false };
     if let Want::This(known) = visitor.look(&seen) {
-        let fingerprint = fingerprint(path)?;
-        let (name, path) = (name.to_owned(), path.to_owned());
-        visitor.take(known, Content { name, path, fingerprint, spool: None });
+        let fingerprint = fingerprint(location)?;
+        let (name, location) = (name.to_owned(), location.clone());
+        visitor.take(known, Content { name, location, fingerprint, spool: None });
     }
     Ok(())
 }
 
 struct Walk<'v, V: Visitor> {
-    path: &'v Path,
+    location: &'v Location,
     visitor: &'v mut V,
     spooler: &'v mut Spooler,
     limits: Limits,
@@ -184,7 +184,7 @@ enum Pending {
 
 /// A file that was read as a whole already.
 struct Home {
-    path: PathBuf,
+    location: Location,
     stored: Arc<Stored>,
     spool: Option<Spool>,
 }
@@ -215,7 +215,7 @@ impl<V: Visitor> Walk<'_, V> {
                 (Pending::Ready(content), _) => content,
                 (Pending::OfFile { name, hash, bytes, place }, Some(stored)) => {
                     let fingerprint = Fingerprint::new(hash, bytes, place, Arc::clone(stored));
-                    Content { name, path: self.path.to_owned(), fingerprint, spool: None }
+                    Content { name, location: self.location.clone(), fingerprint, spool: None }
                 }
                 (Pending::OfFile { .. }, None) => continue,
             };
@@ -232,9 +232,9 @@ impl<V: Visitor> Walk<'_, V> {
         let mut all = Cursor::new(head.as_slice()).chain(input);
         if zip::is_zip(&head) {
             let spool = self.spooler.member(all, spot.name).map_err(SourceError::into_io)?;
-            let stored = Recorder::open(spool.path()).and_then(Recorder::finish);
+            let stored = Recorder::open(&spool.location()).and_then(Recorder::finish);
             let stored = Arc::new(stored.map_err(SourceError::into_io)?);
-            let home = Home { path: spool.path().to_owned(), stored, spool: Some(spool) };
+            let home = Home { location: spool.location(), stored, spool: Some(spool) };
             return self.zip(&home, spot).map(|()| None);
         }
         if is_tar(&head) {
@@ -268,14 +268,15 @@ impl<V: Visitor> Walk<'_, V> {
         spot: &Spot<'_>,
     ) -> io::Result<Option<V::Known>> {
         let (name, path_name, in_tar) = (spot.name, spot.path_name.as_str(), spot.in_tar);
-        let seen = Seen { name, path_name, head, whole, path: None, in_tar };
+        let seen = Seen { name, path_name, head, whole, location: None, in_tar };
         if head.starts_with(b"PAR1") {
             let spool = self.spooler.member(input, name).map_err(SourceError::into_io)?;
-            let path = spool.path().to_owned();
-            if let Want::This(known) = self.visitor.look(&Seen { path: Some(&path), ..seen }) {
-                let fingerprint = fingerprint(&path).map_err(SourceError::into_io)?;
+            let location = spool.location();
+            let seen = Seen { location: Some(&location), ..seen };
+            if let Want::This(known) = self.visitor.look(&seen) {
+                let fingerprint = fingerprint(&location).map_err(SourceError::into_io)?;
                 let name = name.to_owned();
-                let content = Content { name, path, fingerprint, spool: Some(spool) };
+                let content = Content { name, location, fingerprint, spool: Some(spool) };
                 self.pending.push((known, Pending::Ready(content)));
             }
             return Ok(None);
@@ -296,7 +297,7 @@ impl<V: Visitor> Walk<'_, V> {
             None => Pending::OfFile { name, hash, bytes, place },
             Some(home) => Pending::Ready(Content {
                 name,
-                path: home.path.clone(),
+                location: home.location.clone(),
                 fingerprint: Fingerprint::new(hash, bytes, place, Arc::clone(&home.stored)),
                 spool: home.spool.clone(),
             }),
@@ -365,7 +366,8 @@ impl<V: Visitor> Walk<'_, V> {
     fn zip(&mut self, home: &Home, spot: &Spot<'_>) -> io::Result<()> {
         not_too_deep(spot)?;
         let stored = Arc::clone(&home.stored);
-        let mut reader = StoredReader::open(&home.path, stored).map_err(SourceError::into_io)?;
+        let mut reader =
+            StoredReader::open(&home.location, stored).map_err(SourceError::into_io)?;
         let members = zip::index(&mut reader, home.stored.bytes, spot.name, self.limits)?;
         for member in members {
             let name = format!("{}!{}", spot.name, member.name);

@@ -19,6 +19,7 @@
 //! - `real_files`: files of real vendors, where they are.
 //! - `records`: the layouts of vendors whose files are no plain bars, file by file.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
+//! - `remote`: objects of stores and files behind URLs, and the same rows in every form.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `sources`: compressed files and archives.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
@@ -51,6 +52,7 @@ mod plan;
 mod real_files;
 mod records;
 mod rejects;
+mod remote;
 mod report;
 mod rules;
 mod scatter;

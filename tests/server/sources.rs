@@ -240,11 +240,33 @@ fn a_bomb_is_refused_and_takes_little_memory() {
     let line = vec![b'1'; 1 << 20];
     (0..600).for_each(|_| to.write_all(&line).expect("memory takes all"));
     let bomb = to.finish().expect("memory takes all");
-    for (name, bytes) in [("one.csv.gz", bomb.clone()), ("two.gz.gz", gzip(&bomb))] {
-        let outcome = load(&db, [file(&db, name, &bytes)], 1);
-        assert!(outcome.stderr.contains("bomb"), "{}", outcome.stderr);
-        let peak = outcome.report()["peak_memory_bytes"].as_u64().unwrap();
-        assert!(peak < 256 << 20, "{peak}");
+    // One line of 3 GiB, of as many streams one after another.
+    let mut part = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    part.write_all(&vec![b'1'; 64 << 20]).expect("memory takes all");
+    let part = part.finish().expect("memory takes all");
+    let line = [gzip(header.as_bytes()), part.repeat(48)].concat();
+    assert!(line.len() < 4 << 20, "{}", line.len());
+    let inner = zip(&[("one.csv.gz", &bomb)], zip::CompressionMethod::Deflated);
+    for (name, bytes) in [
+        ("one.csv.gz", bomb.clone()),
+        ("line.csv.gz", line),
+        ("two.gz.gz", gzip(&bomb)),
+        ("member.zip", inner.clone()),
+        ("deep.zip", zip(&[("inner.zip", &inner)], zip::CompressionMethod::Deflated)),
+        ("bomb.csv.bz2", bzip2(&vec![b'1'; 200 << 20])),
+    ] {
+        let mut running = backfill(&db, [file(&db, name, &bytes)]).spawn();
+        let mut peak = 0;
+        while running.is_running() {
+            peak = peak.max(running.peak_memory().unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let outcome = running.wait().expect_code(1);
+        adds_up(&db, &outcome);
+        assert!(outcome.stderr.contains("bomb"), "{name}: {}", outcome.stderr);
+        assert_eq!(outcome.total("read"), 0, "{name}");
+        let told = outcome.report()["peak_memory_bytes"].as_u64().unwrap();
+        assert!(told.max(peak) < 256 << 20, "{name}: {told} {peak}");
     }
 }
 

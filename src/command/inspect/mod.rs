@@ -16,6 +16,7 @@ mod unknown;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ use crate::error::Exit;
 use crate::layout::{
     GivenFacts, Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry,
 };
-use crate::limit::{FIELDS_MAX, SAMPLE_BYTES};
+use crate::limit::{FIELDS_MAX, RETRY_DEADLINE_S, SAMPLE_BYTES};
 use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind};
 use crate::source;
 
@@ -75,7 +76,13 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     }
     let (mut texts, mut files, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
     for file in &found {
-        let subject = Subject::open(&file.name, &file.path)?;
+        let Some(path) = file.location.file() else {
+            return Err(CommandError::Refused(format!(
+                "{}: only files are inspected; plan shows how an object would be loaded",
+                file.name
+            )));
+        };
+        let subject = Subject::open(&file.name, path)?;
         let looking = Looking { request, layouts, only: only.as_deref() };
         let inspected = looking.inspect(&subject)?;
         if file.named && !inspected.recognised {
@@ -92,13 +99,14 @@ fn find(inputs: &[String]) -> Result<(Vec<source::Found>, Option<source::Spool>)
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
-    let mut found = source::find(&paths)?;
+    let mut spooler = source::Spooler::default();
+    let remotes = source::Remotes::new(Duration::from_secs(RETRY_DEADLINE_S));
+    let mut found = source::find(&paths, &remotes, &mut spooler)?;
     if stdin.is_empty() {
         return Ok((found, None));
     }
-    let spool = source::Spooler::default().standard_input(std::io::stdin().lock())?;
-    let path = spool.path().to_owned();
-    found.push(source::Found { path, name: "-".to_owned(), named: true });
+    let spool = spooler.standard_input(std::io::stdin().lock())?;
+    found.push(source::Found::spooled("-", spool.clone()));
     Ok((found, Some(spool)))
 }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 use std::pin::pin;
+use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use serde_json::json;
@@ -13,9 +14,9 @@ use tokio_postgres::Row;
 
 use crate::db::Connection;
 use crate::error::Exit;
-use crate::limit::RECORD_BYTES_MAX;
+use crate::limit::{ADMISSION_S, RECORD_BYTES_MAX};
 use crate::report::human;
-use crate::source::{Content, ContentReader, SourceError, Spooler, find_again};
+use crate::source::{Content, ContentReader, Remotes, SourceError, Spooler, find_again};
 
 use super::super::{Access, Answer, CommandError};
 use super::{Filter, MATCHES, sheet};
@@ -134,7 +135,7 @@ async fn to_writer(
         );
         // Row by row as they come: there may be more than memory holds.
         let mut rows = pin!(db.query_typed_raw(&sql, filter.parameters()).await?);
-        let mut sources = Sources::default();
+        let mut sources = Sources::new();
         while let Some(row) = rows.try_next().await? {
             write_row(&mut writer, &row, &mut sources, &mut exported).map_err(failed)?;
         }
@@ -189,20 +190,26 @@ fn missing_range(row: &Row, kept: &[u8]) -> Option<(u64, u64)> {
 }
 
 /// Source files that records are read from again, if they still have the same content.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sources {
     /// By load; `None`: it is gone or another.
     known: HashMap<i64, Option<Content>>,
     spooler: Spooler,
+    remotes: Remotes,
 }
 
 impl Sources {
+    fn new() -> Self {
+        let remotes = Remotes::new(Duration::from_secs(ADMISSION_S));
+        Self { known: HashMap::new(), spooler: Spooler::default(), remotes }
+    }
+
     fn read_again(&mut self, row: &Row, (offset, len): (u64, u64)) -> Option<Vec<u8>> {
         // Longer records are not decoded, so nobody could replay them.
         let len = usize::try_from(len).ok().filter(|&len| len <= RECORD_BYTES_MAX)?;
         let found = self.known.entry(row.get("load_id")).or_insert_with(|| {
             let hash: Option<&[u8]> = row.get("hash");
-            find_again(row.get("source"), hash?, &mut self.spooler)
+            find_again(row.get("source"), hash?, &self.remotes, &mut self.spooler)
         });
         read_range(found.as_ref()?, offset, len).ok().flatten()
     }
@@ -210,7 +217,7 @@ impl Sources {
 
 fn read_range(content: &Content, offset: u64, len: usize) -> Result<Option<Vec<u8>>, SourceError> {
     let fingerprint = content.fingerprint.clone();
-    let mut reader = ContentReader::open(&content.path, fingerprint, offset)?;
+    let mut reader = ContentReader::open(&content.location, fingerprint, offset)?;
     let mut bytes = Vec::with_capacity(len);
     while bytes.len() < len {
         let missing = len - bytes.len();
@@ -233,7 +240,8 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let hash = blake3::hash(&bytes);
         let again = |path: &Path, hash: &[u8]| {
-            find_again(path.to_str().unwrap(), hash, &mut Spooler::default())
+            let remotes = Remotes::new(Duration::ZERO);
+            find_again(path.to_str().unwrap(), hash, &remotes, &mut Spooler::default())
         };
         let found = again(&path, hash.as_bytes()).unwrap();
         let range = read_range(&found, 4_000_000, 900_000).unwrap();

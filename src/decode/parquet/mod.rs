@@ -11,10 +11,12 @@ mod cells;
 mod convert;
 mod file;
 
-use std::fs::{File, Metadata};
+use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -31,6 +33,7 @@ use self::file::SharedFile;
 use super::{DecodeError, Decoded};
 use crate::limit::BATCH_ROWS;
 use crate::mapping::Mapping;
+use crate::read_at::ReadAt;
 
 /// An open Parquet file whose footer was read.
 #[derive(Debug, Clone)]
@@ -59,8 +62,17 @@ impl ParquetSource {
     /// # Errors
     /// Names the file: it cannot be read, is no Parquet file, or its footer contradicts itself.
     pub fn open(path: &Path) -> Result<Self, DecodeError> {
-        let io = |error| DecodeError::Io { path: path.to_owned(), error };
-        let file = SharedFile::new(File::open(path).map_err(io)?).map_err(io)?;
+        let file = File::open(path);
+        let file = file.map_err(|error| DecodeError::Io { path: path.to_owned(), error })?;
+        Self::over(path, Arc::new(file))
+    }
+
+    /// Reads the footer of a file that is open; `path` is what it is called in errors.
+    ///
+    /// # Errors
+    /// As [`ParquetSource::open`].
+    pub fn over(path: &Path, bytes: Arc<dyn ReadAt>) -> Result<Self, DecodeError> {
+        let file = SharedFile(bytes);
         let metadata = guarded(path, || {
             ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).or_else(|_| {
                 // The schema that Arrow writers add is a convenience; a damaged one is no loss.
@@ -85,13 +97,12 @@ impl ParquetSource {
         Ok(Self { path: path.to_owned(), file, metadata, group_rows })
     }
 
-    /// What the file system says now of the file that is open.
+    /// Whether all that was read so far is what was opened.
     ///
     /// # Errors
-    /// When it says nothing.
-    pub fn file_metadata(&self) -> Result<Metadata, DecodeError> {
-        let io = |error| DecodeError::Io { path: self.path.clone(), error };
-        self.file.metadata().map_err(io)
+    /// Those of [`ReadAt::check`].
+    pub fn check(&self) -> io::Result<()> {
+        self.file.0.check()
     }
 
     /// Rows of the file.

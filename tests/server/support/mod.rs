@@ -11,6 +11,7 @@ mod lines;
 mod load;
 mod program;
 mod server;
+mod web;
 
 use std::path::PathBuf;
 
@@ -20,6 +21,7 @@ pub use lines::{Lines, equations};
 pub use load::{BARS, COUNTS, adds_up, backfill, closes, count, file, file_entry, load, totals};
 pub use program::{Outcome, Program, Running};
 pub use server::{Server, StopMode};
+pub use web::{Faults, S3, Web};
 
 /// A file or folder under `fixtures/`.
 pub fn fixture(name: &str) -> PathBuf {

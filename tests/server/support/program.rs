@@ -35,7 +35,7 @@ impl Program {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         for (name, _) in std::env::vars_os() {
-            let mine = ["PG", "TIDEGATE_", "DATABASE_URL"];
+            let mine = ["PG", "TIDEGATE_", "DATABASE_URL", "AWS_"];
             if name.to_str().is_some_and(|name| mine.iter().any(|start| name.starts_with(start))) {
                 command.env_remove(name);
             }
@@ -127,6 +127,13 @@ impl Running {
             self.ended = self.child.try_wait().expect("a child can be waited for");
         }
         self.ended.is_none()
+    }
+
+    /// The most memory that it had so far, in bytes, where the system says it.
+    pub fn peak_memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
     }
 
     /// What it wrote to standard error so far.

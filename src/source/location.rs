@@ -1,0 +1,159 @@
+//! Where stored bytes are: in a file, or in an object of a store. Everything above reads both in
+//! the same way, block by block or from any offset.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::remote::{Ahead, Cached, Object};
+use super::stored::fill;
+use super::{Fingerprint, SourceError};
+use crate::read_at::ReadAt;
+
+/// Where stored bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// In a file.
+    File(PathBuf),
+    /// In an object of a store, or behind a URL.
+    Object(Object),
+}
+
+impl Location {
+    /// The file, if it is one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Location::File(path) => Some(path),
+            Location::Object(_) => None,
+        }
+    }
+
+    /// The bytes, for formats made of seeks. Given a fingerprint, they are compared with it.
+    ///
+    /// # Errors
+    /// When they cannot be opened.
+    pub fn bytes(&self, known: Option<&Fingerprint>) -> Result<Arc<dyn ReadAt>, SourceError> {
+        Ok(match self {
+            Location::File(path) => {
+                let io = |cause| SourceError::io(self, cause);
+                let file = File::open(path).map_err(io)?;
+                let now = Stamp::of(&file.metadata().map_err(io)?);
+                let (location, size) = (self.clone(), now.bytes());
+                let stamp = known.map_or(now, |known| known.stored().stamp.clone());
+                Arc::new(OpenFile { file, location, size, stamp })
+            }
+            Location::Object(object) => {
+                let stored = known.map(|known| Arc::clone(known.stored()));
+                Arc::new(Cached::new(object.clone(), stored)?)
+            }
+        })
+    }
+}
+
+impl From<&Path> for Location {
+    fn from(path: &Path) -> Self {
+        Location::File(path.to_owned())
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Location::File(path) => path.display().fmt(f),
+            Location::Object(object) => object.name().fmt(f),
+        }
+    }
+}
+
+/// Another value means that the bytes were written to or replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stamp {
+    /// What the file system says of a file.
+    File { device: u64, inode: u64, bytes: u64, modified: (i64, i64) },
+    /// An object never changes under its hands: every answer is compared with the first.
+    Object { bytes: u64 },
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Stamp::File {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    /// Size in bytes.
+    pub fn bytes(&self) -> u64 {
+        match *self {
+            Stamp::File { bytes, .. } | Stamp::Object { bytes } => bytes,
+        }
+    }
+}
+
+/// Stored bytes that are read block by block, mostly one after another.
+#[derive(Debug)]
+pub(super) enum Opened {
+    File(File),
+    Object(Box<Ahead>),
+}
+
+impl Opened {
+    pub fn open(location: &Location) -> Result<Self, SourceError> {
+        match location {
+            Location::File(path) => {
+                let file = File::open(path).map_err(|cause| SourceError::io(location, cause))?;
+                Ok(Opened::File(file))
+            }
+            Location::Object(object) => Ok(Opened::Object(Box::new(Ahead::new(object.clone())))),
+        }
+    }
+
+    pub fn stamp(&self) -> io::Result<Stamp> {
+        match self {
+            Opened::File(file) => Ok(Stamp::of(&file.metadata()?)),
+            Opened::Object(ahead) => Ok(Stamp::Object { bytes: ahead.size() }),
+        }
+    }
+
+    /// Reads from `start` on until the buffer is full or the bytes end.
+    pub fn read_block(&mut self, start: u64, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Opened::File(file) => {
+                file.seek(SeekFrom::Start(start))?;
+                fill(file, into)
+            }
+            Opened::Object(ahead) => ahead.read_block(start, into),
+        }
+    }
+}
+
+/// A file that is open: one that is replaced under its name stays the one that was opened.
+#[derive(Debug)]
+struct OpenFile {
+    file: File,
+    location: Location,
+    size: u64,
+    stamp: Stamp,
+}
+
+impl ReadAt for OpenFile {
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        ReadAt::read_at(&self.file, into, offset)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if Stamp::of(&self.file.metadata()?) == self.stamp {
+            return Ok(());
+        }
+        Err(SourceError::changed(&self.location, 0).into_io())
+    }
+}
