@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::db::migration::{self, Applied, MIGRATIONS, Migration, MigrationStatus, State};
+use crate::db::migration::{self, Applied, Extent, MIGRATIONS, Migration, MigrationStatus, State};
 use crate::db::{Connection, DbError};
 use crate::report::human;
 use crate::report::list::{Cell, Grid, Style};
@@ -48,13 +48,14 @@ pub struct MigrateRequest {
 /// files that were edited.
 pub async fn run(request: &MigrateRequest) -> Result<Answer, CommandError> {
     let domains = domains(request)?;
-    let (_, mut connection) = request.access.connect().await?;
+    let (database, mut connection) = request.access.connect().await?;
     match (request.action, request.dry_run) {
         (Action::Status, _) => status(&connection, &domains).await,
         (Action::Up, true) => Ok(up_sql(&listed(&connection, &domains).await?)),
         (Action::Down, true) => Ok(down_sql(&listed(&connection, &domains).await?)),
         (Action::Up, false) => {
-            let applied = migration::up(&mut connection, &domains, false).await?;
+            let applied =
+                migration::up(&database, &mut connection, &domains, Extent::All, false).await?;
             let message = match applied.len() {
                 0 => "nothing to do: all migrations are applied".to_owned(),
                 n => format!("{} applied", human::plural(n as u64, "migration")),
@@ -89,10 +90,12 @@ fn domains(request: &MigrateRequest) -> Result<Vec<&'static str>, CommandError> 
             ))),
         };
     };
-    known.retain(|domain| domain == wanted);
-    if known.is_empty() {
+    if !known.contains(&wanted.as_str()) {
         return Err(CommandError::Usage(format!("unknown domain {wanted:?}: there are {names}")));
     }
+    // Functions of the domains use the ledger's.
+    let with_ledger = request.action == Action::Up;
+    known.retain(|domain| domain == wanted || (with_ledger && *domain == LEDGER));
     Ok(known)
 }
 
