@@ -118,6 +118,9 @@ pub enum Verb {
         /// Only this domain
         #[arg(long)]
         domain: Option<String>,
+        /// up: only what loads need, without indexes and functions for queries
+        #[arg(long)]
+        tables: bool,
         /// Drop tables that have rows
         #[arg(long)]
         yes: bool,

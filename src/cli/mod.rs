@@ -85,11 +85,12 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         Verb::Rejects { action, database, json } => {
             (rejects::run(&action.request(database.access())).await?, json)
         }
-        Verb::Migrate { action, domain, yes, dry_run, database, json } => {
+        Verb::Migrate { action, domain, tables, yes, dry_run, database, json } => {
             let request = migrate::MigrateRequest {
                 access: database.access(),
                 action: action.into(),
                 domain,
+                extent: if tables { migrate::Extent::Loads } else { migrate::Extent::All },
                 yes,
                 dry_run,
             };

@@ -11,6 +11,8 @@ written AS (
     FROM tidegate.portion p JOIN tidegate.load_set s ON s.id = p.set_id
     -- The residue of a scattered load has no rows: its routes have them.
     WHERE (s.strategy <> 'scatter' OR p.route <> '*')
+      -- All that is older was seen: most of a long ledger.
+      AND p.xid >= coalesce((SELECT pg_snapshot_xmin(seen) FROM mark), '0'::xid8)
       AND (SELECT sum(n) FROM unnest(p.inserted || p.updated) n) > 0
       AND EXISTS (SELECT FROM tidegate.load l JOIN tidegate.content c ON c.id = l.content_id
                   WHERE l.set_id = p.set_id AND c.target = ANY ($2))

@@ -53,7 +53,8 @@ impl Migration {
         blake3::hash(self.up.replace("\r\n", "\n").as_bytes()).to_hex().to_string()
     }
 
-    fn is_in(&self, extent: Extent) -> bool {
+    /// Whether it is among those that are meant.
+    pub fn is_in(&self, extent: Extent) -> bool {
         extent == Extent::All || !self.queries
     }
 
@@ -522,6 +523,47 @@ mod tests {
                     .await
                     .is_err()
             );
+        });
+    }
+
+    #[test]
+    fn indexes_of_a_big_table_are_built_outside_of_a_transaction() {
+        const TABLE: &str = "CREATE TABLE public.big (x int, filler char(1500)) \
+            PARTITION BY RANGE (x); \
+            CREATE TABLE public.big_1 PARTITION OF public.big FOR VALUES FROM (0) TO (90000); \
+            CREATE TABLE public.big_2 PARTITION OF public.big FOR VALUES FROM (90000) TO (90001); \
+            INSERT INTO public.big SELECT n, '' FROM generate_series(1, 50000) n";
+        const INDEX: &str = "CREATE INDEX IF NOT EXISTS big_x ON public.big (x);";
+        let all = [
+            inline("a", 1, TABLE, "DROP TABLE public.big"),
+            Migration { indexes: true, queries: true, ..inline("a", 2, INDEX, "") },
+        ];
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            let loads = (Extent::Loads, true);
+            let applied = up_with(&database, &mut connection, &all, &["a"], loads).await.unwrap();
+            assert_eq!(applied.len(), 1);
+            let everything = (Extent::All, false);
+            // Another process has the lock: nothing is built.
+            let mut other = database.connect().await.unwrap();
+            let held = begin(&mut other, false).await.unwrap();
+            let busy = up_with(&database, &mut connection, &all, &["a"], everything).await;
+            assert!(matches!(busy, Err(DbError::Locked)));
+            held.rollback().await.unwrap();
+            for expected in [1, 0] {
+                let done = up_with(&database, &mut connection, &all, &["a"], everything).await;
+                assert_eq!(done.unwrap().len(), expected);
+            }
+            let row = connection
+                .query_typed_one(
+                    "SELECT bool_and(indisvalid), count(*) FROM pg_index \
+                     WHERE indrelid::regclass::text LIKE 'big%' OR indrelid::regclass::text \
+                         LIKE 'public.big%'",
+                    &[],
+                )
+                .await
+                .unwrap();
+            assert_eq!((row.get::<_, bool>(0), row.get::<_, i64>(1)), (true, 3));
         });
     }
 

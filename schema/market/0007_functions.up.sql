@@ -131,7 +131,7 @@ BEGIN
     IF to_regrole('tidegate_reader') IS NOT NULL THEN
         GRANT USAGE ON SCHEMA public, tidegate TO tidegate_reader;
         GRANT SELECT ON public.tickers, public.market_data, public.market_trades,
-            public.predictions, public.block_predictions TO tidegate_reader;
+            public.predictions, public.block_predictions, public.open_interest TO tidegate_reader;
         GRANT EXECUTE ON FUNCTION public.get_latest_price(integer, text),
             public.get_price_range(integer, text, timestamptz, timestamptz),
             public.get_prediction_accuracy(integer, integer),

@@ -7,7 +7,7 @@ DO $$
 BEGIN
     IF to_regrole('tidegate_reader') IS NOT NULL AND to_regclass('public.tickers') IS NOT NULL THEN
         REVOKE ALL ON public.tickers, public.market_data, public.market_trades,
-            public.predictions, public.block_predictions FROM tidegate_reader;
+            public.predictions, public.block_predictions, public.open_interest FROM tidegate_reader;
     END IF;
 END
 $$;
