@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::db::migration::{self, Applied, Extent, MIGRATIONS, Migration, MigrationStatus, State};
+use crate::db::migration::{self, Applied, MIGRATIONS, Migration, MigrationStatus, State};
 use crate::db::{Connection, DbError};
 use crate::report::human;
 use crate::report::list::{Cell, Grid, Style};
