@@ -1,7 +1,5 @@
 //! Market data: indexes that queries use, functions, and the role that may call them.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
-
 use super::{migrated, plan, refresh, texts};
 use crate::support::{Client, TestDb};
 

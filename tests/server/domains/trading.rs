@@ -1,7 +1,5 @@
 //! The trade engine: partitions ahead, the 19 indexes, statistics of the last day, and the trigger.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
-
 use super::{migrated, plan, refresh, texts};
 use crate::support::{TestDb, file, load};
 
