@@ -68,7 +68,8 @@ fn migrations_loads_and_checks_are_the_same() {
     assert_eq!(ended.total("inserted"), 3);
     assert!(ended.report()["database"]["timescaledb"].to_string().contains("2."));
     assert_eq!(load().total("inserted"), 0, "the same content is not loaded again");
-    let latest = "SELECT close FROM tickers t, get_price_range(t.id, '1m', '-infinity', 'infinity') \
+    let latest = "SELECT close \
+                  FROM tickers t, get_price_range(t.id, '1m', '-infinity', 'infinity') \
                   ORDER BY ts DESC LIMIT 1";
     assert_eq!(db.client().query_one::<f64>(latest).to_string(), "3");
     let _ = db.program().arg("refresh").run().expect_code(0);

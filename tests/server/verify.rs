@@ -158,7 +158,8 @@ fn verify_finds_each_of_the_planted_faults() {
     let valid = |valid: bool| {
         format!(
             "UPDATE pg_index SET indisvalid = {valid} WHERE indexrelid = \
-             (SELECT min(inhrelid) FROM pg_inherits WHERE inhparent = 'idx_trades_symbol'::regclass)"
+             (SELECT min(inhrelid) FROM pg_inherits \
+              WHERE inhparent = 'idx_trades_symbol'::regclass)"
         )
     };
     let order = |columns: &str| {

@@ -163,7 +163,7 @@ async fn in_transaction(
     Ok(done)
 }
 
-/// The ranges that are to be made anew: those that were written, or all that there is, a month each.
+/// The ranges that are to be made anew: those that were written, or all there is, a month each.
 async fn ranges(
     db: &Connection,
     written: &Written,
@@ -257,7 +257,7 @@ async fn call(db: &Connection, function: &str, written: &Written) -> Result<Done
     })
 }
 
-/// `content`: what the view is made of, summed up; as long as that stays the same, so does the view.
+/// `content`: what the view is made of, summed up; while that stays the same, so does the view.
 async fn view(
     db: &Connection,
     derived: &Derived,

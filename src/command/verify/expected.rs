@@ -149,7 +149,7 @@ fn mend(kind: &str, relation: &str, name: &str, object: &Object) -> String {
             format!("make it as schema/{}.up.sql has it; that file says what it is for", object.by)
         }
         _ => format!(
-            "run schema/{}.up.sql again in psql: it makes what is missing and leaves the rest alone",
+            "run schema/{}.up.sql again in psql: it makes what is missing and nothing else",
             object.by
         ),
     }

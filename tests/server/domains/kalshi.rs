@@ -14,7 +14,8 @@ fn filled() -> TestDb<'static> {
         "INSERT INTO espn.games
          SELECT 'g' || g, 'nba', 2024, 'H' || g, 'A' || g,
                 timestamptz '2024-01-01 00:00+00' + g * interval '1 day',
-                CASE WHEN g % 2 = 0 THEN timestamptz '2024-01-01 02:30+00' + g * interval '1 day' END
+                CASE WHEN g % 2 = 0
+                    THEN timestamptz '2024-01-01 02:30+00' + g * interval '1 day' END
          FROM generate_series(1, 6) g;
          INSERT INTO espn.game_states
          SELECT 'g' || g, n, timestamptz '2024-01-01 00:00+00' + g * interval '1 day'

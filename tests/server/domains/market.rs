@@ -27,7 +27,8 @@ const LATEST: &str = "SELECT open, close FROM market_data WHERE ticker_id = 2 \
                       AND interval = '10m' AND ts < now() ORDER BY ts DESC LIMIT 1";
 const WIDE: &str = "SELECT count(*), avg(volume) FROM market_data \
                     WHERE ts >= date_trunc('day', now() - interval '3 years', 'UTC') \
-                      AND ts < date_trunc('day', now() - interval '3 years', 'UTC') + interval '1 day'";
+                      AND ts < date_trunc('day', now() - interval '3 years', 'UTC') \
+                          + interval '1 day'";
 
 #[test]
 fn every_index_serves_its_query() {
@@ -70,7 +71,8 @@ fn every_index_serves_its_query() {
         accuracy.replace("predictions", "block_predictions").replace(" ts ", " block_start ");
     db.client().execute(
         "SELECT tidegate.make_partitions('predictions', 'year', now(), now() + interval '1 day'),
-                tidegate.make_partitions('block_predictions', 'year', now(), now() + interval '1 day')",
+                tidegate.make_partitions('block_predictions', 'year', now(),
+                    now() + interval '1 day')",
     );
     for sql in [accuracy, &blocks] {
         let plan = plan(&db, "SET enable_bitmapscan = off", sql);
@@ -152,7 +154,8 @@ fn accuracy_counts_what_is_known() {
         "SELECT tidegate.make_partitions('predictions', 'month', now() - interval '40 days', now()),
                 tidegate.make_partitions('block_predictions', 'month', now() - interval '40 days',
                     now());
-         INSERT INTO predictions (ticker_id, interval, ts, predicted_direction, confidence, is_correct)
+         INSERT INTO predictions (ticker_id, interval, ts, predicted_direction, confidence,
+             is_correct)
          VALUES (1, '1h', now() - interval '1 day', 'up', 0.5, true),
                 (1, '1h', now() - interval '2 days', 'up', 0.7, false),
                 (1, '1h', now() - interval '3 days', 'down', 0.9, true),

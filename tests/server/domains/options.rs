@@ -71,8 +71,9 @@ fn is_right(db: &TestDb<'_>, minutes: u32) {
              SELECT symbol, expiry, strike, \
                     to_timestamp(floor(extract(epoch FROM bucket_time) / ({minutes} * 60)) \
                         * {minutes} * 60) AS bucket_time, \
-                    max(call_oi) AS call_oi, max(put_oi) AS put_oi, sum(call_volume) AS call_volume, \
-                    sum(put_count)::bigint AS put_count, {}::float8 AS call_iv, {}::float8 AS put_vega \
+                    max(call_oi) AS call_oi, max(put_oi) AS put_oi, \
+                    sum(call_volume) AS call_volume, sum(put_count)::bigint AS put_count, \
+                    {}::float8 AS call_iv, {}::float8 AS put_vega \
              FROM fo_option_strike_bars GROUP BY 1, 2, 3, 4) b \
          USING (symbol, expiry, strike, bucket_time)",
         weighted("call_iv", "call_count"),
@@ -188,7 +189,8 @@ fn strikes_are_derived_of_contracts_and_their_own_source_wins() {
          FROM unnest(ARRAY['call', 'put']) o, generate_series(1, 10) m;
          INSERT INTO tidegate.touched (target, from_ts, to_ts) VALUES ('public.option_bars',
              '2024-06-03 09:00+00', '2024-06-03 09:20+00');
-         SELECT tidegate.make_partitions('fo_option_strike_bars', 'month', '2024-06-01', '2024-07-01');
+         SELECT tidegate.make_partitions('fo_option_strike_bars', 'month', '2024-06-01',
+             '2024-07-01');
          INSERT INTO fo_option_strike_bars (symbol, expiry, strike, bucket_time, call_iv, call_oi)
          VALUES ('N', '2024-06-27', 100, '2024-06-03 09:05+00', 0.2, 7)",
     );

@@ -42,7 +42,8 @@ fn partitions_reach_ahead_and_have_every_index() {
         let sql = format!(
             "SELECT x.relname, count(h.inhrelid), bool_and(i.indisvalid AND p.indisvalid) \
              FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid \
-             JOIN pg_inherits h ON h.inhparent = x.oid JOIN pg_index p ON p.indexrelid = h.inhrelid \
+             JOIN pg_inherits h ON h.inhparent = x.oid \
+             JOIN pg_index p ON p.indexrelid = h.inhrelid \
              WHERE i.indrelid = '{table}'::regclass GROUP BY 1 ORDER BY 1"
         );
         let mut expected: Vec<Vec<String>> = (names.iter())
