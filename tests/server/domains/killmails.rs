@@ -8,7 +8,8 @@ fn filled() -> TestDb<'static> {
     let db = migrated("killmails");
     db.client().execute(
         "INSERT INTO killmails_raw (killmail_id, killmail_time, solar_system_id,
-             victim_character_id, victim_corporation_id, victim_damage_taken, attacker_count, total_value, content_hash,
+             victim_character_id, victim_corporation_id, victim_damage_taken,
+             attacker_count, total_value, content_hash,
              raw_data)
          SELECT n, '2024-01-01 00:00+00'::timestamptz + n / 2 * interval '1 hour', 30 + n % 3,
                 1000 + n % 40, 98, 10, 2, CASE WHEN n % 10 <> 0 THEN n * 100 END, n, '{}'
