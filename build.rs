@@ -65,16 +65,36 @@ fn migrations(schema: &Path) -> Result<String, Box<dyn Error>> {
             if !down.is_file() {
                 return Err(format!("{}: has no .down.sql", up.display()).into());
             }
+            let (queries, indexes) = marks(&up)?;
             writeln!(
                 code,
                 "    Migration {{ domain: {domain:?}, version: {expected}, name: {title:?}, \
-                 up: include_str!({up:?}), down: include_str!({down:?}) }},"
+                 up: include_str!({up:?}), down: include_str!({down:?}), queries: {queries}, \
+                 indexes: {indexes} }},"
             )?;
             expected += 1;
         }
     }
     code.push_str("];\n");
     Ok(code)
+}
+
+/// What the first line of a migration says of it, behind `-- tidegate:`: whether it is for queries,
+/// and whether it consists of indexes.
+fn marks(path: &Path) -> Result<(bool, bool), Box<dyn Error>> {
+    let text = fs::read_to_string(path)?;
+    let Some(marks) = text.lines().next().and_then(|line| line.strip_prefix("-- tidegate:")) else {
+        return Ok((false, false));
+    };
+    let (mut queries, mut indexes) = (false, false);
+    for mark in marks.split(',') {
+        match mark.trim() {
+            "queries" => queries = true,
+            "indexes" => indexes = true,
+            other => return Err(format!("{}: unknown mark {other:?}", path.display()).into()),
+        }
+    }
+    Ok((queries, indexes))
 }
 
 fn layouts(folder: &Path) -> Result<String, Box<dyn Error>> {

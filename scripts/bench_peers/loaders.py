@@ -25,7 +25,7 @@ def prepare(server, loader, case, rows):
     """A fresh database with the case's empty table; what came before is on disk."""
     server.fresh_database()
     if case == "market" and loader == OURS:
-        run_program(server, "migrate", "up", "--domain", "market", "--yes")
+        run_program(server, "migrate", "up", "--domain", "market", "--tables")
     elif case == "market":
         server.query(f"CREATE TABLE t {TABLE_COLUMNS}{KEY}) PARTITION BY RANGE (ts)")
         days = (rows // SYMBOLS - 1) // 1440 + 1

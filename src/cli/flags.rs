@@ -118,12 +118,49 @@ pub enum Verb {
         /// Only this domain
         #[arg(long)]
         domain: Option<String>,
+        /// up: only what loads need, without indexes and functions for queries
+        #[arg(long)]
+        tables: bool,
         /// Drop tables that have rows
         #[arg(long)]
         yes: bool,
         /// Print the SQL and run nothing
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make aggregates and materialized views fresh again, where loads touched them
+    #[command(after_help = "Examples:\n  tidegate refresh\n  tidegate refresh \
+                            fo_option_strike_bars_5min\n  tidegate refresh --rebuild \
+                            fo_option_strike_bars_15min")]
+    Refresh {
+        /// Only these [default: all that are there]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// As if nothing had ever been refreshed
+        #[arg(long)]
+        full: bool,
+        /// Make option bars anew beside the old ones and swap them at the end
+        #[arg(long)]
+        rebuild: bool,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the schema, every index on every partition, and partitions ahead and behind
+    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n\n\
+                            Exit code 1 when a fault is found; warnings and advice change \
+                            nothing.")]
+    Verify {
+        /// Only this part [default: all]
+        #[arg(value_enum)]
+        what: Option<VerifyWhat>,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -403,5 +440,23 @@ mod tests {
         let some = Some(Some((3, 7)));
         assert_eq!(units(&["tidegate", "plan", "--units=3-7", "data"]), (some, inputs.clone()));
         assert_eq!(units(&["tidegate", "backfill", "--units", "3-7", "data"]), (some, inputs));
+    }
+}
+
+/// What `verify` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum VerifyWhat {
+    /// Tables, columns, indexes and everything else that migrations make
+    Schema,
+    /// Ranges of time
+    Partitions,
+}
+
+impl From<VerifyWhat> for crate::command::verify::What {
+    fn from(what: VerifyWhat) -> Self {
+        match what {
+            VerifyWhat::Schema => Self::Schema,
+            VerifyWhat::Partitions => Self::Partitions,
+        }
     }
 }

@@ -10,7 +10,8 @@ mod parse;
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, doctor, embedded, gaps, inspect, migrate, plan, rejects, status,
+    Access, CommandError, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
+    verify,
 };
 use crate::error::Exit;
 
@@ -84,15 +85,26 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         Verb::Rejects { action, database, json } => {
             (rejects::run(&action.request(database.access())).await?, json)
         }
-        Verb::Migrate { action, domain, yes, dry_run, database, json } => {
+        Verb::Migrate { action, domain, tables, yes, dry_run, database, json } => {
             let request = migrate::MigrateRequest {
                 access: database.access(),
                 action: action.into(),
                 domain,
+                extent: if tables { migrate::Extent::Loads } else { migrate::Extent::All },
                 yes,
                 dry_run,
             };
             (migrate::run(&request).await?, json)
+        }
+        Verb::Refresh { names, full, rebuild, database, json } => {
+            let access = database.access();
+            let request = refresh::RefreshRequest { access, names, full, rebuild };
+            (refresh::run(&request).await?, json)
+        }
+        Verb::Verify { what, database, json } => {
+            let what = what.map(Into::into);
+            let request = verify::VerifyRequest { access: database.access(), what };
+            (verify::run(&request).await?, json)
         }
         Verb::Doctor { database, json } => {
             (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)

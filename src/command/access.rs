@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::db::embedded::Embedded;
-use crate::db::{Connection, Database, DbError, catalog, migration, relation};
+use crate::db::migration::{self, Extent};
+use crate::db::{Connection, Database, DbError, catalog, relation};
 
 use super::CommandError;
 
@@ -64,7 +65,8 @@ pub(super) async fn has_ledger(connection: &Connection) -> Result<bool, DbError>
 }
 
 /// Brings up the ledger, which is ours alone, and the tables of the domains that are needed where
-/// nobody can mind: on the embedded server, or in a database that has no tables but ours.
+/// nobody can mind: on the embedded server, or in a database that has no tables but ours. Indexes
+/// and functions for queries, which would make the load slower, are left to `migrate up`.
 pub(super) async fn bring_up(
     database: &Database,
     connection: &mut Connection,
@@ -72,7 +74,7 @@ pub(super) async fn bring_up(
 ) -> Result<(), CommandError> {
     let mut missing = None;
     for domain in needed {
-        if migration::pending(connection, domain).await? {
+        if migration::pending(connection, domain, Extent::Loads).await? {
             missing = missing.or(Some(domain));
         }
     }
@@ -87,6 +89,6 @@ pub(super) async fn bring_up(
         )));
     }
     let domains: Vec<&str> = std::iter::once("ledger").chain(needed.iter().copied()).collect();
-    migration::up(connection, &domains, true).await?;
+    migration::up(database, connection, &domains, Extent::Loads, true).await?;
     Ok(())
 }

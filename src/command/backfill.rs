@@ -23,7 +23,7 @@ use super::access::bring_up;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
 use super::survey::survey;
-use super::{CommandError, LoadRequest, scatter, summary, verify};
+use super::{CommandError, LoadRequest, count_again, scatter, summary};
 
 /// What the progress display reads while a load runs.
 #[derive(Debug, Clone, Default)]
@@ -285,7 +285,7 @@ impl Progressing<'_> {
         report.messages.extend(planning.messages.iter().cloned());
         let mut exit = self.exit(&ended, report);
         if self.request.verify && exit != Exit::Interrupted {
-            let wrong = verify::count_again(connection, &planning, begun).await?;
+            let wrong = count_again::count_again(connection, &planning, begun).await?;
             if !wrong.is_empty() {
                 exit = exit.worse(Exit::Accounts);
                 report.messages.extend(wrong);

@@ -11,6 +11,8 @@ use crate::report::list::{Cell, Grid, Style};
 use super::access::has_ledger;
 use super::{Access, Answer, CommandError};
 
+pub use crate::db::migration::Extent;
+
 /// The domain of the ledger's own tables, which goes up first.
 const LEDGER: &str = "ledger";
 
@@ -34,6 +36,8 @@ pub struct MigrateRequest {
     pub action: Action,
     /// One domain; without it, up and status mean the ledger and all domains.
     pub domain: Option<String>,
+    /// What of it goes up.
+    pub extent: Extent,
     /// Drop tables that have rows.
     pub yes: bool,
     /// Print the SQL instead of running it.
@@ -48,13 +52,18 @@ pub struct MigrateRequest {
 /// files that were edited.
 pub async fn run(request: &MigrateRequest) -> Result<Answer, CommandError> {
     let domains = domains(request)?;
-    let (_, mut connection) = request.access.connect().await?;
+    let (database, mut connection) = request.access.connect().await?;
     match (request.action, request.dry_run) {
         (Action::Status, _) => status(&connection, &domains).await,
-        (Action::Up, true) => Ok(up_sql(&listed(&connection, &domains).await?)),
+        (Action::Up, true) => {
+            let mut list = listed(&connection, &domains).await?;
+            list.retain(|known| file_of(known).is_none_or(|file| file.is_in(request.extent)));
+            Ok(up_sql(&list))
+        }
         (Action::Down, true) => Ok(down_sql(&listed(&connection, &domains).await?)),
         (Action::Up, false) => {
-            let applied = migration::up(&mut connection, &domains, false).await?;
+            let applied =
+                migration::up(&database, &mut connection, &domains, request.extent, false).await?;
             let message = match applied.len() {
                 0 => "nothing to do: all migrations are applied".to_owned(),
                 n => format!("{} applied", human::plural(n as u64, "migration")),
@@ -89,10 +98,12 @@ fn domains(request: &MigrateRequest) -> Result<Vec<&'static str>, CommandError> 
             ))),
         };
     };
-    known.retain(|domain| domain == wanted);
-    if known.is_empty() {
+    if !known.contains(&wanted.as_str()) {
         return Err(CommandError::Usage(format!("unknown domain {wanted:?}: there are {names}")));
     }
+    // Functions of the domains use the ledger's.
+    let with_ledger = request.action == Action::Up;
+    known.retain(|domain| domain == wanted || (with_ledger && *domain == LEDGER));
     Ok(known)
 }
 
@@ -244,6 +255,7 @@ mod tests {
             access: Access::default(),
             action,
             domain: domain.map(str::to_owned),
+            extent: Extent::All,
             yes: false,
             dry_run: false,
         }

@@ -8,10 +8,14 @@ pub mod gaps;
 pub mod inspect;
 pub mod migrate;
 pub mod plan;
+pub mod refresh;
 pub mod rejects;
 pub mod status;
+pub mod verify;
 
 mod access;
+mod count_again;
+mod finding;
 mod map;
 mod recipe;
 mod recipe_rewrite;
@@ -19,7 +23,6 @@ mod scatter;
 mod summary;
 mod survey;
 mod to_be_made;
-mod verify;
 
 use std::path::PathBuf;
 

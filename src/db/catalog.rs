@@ -37,7 +37,8 @@ JOIN pg_catalog.pg_type t ON t.oid = d.typid AND t.typtype <> 'd'
 JOIN pg_catalog.pg_attribute a ON a.attrelid = $1 AND a.attnum = d.attnum
 ORDER BY a.attnum";
 
-/// TimescaleDB's own trigger only guards the root of a hypertable.
+/// TimescaleDB's own trigger only guards the root of a hypertable, and ours on orders leaves alone
+/// what a load writes.
 const TABLE_SQL: &str = "\
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistence::text,
        pg_catalog.row_security_active(c.oid),
@@ -46,6 +47,7 @@ SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relpersistenc
                WHERE g.tgtype & 3 = 3 AND g.tgtype & 20 <> 0 AND g.tgenabled IN ('O', 'A')
                  AND NOT (p.proname = 'insert_blocker'
                           AND p.pronamespace::regnamespace::text LIKE '\\_timescaledb%')
+                 AND NOT (p.proname = 'set_updated_at' AND g.tgname = 'orders_set_updated_at')
                  AND (g.tgrelid = c.oid OR g.tgrelid IN
                      (SELECT relid FROM pg_catalog.pg_partition_tree(c.oid))))
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

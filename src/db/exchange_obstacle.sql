@@ -8,7 +8,7 @@ SELECT CASE
                  WHERE a.attrelid = c.oid AND a.attidentity <> '' AND NOT a.attisdropped) THEN
         'it has an identity column'
     WHEN EXISTS (SELECT FROM pg_catalog.pg_trigger t
-                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal) THEN
+                 WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 4 <> 0) THEN
         'its triggers would not see the rows'
     WHEN EXISTS (SELECT FROM pg_catalog.pg_publication WHERE puballtables)
          OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel r WHERE r.prrelid = c.oid)

@@ -399,6 +399,15 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1";
 /// The longest identifier, in bytes.
 const NAME_BYTES_MAX: usize = 63;
 
+/// `start` and `suffix` as one identifier; what is too long of `start` is left out.
+pub(super) fn fitting_name(start: &str, suffix: &str) -> String {
+    let mut end = start.len().min(NAME_BYTES_MAX.saturating_sub(suffix.len()));
+    while !start.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{suffix}", &start[..end])
+}
+
 /// `market_data_p2024`, `_p2024_01` or `_p2024_01_31`, by what the range is; with a number behind
 /// it if it is only a part of that, or the name is taken.
 pub(super) fn free_name(table: &str, range: (i64, i64), taken: &HashSet<String>) -> String {
@@ -412,13 +421,7 @@ pub(super) fn free_name(table: &str, range: (i64, i64), taken: &HashSet<String>)
     } else {
         (format!("_p{year}_{month:02}_{day:02}"), is(Width::Day))
     };
-    let shortened = |suffix: &str| {
-        let mut end = table.len().min(NAME_BYTES_MAX - suffix.len());
-        while !table.is_char_boundary(end) {
-            end -= 1;
-        }
-        format!("{}{suffix}", &table[..end])
-    };
+    let shortened = |suffix: &str| fitting_name(table, suffix);
     let plain = shortened(&suffix);
     if exact && !taken.contains(&plain) {
         return plain;

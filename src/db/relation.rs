@@ -51,7 +51,7 @@ fn made_by(sql: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::migration::up;
+    use crate::db::migration::{Extent, up};
     use crate::db::testing;
 
     #[test]
@@ -64,7 +64,7 @@ mod tests {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();
             assert_eq!(relations(&connection).await.unwrap(), [""; 0]);
-            up(&mut connection, &["market"], true).await.unwrap();
+            up(&database, &mut connection, &["market"], Extent::Loads, true).await.unwrap();
             let ours = relations(&connection).await.unwrap();
             assert!(ours.contains(&"public.tickers".to_owned()), "{ours:?}");
             let has = async || crate::db::catalog::has_user_tables(&connection, &ours).await;

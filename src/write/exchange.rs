@@ -126,6 +126,7 @@ async fn attempt(
         key: job.key.clone(),
         run_id: job.run_id,
         span: Span::default(),
+        touched: Some((job.range.0, job.range.1.saturating_sub(1))),
         counts: job.rows.iter().map(expected).collect(),
         tables: BTreeMap::new(),
     };

@@ -257,6 +257,7 @@ async fn attempt_on(
         key: job.key.clone(),
         run_id: job.run_id,
         span: job.batch.span,
+        touched: job.touched(target),
         counts: job.expected(),
         tables: expected_tables(target, job),
     };

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, AsArray as _, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 
 use crate::batch::{Batch, Fault};
@@ -260,6 +261,15 @@ impl Job {
     fn has_parts(&self, target: &Target) -> bool {
         let root = &self.batch.root;
         target.meeting.content.is_some_and(|column| root.column(column).null_count() > 0)
+    }
+
+    /// The earliest and the latest time of its rows, in microseconds from 1970 UTC; none without a
+    /// time column.
+    fn touched(&self, target: &Target) -> Option<(i64, i64)> {
+        let column = self.batch.root.column(target.time?);
+        let times = column.as_primitive_opt::<TimestampMicrosecondType>()?.values();
+        let rows = self.order.iter().map(|&row| times[row as usize]);
+        rows.clone().min().zip(rows.max())
     }
 
     /// Hashes of the keys that are sent, sorted, for [`share_a_key`].

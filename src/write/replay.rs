@@ -10,7 +10,7 @@ use super::patience::{Pause, Timeout};
 use super::sift::Probe;
 use super::{Job, Ladder, LadderCounters, Target, WriteError, reject};
 use crate::batch::Reject;
-use crate::db::Connection;
+use crate::db::{Connection, ledger};
 use crate::error::Class;
 use crate::limit::LOCK_TIMEOUT_MS;
 
@@ -152,6 +152,10 @@ async fn replay_on(
             let refused: Vec<_> = refused.map(|reject| mended.with_id(reject)).collect();
             resolved.retain(|id| !refused.iter().any(|(refused, _)| refused == id));
             replayed.still_open.extend(refused);
+        }
+        if replayed.inserted + replayed.updated > 0 {
+            let table = target.root().table.display_name();
+            ledger::touch(db, &table, job.touched(target)).await?;
         }
         resolve(db, job.run_id, &resolved).await?;
         replayed.resolved = resolved.len() as u64;

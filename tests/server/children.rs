@@ -49,7 +49,10 @@ impl<'a> Family<'a> {
         let (ladder, target) = runtime.block_on(async {
             let database = Database::from_url(&db.url()).expect("a URL");
             let mut connection = database.connect().await.expect("a connection");
-            migration::up(&mut connection, &["ledger"], true).await.expect("a ledger");
+            let loads = migration::Extent::Loads;
+            migration::up(&database, &mut connection, &["ledger"], loads, true)
+                .await
+                .expect("a ledger");
             let started = connection.server().await.expect("a server").started_at;
             let tables = vec![
                 table(&connection, "root", Vec::new()).await,

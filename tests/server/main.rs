@@ -3,6 +3,7 @@
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
 //! - `conflicts`: equal keys in a batch, across files and in the table, under each policy.
 //! - `datasets`: every dataset, there and back, and what is special about some.
+//! - `domains`: what the databases of the domains have beyond loading.
 //! - `dirty_million`: a big file with a few bad rows of every kind.
 //! - `encode`: values of every pair of types, there and back.
 //! - `exit_codes`: each exit code with a real cause.
@@ -28,6 +29,8 @@
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `rules`: market rules and warnings.
 //! - `tables`: tables of the user's own.
+//! - `timescale`: the same on TimescaleDB, where there is a server.
+//! - `verify`: the schema as migrations make it, and what `verify` finds.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -37,6 +40,7 @@ mod children;
 mod conflicts;
 mod datasets;
 mod dirty_million;
+mod domains;
 mod encode;
 mod exit_codes;
 mod faults;
@@ -60,4 +64,6 @@ mod sources;
 mod stops;
 mod support;
 mod tables;
+mod timescale;
 mod vendors;
+mod verify;

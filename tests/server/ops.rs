@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tidegate::command::doctor::{self, DoctorRequest};
 use tidegate::command::embedded::{self, DbRequest};
-use tidegate::command::migrate::{self, Action, MigrateRequest};
+use tidegate::command::migrate::{self, Action, Extent, MigrateRequest};
 use tidegate::command::status::{self, StatusRequest};
 use tidegate::command::{Access, Answer, CommandError};
 use tidegate::db::embedded::Embedded;
@@ -47,8 +47,14 @@ fn migrate_with(
     change: impl FnOnce(&mut MigrateRequest),
 ) -> Result<Answer, CommandError> {
     let domain = domain.map(str::to_owned);
-    let mut request =
-        MigrateRequest { access: access(db.url()), action, domain, yes: false, dry_run: false };
+    let mut request = MigrateRequest {
+        access: access(db.url()),
+        action,
+        domain,
+        extent: Extent::All,
+        yes: false,
+        dry_run: false,
+    };
     change(&mut request);
     wait(migrate::run(&request))
 }

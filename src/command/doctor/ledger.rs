@@ -5,7 +5,7 @@ use crate::db::migration::{self, MigrationStatus, State};
 use crate::db::{Connection, DbError, Doing as _};
 use crate::report::human;
 
-use super::{Finding, Level};
+use super::super::finding::{Finding, Level};
 
 pub(super) async fn check(db: &Connection) -> Result<Vec<Finding>, DbError> {
     let mut findings = vec![migrations(&migration::status(db).await?)];
@@ -65,7 +65,8 @@ fn migrations(list: &[MigrationStatus]) -> Finding {
         check,
         format!("pending: {behind}"),
         "tidegate migrate up",
-        "a load does not change tables in a database that has others",
+        "loads do not change tables in a database that has others, and leave out what only queries \
+         need",
     )
 }
 

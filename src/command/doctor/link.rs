@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::db::{Connection, Database, DbError, Doing as _};
 use crate::report::human;
 
-use super::{Finding, Level};
+use super::super::finding::{Finding, Level};
 
 /// Round trips that are measured; the fastest counts.
 const SAMPLES: usize = 5;

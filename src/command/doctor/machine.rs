@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::report::human;
 
-use super::{Finding, Level};
+use super::super::finding::{Finding, Level};
 
 const GB: u64 = 1_000_000_000;
 /// Less room than this for data ends a load of any size soon.

@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use crate::dataset;
 use crate::db::{Connection, DbError, Doing as _};
 
-use super::{Finding, Level};
+use super::super::finding::{Finding, Level};
 
 /// The ledger's tables that a load writes.
 const LEDGER_TABLES: [&str; 8] = [

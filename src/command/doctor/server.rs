@@ -4,7 +4,7 @@ use crate::db::{Connection, DbError, Doing as _};
 use crate::db::{Edition, ServerInfo};
 use crate::report::human;
 
-use super::{Finding, Level};
+use super::super::finding::{Finding, Level};
 
 /// The oldest version that is supported.
 const VERSION_MIN: i32 = 140_000;

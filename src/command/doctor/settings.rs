@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::db::{Connection, DbError, Doing as _};
 use crate::report::human;
 
-use super::{Finding, Level};
+use super::super::finding::{Finding, Level};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;

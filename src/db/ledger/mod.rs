@@ -3,6 +3,7 @@
 //! holds. Called by `command` (to plan, to report), `write` (to claim) and `pipeline` (to seal).
 
 mod account;
+mod freshness;
 mod portion;
 mod scatter;
 
@@ -16,7 +17,8 @@ use crate::count::{Counts, TableCounts};
 use crate::span::{Span, SpanUnit};
 
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
-pub use portion::{begin_portion, claim, done_portions, record};
+pub use freshness::{Written, kept_state, mark_fresh, written_since};
+pub use portion::{begin_portion, claim, done_portions, record, touch};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
     windows,
@@ -173,6 +175,9 @@ pub struct Portion {
     pub run_id: i64,
     /// What it covers.
     pub span: Span,
+    /// The earliest and the latest time of its rows, in microseconds from 1970 UTC, for whatever is
+    /// derived from them; none where that is not known.
+    pub touched: Option<(i64, i64)>,
     /// What became of its records, by position of their load in the set.
     pub counts: Vec<Counts>,
     /// Rows by table.

@@ -117,8 +117,10 @@ pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> 
         .execute_typed(
             "INSERT INTO tidegate.portion (set_id, route, window_no, run_id, span_start, \
                  span_end, first_row, first_line, lines, read, inserted, updated, duplicate, \
-                 conflicting, rejected, skipped, tables) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+                 conflicting, rejected, skipped, tables, from_ts, to_ts) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, \
+                 'epoch'::timestamptz + $18 * interval '1 microsecond', \
+                 'epoch'::timestamptz + $19 * interval '1 microsecond') \
              ON CONFLICT (set_id, route, window_no) DO NOTHING",
             &[
                 (&portion.key.set_id, Type::INT8),
@@ -138,10 +140,36 @@ pub async fn claim(db: &Connection, portion: &Portion) -> Result<bool, DbError> 
                 (&c.rejected, Type::INT8_ARRAY),
                 (&c.skipped, Type::INT8_ARRAY),
                 (&tables_json(&portion.tables), Type::JSONB),
+                (&portion.touched.map(|(from, _)| from), Type::INT8),
+                (&portion.touched.map(|(_, to)| to), Type::INT8),
             ],
         )
         .await?;
     Ok(inserted == 1)
+}
+
+/// Records that rows of a table were written by other means than a portion, in the transaction that
+/// writes them. `touched`: as in [`Portion`].
+///
+/// # Errors
+/// The server's.
+pub async fn touch(
+    db: &Connection,
+    table: &str,
+    touched: Option<(i64, i64)>,
+) -> Result<(), DbError> {
+    db.execute_typed(
+        "INSERT INTO tidegate.touched (target, from_ts, to_ts) \
+         VALUES ($1, 'epoch'::timestamptz + $2 * interval '1 microsecond', \
+             'epoch'::timestamptz + $3 * interval '1 microsecond')",
+        &[
+            (&table, Type::TEXT),
+            (&touched.map(|(from, _)| from), Type::INT8),
+            (&touched.map(|(_, to)| to), Type::INT8),
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Replaces the counts of a portion that this transaction claimed, where they turned out otherwise.

@@ -1,12 +1,18 @@
 //! Applies and takes back the migrations of `schema/`, each in one transaction with its
-//! bookkeeping row. It never guesses: an applied file that was edited since is an error. The
-//! commands `migrate` and `backfill` call it.
+//! bookkeeping row; only indexes of tables with many rows are built outside of one, so that nobody
+//! waits for them, and picked up again where that was interrupted. It never guesses: an applied
+//! file that was edited since is an error. The commands `migrate` and `backfill` call it.
+
+mod down;
+pub mod index;
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{IsolationLevel, Transaction};
 
-use super::Connection;
 use super::error::{DbError, Doing};
+use super::{Connection, Database};
+
+pub use down::down;
 
 include!(concat!(env!("OUT_DIR"), "/migrations.rs"));
 
@@ -26,12 +32,30 @@ pub struct Migration {
     pub up: &'static str,
     /// SQL that takes it back.
     pub down: &'static str,
+    /// Loads do without it: it is there for queries, and makes loads slower.
+    pub queries: bool,
+    /// It consists of indexes alone, which are built concurrently where there are many rows.
+    pub indexes: bool,
+}
+
+/// Which migrations of a domain are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Those without which nothing can be loaded.
+    Loads,
+    /// All.
+    All,
 }
 
 impl Migration {
     /// BLAKE3 of the SQL that applies it, in hexadecimal; line ends do not count.
     pub fn checksum(&self) -> String {
         blake3::hash(self.up.replace("\r\n", "\n").as_bytes()).to_hex().to_string()
+    }
+
+    /// Whether it is among those that are meant.
+    pub fn is_in(&self, extent: Extent) -> bool {
+        extent == Extent::All || !self.queries
     }
 
     fn title(&self) -> String {
@@ -104,36 +128,75 @@ pub fn domains() -> Vec<&'static str> {
 
 /// Applies what is missing of `domains`, in their order, each migration in one transaction with
 /// its row in `tidegate.migration`. If another process is at it, waits for it or, without `wait`,
-/// gives up.
+/// gives up. `connection` is to `database`; a second one is opened only to build indexes.
 ///
 /// # Errors
 /// [`DbError::Locked`]; [`DbError::Migration`] for an unknown domain, an applied migration whose
 /// file changed, or one that this program does not have; [`DbError::Server`].
 pub async fn up(
+    database: &Database,
     connection: &mut Connection,
     domains: &[&str],
+    extent: Extent,
     wait: bool,
 ) -> Result<Vec<Applied>, DbError> {
-    up_with(connection, MIGRATIONS, domains, wait).await
+    up_with(database, connection, MIGRATIONS, domains, (extent, wait)).await
 }
 
 async fn up_with(
+    database: &Database,
     connection: &mut Connection,
     all: &[Migration],
     domains: &[&str],
-    wait: bool,
+    (extent, wait): (Extent, bool),
 ) -> Result<Vec<Applied>, DbError> {
     let mut applied = Vec::new();
     for domain in domains {
-        for migration in of_domain(all, domain)? {
-            let transaction = begin(connection, wait).await?;
-            if apply(&transaction, all, migration).await? {
-                transaction.commit().await.doing(format!("committing {}", migration.title()))?;
+        let of_domain = of_domain(all, domain)?;
+        for migration in of_domain.into_iter().filter(|migration| migration.is_in(extent)) {
+            let done = if migration.indexes && index::has_big_table(connection, migration).await? {
+                let mut second = database.connect().await?;
+                build_indexes(connection, &mut second, all, migration, wait).await?
+            } else {
+                let transaction = begin(connection, wait).await?;
+                let done = apply(&transaction, all, migration).await?;
+                if done {
+                    commit(transaction, migration).await?;
+                }
+                done
+            };
+            if done {
                 applied.push(Applied::from(migration));
             }
         }
     }
     Ok(applied)
+}
+
+async fn commit(transaction: Transaction<'_>, migration: &Migration) -> Result<(), DbError> {
+    transaction.commit().await.doing(format!("committing {}", migration.title()))
+}
+
+/// Builds the indexes of a migration on `connection`, outside of a transaction, while one on
+/// `second` holds the lock and then records it; says whether that was needed. A build that was
+/// interrupted goes on with the index that it was at.
+async fn build_indexes(
+    connection: &Connection,
+    second: &mut Connection,
+    all: &[Migration],
+    migration: &Migration,
+    wait: bool,
+) -> Result<bool, DbError> {
+    let transaction = begin(second, wait).await?;
+    if is_recorded(&transaction, all, migration).await? {
+        return Ok(false);
+    }
+    for statement in index::parse(migration.up)? {
+        index::build(connection, &statement).await?;
+    }
+    record(&transaction, migration).await?;
+    commit(transaction, migration).await?;
+    Ok(true)
 }
 
 fn of_domain<'a>(all: &'a [Migration], domain: &str) -> Result<Vec<&'a Migration>, DbError> {
@@ -177,26 +240,40 @@ async fn apply(
     all: &[Migration],
     migration: &Migration,
 ) -> Result<bool, DbError> {
-    make_bookkeeping(transaction).await?;
-    let recorded = read_recorded(transaction.client()).await?;
-    refuse_unknown(all, migration.domain, &recorded)?;
-    let same = |row: &&Recorded| row.domain == migration.domain && row.version == migration.version;
-    if let Some(row) = recorded.iter().find(same) {
-        return if row.checksum == migration.checksum() {
-            Ok(false)
-        } else {
-            Err(DbError::Migration(format!(
-                "{} was applied on {} and its file changed since: take the change back, or make \
-                 it a new migration",
-                migration.title(),
-                row.at
-            )))
-        };
+    if is_recorded(transaction, all, migration).await? {
+        return Ok(false);
     }
     transaction
         .batch_execute(migration.up)
         .await
         .doing(format!("applying {}", migration.title()))?;
+    record(transaction, migration).await?;
+    Ok(true)
+}
+
+/// Whether it is applied as its file has it.
+async fn is_recorded(
+    transaction: &Transaction<'_>,
+    all: &[Migration],
+    migration: &Migration,
+) -> Result<bool, DbError> {
+    make_bookkeeping(transaction).await?;
+    let recorded = read_recorded(transaction.client()).await?;
+    refuse_unknown(all, migration.domain, &recorded)?;
+    let same = |row: &&Recorded| row.domain == migration.domain && row.version == migration.version;
+    match recorded.iter().find(same) {
+        None => Ok(false),
+        Some(row) if row.checksum == migration.checksum() => Ok(true),
+        Some(row) => Err(DbError::Migration(format!(
+            "{} was applied on {} and its file changed since: take the change back, or make \
+             it a new migration",
+            migration.title(),
+            row.at
+        ))),
+    }
+}
+
+async fn record(transaction: &Transaction<'_>, migration: &Migration) -> Result<(), DbError> {
     transaction
         .execute_typed(
             "INSERT INTO tidegate.migration (domain, version, name, checksum) \
@@ -210,7 +287,7 @@ async fn apply(
         )
         .await
         .doing(format!("recording {}", migration.title()))?;
-    Ok(true)
+    Ok(())
 }
 
 /// Makes the bookkeeping table if it is missing. Asks first: `IF NOT EXISTS` needs rights that a
@@ -319,180 +396,29 @@ async fn status_with(
     Ok(list)
 }
 
-/// Whether some migration of `domain` is not applied.
+/// Whether some migration of `domain` is not applied, of those that are meant.
 ///
 /// # Errors
 /// [`DbError::Server`]; [`DbError::Migration`] for an unknown domain.
-pub async fn pending(connection: &Connection, domain: &str) -> Result<bool, DbError> {
-    of_domain(MIGRATIONS, domain)?;
+pub async fn pending(
+    connection: &Connection,
+    domain: &str,
+    extent: Extent,
+) -> Result<bool, DbError> {
+    let meant = of_domain(MIGRATIONS, domain)?;
     let list = status(connection).await?;
-    Ok(list.iter().any(|known| known.domain == domain && known.state == State::Pending))
-}
-
-/// Takes all migrations of `domain` back, newest first, in one transaction that also deletes the
-/// ledger's rows of the tables that go. Unless `yes`, refuses while one of them has rows.
-///
-/// # Errors
-/// [`DbError::Locked`] if another process migrates; [`DbError::Migration`] for an unknown domain,
-/// one that a newer program made, or tables with rows; [`DbError::Server`].
-pub async fn down(
-    connection: &mut Connection,
-    domain: &str,
-    yes: bool,
-) -> Result<Vec<Applied>, DbError> {
-    down_with(connection, MIGRATIONS, domain, yes).await
-}
-
-async fn down_with(
-    connection: &mut Connection,
-    all: &[Migration],
-    domain: &str,
-    yes: bool,
-) -> Result<Vec<Applied>, DbError> {
-    let known: Vec<&Migration> = of_domain(all, domain)?.into_iter().rev().collect();
-    let mut transaction = begin(connection, false).await?;
-    let recorded = read_recorded(transaction.client()).await?;
-    refuse_unknown(all, domain, &recorded)?;
-    let is_applied = |migration: &&Migration| {
-        recorded.iter().any(|row| row.domain == domain && row.version == migration.version)
-    };
-    let applied: Vec<&Migration> = known.into_iter().filter(is_applied).collect();
-    if applied.is_empty() {
-        return Ok(Vec::new());
-    }
-    let dropped = rehearse(&mut transaction, &applied).await?;
-    lock_and_check(&transaction, domain, &dropped, yes).await?;
-    take_back(&transaction, &applied).await?;
-    forget_loads(&transaction, &dropped).await?;
-    if has_bookkeeping(transaction.client()).await? {
-        transaction
-            .execute_typed(
-                "DELETE FROM tidegate.migration WHERE domain = $1",
-                &[(&domain, Type::TEXT)],
-            )
-            .await
-            .doing("deleting from tidegate.migration")?;
-    }
-    transaction.commit().await.doing(format!("committing the removal of domain {domain}"))?;
-    Ok(applied.into_iter().map(Applied::from).collect())
-}
-
-async fn take_back(
-    transaction: &Transaction<'_>,
-    migrations: &[&Migration],
-) -> Result<(), DbError> {
-    for migration in migrations {
-        transaction
-            .batch_execute(migration.down)
-            .await
-            .doing(format!("taking back {}", migration.title()))?;
-    }
-    Ok(())
-}
-
-/// A table that the migrations drop.
-struct Dropped {
-    oid: u32,
-    sql_name: String,
-    display_name: String,
-}
-
-/// Runs the SQL in a savepoint that is rolled back, to see which tables go: the catalogue knows
-/// better than any reading of the files.
-async fn rehearse(
-    transaction: &mut Transaction<'_>,
-    migrations: &[&Migration],
-) -> Result<Vec<Dropped>, DbError> {
-    const SQL: &str = "\
-SELECT c.oid, format('%I.%I', n.nspname, c.relname), n.nspname || '.' || c.relname
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND n.nspname NOT LIKE 'pg\\_toast%'
-ORDER BY 2";
-    let before = transaction.query_typed(SQL, &[]).await.doing("listing tables")?;
-    let savepoint = transaction.savepoint("rehearsal").await?;
-    take_back(&savepoint, migrations).await?;
-    let after = savepoint.query_typed(SQL, &[]).await.doing("listing tables")?;
-    savepoint.rollback().await?;
-    let kept = after.iter().map(|row| row.try_get(0)).collect::<Result<Vec<u32>, _>>()?;
-    let mut dropped = Vec::new();
-    for row in before {
-        let oid = row.try_get(0)?;
-        if !kept.contains(&oid) {
-            dropped.push(Dropped { oid, sql_name: row.try_get(1)?, display_name: row.try_get(2)? });
-        }
-    }
-    Ok(dropped)
-}
-
-async fn lock_and_check(
-    transaction: &Transaction<'_>,
-    domain: &str,
-    dropped: &[Dropped],
-    yes: bool,
-) -> Result<(), DbError> {
-    let mut full = Vec::new();
-    for table in dropped {
-        let name = &table.sql_name;
-        // Locked first, so that nothing arrives between the question and the drop.
-        transaction
-            .batch_execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE"))
-            .await
-            .doing(format!("locking {name}"))?;
-        let sql = format!("SELECT EXISTS (SELECT 1 FROM {name})");
-        let row = transaction.query_typed_one(&sql, &[]).await?;
-        if row.try_get(0)? {
-            full.push(name.as_str());
-        }
-    }
-    if full.is_empty() || yes {
-        return Ok(());
-    }
-    Err(DbError::Migration(format!(
-        "domain {domain} has rows in {}: give --yes to drop them",
-        full.join(", ")
-    )))
-}
-
-/// Deletes the ledger's rows of tables that go, so that it never outlives its data.
-async fn forget_loads(transaction: &Transaction<'_>, dropped: &[Dropped]) -> Result<(), DbError> {
-    const SQL: &str = "\
-WITH gone AS (
-    DELETE FROM tidegate.content WHERE target_oid = ANY ($1) OR target = ANY ($2) RETURNING id
-), loads AS (
-    DELETE FROM tidegate.load WHERE content_id IN (SELECT id FROM gone) RETURNING id, set_id
-), rejects AS (
-    DELETE FROM tidegate.reject WHERE load_id IN (SELECT id FROM loads)
-), sets AS (
-    DELETE FROM tidegate.load_set s
-    WHERE s.id IN (SELECT set_id FROM loads)
-      AND NOT EXISTS (SELECT 1 FROM tidegate.load l
-                      WHERE l.set_id = s.id AND l.id NOT IN (SELECT id FROM loads))
-    RETURNING s.id
-), stretches AS (
-    DELETE FROM tidegate.stretch WHERE set_id IN (SELECT id FROM sets)
-), routes AS (
-    DELETE FROM tidegate.route WHERE set_id IN (SELECT id FROM sets)
-)
-DELETE FROM tidegate.portion WHERE set_id IN (SELECT id FROM sets)";
-    let row = transaction
-        .query_typed_one("SELECT to_regclass('tidegate.content') IS NOT NULL", &[])
-        .await?;
-    if !row.try_get::<_, bool>(0)? {
-        return Ok(());
-    }
-    let oids: Vec<u32> = dropped.iter().map(|table| table.oid).collect();
-    let names: Vec<&str> = dropped.iter().map(|table| table.display_name.as_str()).collect();
-    transaction
-        .execute_typed(SQL, &[(&oids, Type::OID_ARRAY), (&names, Type::TEXT_ARRAY)])
-        .await
-        .doing("deleting the ledger's rows of the dropped tables")?;
-    Ok(())
+    Ok(meant.iter().filter(|migration| migration.is_in(extent)).any(|migration| {
+        list.iter().any(|known| {
+            known.domain == domain
+                && known.version == migration.version
+                && known.state == State::Pending
+        })
+    }))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::down::down_with;
     use super::*;
     use crate::db::testing;
 
@@ -502,7 +428,7 @@ mod tests {
         up: &'static str,
         down: &'static str,
     ) -> Migration {
-        Migration { domain, version, name: "inline", up, down }
+        Migration { domain, version, name: "inline", up, down, queries: false, indexes: false }
     }
 
     const ALL: &[Migration] = &[
@@ -525,11 +451,17 @@ mod tests {
     fn market_data_goes_up_and_down_and_runs_twice() {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();
-            assert!(pending(&connection, "market").await.unwrap());
-            let applied = up(&mut connection, &["market"], true).await.unwrap();
+            assert!(pending(&connection, "market", Extent::All).await.unwrap());
+            let applied =
+                up(&database, &mut connection, &["market"], Extent::All, true).await.unwrap();
             assert_eq!(applied[0].name, "market_data");
-            assert!(!pending(&connection, "market").await.unwrap());
-            assert!(up(&mut connection, &["market"], true).await.unwrap().is_empty());
+            assert!(!pending(&connection, "market", Extent::All).await.unwrap());
+            assert!(
+                up(&database, &mut connection, &["market"], Extent::All, true)
+                    .await
+                    .unwrap()
+                    .is_empty()
+            );
             let migration = MIGRATIONS.iter().find(|m| m.domain == "market").unwrap();
             connection.batch_execute(migration.up).await.unwrap();
             let table = crate::db::catalog::load_table(&connection, Some("public"), "market_data");
@@ -539,7 +471,7 @@ mod tests {
             let mut removed = down(&mut connection, "market", false).await.unwrap();
             removed.reverse();
             assert_eq!(removed, applied);
-            assert!(pending(&connection, "market").await.unwrap());
+            assert!(pending(&connection, "market", Extent::All).await.unwrap());
             assert!(down(&mut connection, "market", false).await.unwrap().is_empty());
         });
     }
@@ -549,15 +481,15 @@ mod tests {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();
             let all = domains();
-            up(&mut connection, &all, true).await.unwrap();
+            up(&database, &mut connection, &all, Extent::All, true).await.unwrap();
             for migration in MIGRATIONS {
                 let twice = connection.batch_execute(migration.up).await;
                 twice.doing(migration.title()).unwrap();
             }
             for domain in all.iter().rev() {
-                assert!(!pending(&connection, domain).await.unwrap(), "{domain}");
+                assert!(!pending(&connection, domain, Extent::All).await.unwrap(), "{domain}");
                 assert!(!down(&mut connection, domain, false).await.unwrap().is_empty());
-                assert!(pending(&connection, domain).await.unwrap(), "{domain}");
+                assert!(pending(&connection, domain, Extent::All).await.unwrap(), "{domain}");
             }
             assert!(!crate::db::catalog::has_user_tables(&connection, &[]).await.unwrap());
         });
@@ -567,20 +499,71 @@ mod tests {
     fn a_changed_file_is_named() {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();
-            up_with(&mut connection, ALL, &["a", "b"], true).await.unwrap();
+            up_with(&database, &mut connection, ALL, &["a", "b"], (Extent::All, true))
+                .await
+                .unwrap();
             let mut changed = ALL.to_vec();
             changed[1].up = "SELECT 1";
-            let error = up_with(&mut connection, &changed, &["a"], true).await.unwrap_err();
+            let error = up_with(&database, &mut connection, &changed, &["a"], (Extent::All, true))
+                .await
+                .unwrap_err();
             assert!(error.to_string().starts_with("migration a/0002_inline was applied on "));
             let status = status_with(&connection, &changed).await.unwrap();
             assert!(matches!(status[0].state, State::Applied(_)));
             assert!(matches!(status[1].state, State::Changed(_)));
             let older = [ALL[0], ALL[2]];
-            let error = up_with(&mut connection, &older, &["a"], true).await.unwrap_err();
+            let error = up_with(&database, &mut connection, &older, &["a"], (Extent::All, true))
+                .await
+                .unwrap_err();
             assert!(error.to_string().contains("update the program"), "{error}");
             let status = status_with(&connection, &older).await.unwrap();
             assert!(matches!(status[1].state, State::Unknown(_)));
-            assert!(up_with(&mut connection, ALL, &["c"], true).await.is_err());
+            assert!(
+                up_with(&database, &mut connection, ALL, &["c"], (Extent::All, true))
+                    .await
+                    .is_err()
+            );
+        });
+    }
+
+    #[test]
+    fn indexes_of_a_big_table_are_built_outside_of_a_transaction() {
+        const TABLE: &str = "CREATE TABLE public.big (x int, filler char(1500)) \
+            PARTITION BY RANGE (x); \
+            CREATE TABLE public.big_1 PARTITION OF public.big FOR VALUES FROM (0) TO (90000); \
+            CREATE TABLE public.big_2 PARTITION OF public.big FOR VALUES FROM (90000) TO (90001); \
+            INSERT INTO public.big SELECT n, '' FROM generate_series(1, 50000) n";
+        const INDEX: &str = "CREATE INDEX IF NOT EXISTS big_x ON public.big (x);";
+        let all = [
+            inline("a", 1, TABLE, "DROP TABLE public.big"),
+            Migration { indexes: true, queries: true, ..inline("a", 2, INDEX, "") },
+        ];
+        testing::run(async |database| {
+            let mut connection = database.connect().await.unwrap();
+            let loads = (Extent::Loads, true);
+            let applied = up_with(&database, &mut connection, &all, &["a"], loads).await.unwrap();
+            assert_eq!(applied.len(), 1);
+            let everything = (Extent::All, false);
+            // Another process has the lock: nothing is built.
+            let mut other = database.connect().await.unwrap();
+            let held = begin(&mut other, false).await.unwrap();
+            let busy = up_with(&database, &mut connection, &all, &["a"], everything).await;
+            assert!(matches!(busy, Err(DbError::Locked)));
+            held.rollback().await.unwrap();
+            for expected in [1, 0] {
+                let done = up_with(&database, &mut connection, &all, &["a"], everything).await;
+                assert_eq!(done.unwrap().len(), expected);
+            }
+            let row = connection
+                .query_typed_one(
+                    "SELECT bool_and(indisvalid), count(*) FROM pg_index \
+                     WHERE indrelid::regclass::text LIKE 'big%' OR indrelid::regclass::text \
+                         LIKE 'public.big%'",
+                    &[],
+                )
+                .await
+                .unwrap();
+            assert_eq!((row.get::<_, bool>(0), row.get::<_, i64>(1)), (true, 3));
         });
     }
 
@@ -589,7 +572,9 @@ mod tests {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();
             let broken = [inline("a", 1, "CREATE TABLE public.a1 (x int); SELECT 1/0", "")];
-            let error = up_with(&mut connection, &broken, &["a"], true).await.unwrap_err();
+            let error = up_with(&database, &mut connection, &broken, &["a"], (Extent::All, true))
+                .await
+                .unwrap_err();
             assert_eq!(error.sqlstate(), Some("22012"));
             assert!(error.to_string().contains("applying migration a/0001_inline"), "{error}");
             let left = "SELECT to_regclass('public.a1') IS NULL";
@@ -604,13 +589,15 @@ mod tests {
             let mut first = database.connect().await.unwrap();
             let mut second = database.connect().await.unwrap();
             let lock = begin(&mut first, false).await.unwrap();
-            let error = up_with(&mut second, ALL, &["a"], false).await.unwrap_err();
+            let error = up_with(&database, &mut second, ALL, &["a"], (Extent::All, false))
+                .await
+                .unwrap_err();
             assert!(matches!(error, DbError::Locked));
             assert!(matches!(down_with(&mut second, ALL, "a", true).await, Err(DbError::Locked)));
             lock.rollback().await.unwrap();
             let (one, two) = tokio::join!(
-                up_with(&mut first, ALL, &["a", "b"], true),
-                up_with(&mut second, ALL, &["a", "b"], true)
+                up_with(&database, &mut first, ALL, &["a", "b"], (Extent::All, true)),
+                up_with(&database, &mut second, ALL, &["a", "b"], (Extent::All, true))
             );
             assert_eq!(one.unwrap().len() + two.unwrap().len(), 3);
         });
@@ -620,7 +607,9 @@ mod tests {
     fn down_spares_rows_and_forgets_loads() {
         testing::run(async |database| {
             let mut connection = database.connect().await.unwrap();
-            up_with(&mut connection, ALL, &["a", "b"], true).await.unwrap();
+            up_with(&database, &mut connection, ALL, &["a", "b"], (Extent::All, true))
+                .await
+                .unwrap();
             connection
                 .batch_execute(
                     "CREATE TABLE tidegate.content (id bigint, target_oid oid, target text); \

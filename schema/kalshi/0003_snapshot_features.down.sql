@@ -1,0 +1,1 @@
+DROP MATERIALIZED VIEW IF EXISTS derived.snapshot_features_trade_v1;

@@ -1,0 +1,158 @@
+-- tidegate: queries
+-- What the market said at each snapshot of a game. Runs in psql; applying it twice changes nothing.
+-- `tidegate refresh` makes it with work_mem at 2 GB, so that trade_agg_core is one hash table.
+-- The window of a game's trades comes from trade_agg_core, which looks at each trade once already;
+-- game_windows must not depend on it. Both keep the same filter: created_time from the start of the
+-- game on, without an end, and a price.
+CREATE SCHEMA IF NOT EXISTS derived;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS derived.snapshot_features_trade_v1 AS
+WITH game_time_info AS MATERIALIZED (
+    SELECT g.game_id, g.home_team, g.away_team, g.game_start,
+           coalesce(g.game_end, max(s.ts)) AS game_end
+    FROM espn.games g LEFT JOIN espn.game_states s USING (game_id)
+    GROUP BY g.game_id
+),
+markets_dedup AS MATERIALIZED (
+    SELECT DISTINCT ON (m.ticker) m.ticker, m.espn_event_id, m.team_side
+    FROM kalshi.markets m
+    WHERE m.espn_event_id IS NOT NULL AND m.team_side IS NOT NULL
+    ORDER BY m.ticker, m.espn_event_id
+),
+game_windows AS MATERIALIZED (
+    SELECT (row_number() OVER (ORDER BY md.ticker))::integer AS window_no,
+           gti.game_id, md.ticker, md.team_side AS kalshi_team_side, gti.game_start
+    FROM game_time_info gti JOIN markets_dedup md ON md.espn_event_id = gti.game_id
+),
+-- Prices as millionths of a cent and whole numbers: exact, and small in a hash table. `place` puts
+-- a trade in its second: microseconds, then the id, then where it came from; its end is the price.
+-- chr(1) comes before whatever ids are made of.
+trade_base AS (
+    SELECT gw.window_no,
+           date_trunc('second', t.created_time) AS period_ts,
+           t.created_time,
+           t.price_cents,
+           (t.count * 1000000)::bigint AS contracts,
+           (t.count * t.price_cents)::bigint AS cents,
+           (lpad(date_part('microseconds', t.created_time)::integer::text, 8, '0') || t.trade_id
+               || CASE t.trade_id WHEN '' THEN chr(1) || lpad(to_hex(t.content), 16, '0')
+                   || lpad(to_hex(t.row_no), 16, '0') ELSE '' END
+               || chr(1) || t.price_cents) COLLATE "C" AS place
+    FROM game_windows gw
+    -- OFFSET 0 keeps this a look-up for each market, and the price computed once: else all trades
+    -- may go into a hash table.
+    JOIN LATERAL (
+        SELECT kt.created_time, kt.trade_id, kt.content, kt.row_no, kt.count,
+               (coalesce(kt.yes_price, 100 - kt.no_price) * 1000000)::integer AS price_cents
+        FROM kalshi.trades kt
+        WHERE kt.ticker = gw.ticker AND kt.created_time IS NOT NULL
+          AND kt.created_time >= gw.game_start
+          AND (kt.yes_price IS NOT NULL OR kt.no_price IS NOT NULL)
+        OFFSET 0
+    ) t ON true
+),
+-- Nothing here is ordered or DISTINCT, which would force a sort: the first and the last price are
+-- in the least and the greatest place.
+trade_agg AS MATERIALIZED (
+    SELECT tb.window_no, tb.period_ts,
+           min(tb.created_time) AS first_ct,
+           max(tb.created_time) AS last_ct,
+           min(tb.place) AS first_place,
+           max(tb.place) AS last_place,
+           min(tb.price_cents) AS min_price,
+           max(tb.price_cents) AS max_price,
+           sum(tb.price_cents) AS price_sum,
+           sum(tb.cents) AS cents,
+           sum(tb.contracts) AS contracts,
+           count(*) AS trade_count
+    FROM trade_base tb
+    GROUP BY tb.window_no, tb.period_ts
+),
+trade_agg_core AS NOT MATERIALIZED (
+    SELECT gw.game_id, gw.ticker, gw.kalshi_team_side, ta.period_ts, ta.first_ct, ta.last_ct,
+           trim_scale(split_part(ta.first_place, chr(1), -1)::numeric / 1000000) AS first_price,
+           trim_scale(split_part(ta.last_place, chr(1), -1)::numeric / 1000000) AS last_price,
+           trim_scale(ta.min_price::numeric / 1000000) AS min_price,
+           trim_scale(ta.max_price::numeric / 1000000) AS max_price,
+           round(ta.price_sum::numeric / ta.trade_count / 1000000, 6) AS avg_price,
+           round(ta.cents / nullif(ta.contracts, 0), 6) AS vwap,
+           trim_scale(ta.contracts / 1000000) AS contracts,
+           ta.trade_count, ta.window_no
+    FROM trade_agg ta JOIN game_windows gw USING (window_no)
+),
+kalshi_window_info AS (
+    SELECT tac.game_id, min(tac.first_ct) AS kalshi_window_start,
+           max(tac.last_ct) AS kalshi_window_end
+    FROM trade_agg_core tac
+    GROUP BY tac.game_id
+),
+game_time_with_kalshi AS (
+    SELECT gti.*, kwi.kalshi_window_start, kwi.kalshi_window_end
+    FROM game_time_info gti LEFT JOIN kalshi_window_info kwi USING (game_id)
+),
+-- The market of each side that trades most stands for it.
+side_markets AS (
+    SELECT DISTINCT ON (v.game_id, v.kalshi_team_side)
+           v.game_id, v.kalshi_team_side, v.ticker, v.window_no
+    FROM (SELECT game_id, kalshi_team_side, ticker, window_no, sum(trade_count) AS trades
+          FROM trade_agg_core GROUP BY 1, 2, 3, 4) v
+    ORDER BY v.game_id, v.kalshi_team_side, v.trades DESC, v.ticker
+),
+-- Seconds with trades and snapshots in one line of time, so that one pass finds for each snapshot
+-- the second before.
+time_line AS (
+    SELECT sm.window_no, ta.period_ts, NULL::bigint AS sequence, ta.period_ts AS traded
+    FROM side_markets sm JOIN trade_agg ta USING (window_no)
+    UNION ALL
+    SELECT sm.window_no, date_trunc('second', s.ts), s.sequence, NULL
+    FROM espn.game_states s JOIN side_markets sm USING (game_id)
+),
+snapshot_seconds AS (
+    SELECT * FROM (
+        SELECT tl.window_no, tl.sequence, tl.period_ts,
+               max(tl.traded) OVER (PARTITION BY tl.window_no
+                   ORDER BY tl.period_ts, tl.sequence NULLS FIRST
+                   ROWS UNBOUNDED PRECEDING) AS traded
+        FROM time_line tl
+    ) filled
+    WHERE filled.sequence IS NOT NULL AND filled.traded IS NOT NULL
+),
+snapshot_sides AS (
+    SELECT sm.game_id, ss.sequence, sm.kalshi_team_side, sm.ticker, ss.traded AS last_trade_ts,
+           trim_scale(split_part(ta.last_place, chr(1), -1)::numeric / 1000000) AS last_price,
+           round(ta.cents / nullif(ta.contracts, 0), 6) AS vwap,
+           CASE WHEN ss.traded = ss.period_ts THEN ta.trade_count ELSE 0 END AS trade_count,
+           CASE WHEN ss.traded = ss.period_ts THEN trim_scale(ta.contracts / 1000000) ELSE 0 END AS contracts
+    FROM snapshot_seconds ss
+    JOIN side_markets sm USING (window_no)
+    JOIN trade_agg ta ON ta.window_no = ss.window_no AND ta.period_ts = ss.traded
+)
+SELECT s.game_id, s.sequence, s.ts, gtk.home_team, gtk.away_team,
+       extract(epoch FROM s.ts - gtk.game_start) AS seconds_since_start,
+       s.period, s.clock_seconds, s.home_score, s.away_score,
+       s.home_score - s.away_score AS score_difference, s.home_win_probability,
+       gtk.kalshi_window_start, gtk.kalshi_window_end,
+       extract(epoch FROM s.ts - gtk.kalshi_window_start)
+           / nullif(extract(epoch FROM gtk.kalshi_window_end - gtk.kalshi_window_start), 0)
+           AS window_progress,
+       home.ticker AS home_ticker, home.last_trade_ts AS home_last_trade_ts,
+       home.last_price AS home_price, home.vwap AS home_vwap,
+       coalesce(home.trade_count, 0) AS home_trade_count,
+       coalesce(home.contracts, 0) AS home_contracts,
+       away.ticker AS away_ticker, away.last_trade_ts AS away_last_trade_ts,
+       away.last_price AS away_price, away.vwap AS away_vwap,
+       coalesce(away.trade_count, 0) AS away_trade_count,
+       coalesce(away.contracts, 0) AS away_contracts,
+       home.last_price + away.last_price - 100 AS overround,
+       s.home_win_probability - (home.last_price / 100)::double precision AS home_edge
+FROM espn.game_states s
+JOIN game_time_with_kalshi gtk USING (game_id)
+LEFT JOIN snapshot_sides home
+    ON (home.game_id, home.sequence, home.kalshi_team_side) = (s.game_id, s.sequence, 'home')
+LEFT JOIN snapshot_sides away
+    ON (away.game_id, away.sequence, away.kalshi_team_side) = (s.game_id, s.sequence, 'away')
+WITH NO DATA;
+COMMENT ON MATERIALIZED VIEW derived.snapshot_features_trade_v1 IS
+    'Each snapshot of a game with the prices of the markets on its two sides at that second. Prices in cents, exact to a millionth; vwap is of the second of the last trade.';
+CREATE UNIQUE INDEX IF NOT EXISTS snapshot_features_trade_v1_key
+    ON derived.snapshot_features_trade_v1 (game_id, sequence);

@@ -1,0 +1,17 @@
+DROP INDEX IF EXISTS public.idx_orders_symbol;
+DROP INDEX IF EXISTS public.idx_orders_symbol_status;
+DROP INDEX IF EXISTS public.idx_orders_user_id;
+DROP INDEX IF EXISTS public.idx_orders_status;
+DROP INDEX IF EXISTS public.idx_orders_created_at;
+DROP INDEX IF EXISTS public.idx_orders_client_order_id;
+DROP INDEX IF EXISTS public.idx_trades_symbol;
+DROP INDEX IF EXISTS public.idx_trades_symbol_executed_at;
+DROP INDEX IF EXISTS public.idx_trades_buyer_user_id;
+DROP INDEX IF EXISTS public.idx_trades_seller_user_id;
+DROP INDEX IF EXISTS public.idx_trades_executed_at;
+DROP INDEX IF EXISTS public.idx_trades_buyer_order;
+DROP INDEX IF EXISTS public.idx_trades_seller_order;
+DROP INDEX IF EXISTS public.idx_trades_buyer_user_executed;
+DROP INDEX IF EXISTS public.idx_trades_seller_user_executed;
+DROP INDEX IF EXISTS public.idx_trades_symbol_time_volume;
+DROP INDEX IF EXISTS public.idx_trades_maker_flag;

@@ -1,0 +1,149 @@
+//! `verify`: compares the schema of a database with what its migrations make, and looks at every
+//! index of every partition, at partitions ahead and behind, at what is used and what is bloated.
+//! It changes nothing. A fault fails it; what might be better is a warning or advice.
+
+mod expected;
+mod partitions;
+mod schema;
+mod upkeep;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::db::migration::{self, MigrationStatus, State};
+use crate::db::{Connection, DbError};
+
+use super::finding::{Finding, Level, add, answer};
+use super::{Access, Answer, CommandError};
+
+pub use expected::{Change, shape_of, write_change};
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// Tables, columns, indexes and everything else that migrations make.
+    Schema,
+    /// Ranges of time.
+    Partitions,
+}
+
+/// What `verify` is asked.
+#[derive(Debug, Clone)]
+pub struct VerifyRequest {
+    /// Which database.
+    pub access: Access,
+    /// Only this; else everything.
+    pub what: Option<What>,
+}
+
+/// What the checks share: which migrations are applied, and the tables that they make.
+struct Applied {
+    migrations: BTreeSet<(String, i32)>,
+    /// As `schema.table`.
+    tables: Vec<String>,
+}
+
+impl Applied {
+    fn has(&self, domain: &str, version: i32) -> bool {
+        self.migrations.contains(&(domain.to_owned(), version))
+    }
+}
+
+/// Makes every check that is asked for.
+///
+/// # Errors
+/// [`CommandError::Refused`] where no migration is applied; [`DbError`] without a connection.
+pub async fn run(request: &VerifyRequest) -> Result<Answer, CommandError> {
+    let (_, db) = request.access.connect().await?;
+    let status = migration::status(&db).await?;
+    let is_applied =
+        |known: &&MigrationStatus| matches!(known.state, State::Applied(_) | State::Changed(_));
+    let migrations: BTreeSet<(String, i32)> = (status.iter().filter(is_applied))
+        .map(|known| (known.domain.clone(), known.version))
+        .collect();
+    if migrations.is_empty() {
+        return Err(CommandError::Refused(
+            "no migration is applied here: `tidegate migrate up` makes the tables".to_owned(),
+        ));
+    }
+    let tables = expected::expected(&migrations).tables();
+    let applied = Applied { migrations, tables };
+    let mut findings = of_migrations(&status);
+    let mut sizes = None;
+    if request.what != Some(What::Partitions) {
+        match schema::check(&db, &applied).await {
+            Ok((found, foreign)) => {
+                findings.extend(found);
+                let found = upkeep::check(&db, &applied, &foreign).await;
+                add(&mut findings, "indexes", found);
+            }
+            Err(error) => add(&mut findings, "schema", Err(error)),
+        }
+        sizes = Some(upkeep::sizes(&db, &applied.tables).await?);
+    }
+    if request.what != Some(What::Schema) {
+        add(&mut findings, "partitions", partitions::check(&db, &applied).await);
+    }
+    let mut answer = answer(&findings);
+    if let (Some(Value::Object(json)), Some(sizes)) = (&mut answer.json, sizes) {
+        json.insert("tables".to_owned(), sizes);
+    }
+    Ok(answer)
+}
+
+/// Migrations that are not as the program has them.
+fn of_migrations(status: &[MigrationStatus]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut pending: Vec<&str> = Vec::new();
+    for known in status {
+        let title = format!("{}/{:04}_{}", known.domain, known.version, known.name);
+        let is_partly_there = || {
+            let other = |other: &&MigrationStatus| {
+                other.domain == known.domain && other.state != State::Pending
+            };
+            status.iter().find(other).is_some()
+        };
+        match &known.state {
+            State::Applied(_) => {}
+            State::Pending if !is_partly_there() => {}
+            State::Pending => pending.push(&known.domain),
+            State::Changed(_) => findings.push(Finding::advise(
+                Level::Fault,
+                "migrations",
+                format!("{title} was edited since it was applied"),
+                "take the change back, or make it a new migration",
+                "nobody can tell any more what this database should look like",
+            )),
+            State::Unknown(_) => findings.push(Finding::advise(
+                Level::Warning,
+                "migrations",
+                format!("{title} was applied by a newer program"),
+                "verify with that one",
+                "what it made is not known here",
+            )),
+        }
+    }
+    pending.dedup();
+    if pending.is_empty() {
+        findings.push(Finding::ok("migrations", "all of the domains that are here are applied"));
+    } else {
+        findings.push(Finding::advise(
+            Level::Advice,
+            "migrations",
+            format!("some of {} are not applied", pending.join(", ")),
+            "tidegate migrate up, once what is to be loaded is loaded",
+            "indexes and functions for queries come with them, and loads are slower with indexes",
+        ));
+    }
+    findings
+}
+
+/// Rows of one of the queries about `tables`.
+async fn ask(
+    db: &Connection,
+    sql: &str,
+    tables: &[String],
+) -> Result<Vec<tokio_postgres::Row>, DbError> {
+    Ok(db.query_typed(sql, &[(&tables, tokio_postgres::types::Type::TEXT_ARRAY)]).await?)
+}

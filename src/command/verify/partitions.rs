@@ -1,0 +1,153 @@
+//! Partitions ahead and behind.
+
+use crate::db::{Connection, DbError};
+use crate::limit::PARTITIONS_PER_LOAD_MAX;
+
+use super::super::finding::{Finding, Level};
+use super::{Applied, ask};
+
+/// Tables whose partitions are made ahead of time, by the migration that begins it, and the
+/// statement that does it.
+const AHEAD: [(&str, (&str, i32), &str); 2] = [
+    ("public.orders", ("trading", 2), "SELECT create_order_partition()"),
+    ("public.trades", ("trading", 2), "SELECT create_trade_partition()"),
+];
+/// Partitions must reach at least so many days ahead.
+const DAYS_AHEAD_MIN: f64 = 7.0;
+
+/// A partitioned table as the query tells it.
+struct Table {
+    relation: String,
+    partitions: i64,
+    lower: Option<String>,
+    upper: Option<String>,
+    days_ahead: Option<f64>,
+    gaps_ahead: Vec<String>,
+    gaps_behind: i64,
+    default_partition: Option<String>,
+    strays: Vec<String>,
+}
+
+pub(super) async fn check(db: &Connection, applied: &Applied) -> Result<Vec<Finding>, DbError> {
+    if !applied.has("ledger", 3) {
+        return Ok(Vec::new());
+    }
+    let sql = include_str!("../../../schema/query/verify/partitions.sql");
+    let mut findings = Vec::new();
+    for row in ask(db, sql, &applied.tables).await? {
+        let table = Table {
+            relation: row.try_get(0)?,
+            partitions: row.try_get(1)?,
+            lower: row.try_get(2)?,
+            upper: row.try_get(3)?,
+            days_ahead: row.try_get(4)?,
+            gaps_ahead: row.try_get(5)?,
+            gaps_behind: row.try_get(6)?,
+            default_partition: row.try_get(7)?,
+            strays: row.try_get(8)?,
+        };
+        let make = AHEAD.iter().find(|(name, (domain, version), _)| {
+            *name == table.relation && applied.has(domain, *version)
+        });
+        findings.extend(judge(&table, make.map(|(_, _, make)| *make)));
+    }
+    Ok(findings)
+}
+
+/// `make`: what makes partitions ahead, for a table that needs them.
+fn judge(table: &Table, make: Option<&str>) -> Vec<Finding> {
+    let Table { relation, partitions, .. } = table;
+    let mut findings = Vec::new();
+    let mut wrong = |level, found: String, change: String, why| {
+        findings.push(Finding::advise(level, "partitions", found, change, why));
+    };
+    if let Some(make) = make {
+        let ahead = table.days_ahead.unwrap_or(0.0);
+        if ahead < DAYS_AHEAD_MIN {
+            wrong(
+                Level::Fault,
+                format!("{relation} has partitions for the next {ahead:.1} days only"),
+                make.to_owned(),
+                "rows that find no partition are refused",
+            );
+        }
+        for gap in &table.gaps_ahead {
+            wrong(
+                Level::Fault,
+                format!("{relation} has no partition from {gap}"),
+                make.to_owned(),
+                "rows that find no partition are refused",
+            );
+        }
+    }
+    if let Some(name) = &table.default_partition {
+        wrong(
+            Level::Warning,
+            format!("{relation} has a default partition, {name}"),
+            "move its rows into partitions of their own and drop it".to_owned(),
+            "each new partition looks through it, and partitions cannot be filled apart",
+        );
+    }
+    for stray in &table.strays {
+        wrong(
+            Level::Fault,
+            format!("{stray} is called as a partition of {relation}, and is none"),
+            format!("attach it again, or drop it: ALTER TABLE {relation} ATTACH PARTITION ..."),
+            "its rows are in no answer",
+        );
+    }
+    if usize::try_from(*partitions).is_ok_and(|n| n > 2 * PARTITIONS_PER_LOAD_MAX) {
+        wrong(
+            Level::Advice,
+            format!("{relation} has {partitions} partitions"),
+            "merge days that are long past into months".to_owned(),
+            "statements without bounds of time are planned over all of them",
+        );
+    }
+    if findings.is_empty() {
+        let span = match (&table.lower, &table.upper) {
+            (Some(lower), Some(upper)) => format!(", {lower} to {upper}"),
+            _ => String::new(),
+        };
+        let gaps = match table.gaps_behind {
+            0 => String::new(),
+            gaps => format!(", without {gaps} ranges that no data came for"),
+        };
+        let found = format!("{relation}: {partitions}{span}{gaps}");
+        findings.push(Finding::ok("partitions", found));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        Table {
+            relation: "public.trades".to_owned(),
+            partitions: 30,
+            lower: None,
+            upper: None,
+            days_ahead: Some(29.5),
+            gaps_ahead: Vec::new(),
+            gaps_behind: 0,
+            default_partition: None,
+            strays: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_ahead_counts_only_where_it_must_be_there() {
+        let faults = |table: &Table, make| {
+            judge(table, make).iter().filter(|finding| finding.level == Level::Fault).count()
+        };
+        assert_eq!(faults(&table(), Some("make")), 0);
+        let short = Table { days_ahead: Some(3.0), ..table() };
+        assert_eq!((faults(&short, Some("make")), faults(&short, None)), (1, 0));
+        let none = Table { days_ahead: None, gaps_ahead: vec!["x".to_owned()], ..table() };
+        assert_eq!((faults(&none, Some("make")), faults(&none, None)), (2, 0));
+        let stray = Table { strays: vec!["trades_p2020".to_owned()], ..table() };
+        assert_eq!(faults(&stray, None), 1);
+    }
+}
