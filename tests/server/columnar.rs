@@ -1,6 +1,8 @@
 //! Files with types: what is loaded from Parquet, end to end. What a type becomes is tried beside
 //! the decoder.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
