@@ -20,6 +20,8 @@ use crate::limit::{ARROW_BATCH_BYTES_MAX, ARROW_HEADER_BYTES_MAX};
 const FILE_MAGIC: &[u8] = b"ARROW1";
 /// Where a file's first message is.
 const FILE_START: u64 = 8;
+/// Zeros that may stand before that.
+const FILE_PADDING_MAX: u64 = 56;
 /// What stands before a message's length.
 const CONTINUES: u32 = u32::MAX;
 
@@ -121,7 +123,10 @@ fn messages(file: &SharedFile) -> Said<(u64, u64)> {
     let footer = u64::try_from(footer).ok().filter(|_| magic == FILE_MAGIC);
     let end = footer.and_then(|footer| start?.checked_sub(footer));
     let end = end.filter(|end| *end >= FILE_START).ok_or_else(|| cut_off(len))?;
-    Ok((FILE_START, end))
+    // Zeros may fill up what stands before the first message.
+    let head = read(file, FILE_START, (end - FILE_START).min(FILE_PADDING_MAX), end)?;
+    let zeros = head.chunks(8).take_while(|word| word.iter().all(|byte| *byte == 0)).count();
+    Ok(((FILE_START + 8 * zeros as u64).min(end), end))
 }
 
 /// Bytes of a message's header with the length before it; `None`: the last message was before.

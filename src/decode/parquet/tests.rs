@@ -744,7 +744,7 @@ fn symbols_and_prices(rows: Range<i64>) -> RecordBatch {
 
 #[test]
 fn arrow_files_and_streams_are_read_as_parquet_is() {
-    let batches = [symbols_and_prices(0..1_000), symbols_and_prices(1_000..100_000)];
+    let batches = [symbols_and_prices(0..999), symbols_and_prices(999..100_000)];
     let wanted = mapping(vec![
         column("symbol", 2, ValueKind::Word, true),
         column("price", 1, ValueKind::Float, false),
