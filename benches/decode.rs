@@ -81,6 +81,7 @@ fn mapping(number: ValueKind) -> Mapping {
         from_us: None,
         to_us: None,
         quirks: Quirks::default(),
+        nulls: Vec::new(),
     }
 }
 

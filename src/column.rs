@@ -1,6 +1,10 @@
 //! A target table as the catalogue describes it, reduced to what encoding and checking need, so
 //! that neither of them knows a database.
 
+/// In the metadata of a batch's field: its texts were found to be JSON when they were decoded, so
+/// that nobody reads them again for that. Its value is not looked at.
+pub const CHECKED_JSON: &str = "checked_json";
+
 /// A PostgreSQL type that values can be sent to in binary form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PgType {

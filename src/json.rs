@@ -147,14 +147,14 @@ impl Scan<'_> {
     fn string(&mut self) -> Result<(), JsonFault> {
         self.at += 1;
         loop {
+            self.at += plain_len(&self.text[self.at..]);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(());
                 }
                 Some(b'\\') => self.escape()?,
-                Some(0..=0x1f) | None => return Err(self.bad()),
-                Some(_) => self.at += 1,
+                _ => return Err(self.bad()),
             }
         }
     }
@@ -259,6 +259,29 @@ impl Scan<'_> {
     fn bad(&self) -> JsonFault {
         JsonFault::Bad(self.at)
     }
+}
+
+/// How many bytes from here are neither quote, backslash nor control character.
+#[inline]
+pub fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES << 7;
+    let mut at = 0;
+    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        let zero = |mixed: u64| mixed.wrapping_sub(ONES) & !mixed & HIGH;
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let slash = zero(word ^ (ONES * u64::from(b'\\')));
+        let hits = control | quote | slash;
+        if hits != 0 {
+            // The lowest hit is exact: a borrow can only make false ones above a true one.
+            return at + (hits.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    at + bytes[at..].iter().position(special).unwrap_or(bytes.len() - at)
 }
 
 #[cfg(test)]

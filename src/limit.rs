@@ -38,6 +38,10 @@ pub const CHUNK_LEASE_LINES: usize = CHUNK_BYTES / 32;
 pub const LINE_LEASE_BYTES: usize = 48;
 /// Lease of one Parquet unit: its pages, and the batches that it may have in flight, in bytes.
 pub const PARQUET_UNIT_LEASE_BYTES: usize = 24 * MIB;
+/// Bytes of one batch of an Arrow file, packed or not: it is held as a whole.
+pub const ARROW_BATCH_BYTES_MAX: u64 = 128 * MIB as u64;
+/// Bytes of the header of a message in an Arrow file.
+pub const ARROW_HEADER_BYTES_MAX: usize = 16 * MIB;
 /// Columns that a Parquet batch may have in flight before its reader waits.
 pub const UNIT_BATCHES_QUEUED_MAX: usize = 1;
 /// Units that are handed out and not yet drained.

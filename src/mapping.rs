@@ -3,6 +3,18 @@
 
 use jiff::tz::TimeZone;
 
+/// Whether a file that starts so has columns with types, and is read by seeking in it: Parquet, and
+/// Arrow's files and streams.
+pub fn is_columnar(head: &[u8]) -> bool {
+    // A stream starts with the length of its schema behind a mark.
+    let length =
+        head.get(4..8).and_then(<[u8]>::first_chunk).map(|bytes| i32::from_le_bytes(*bytes));
+    let streams = |length: i32| (16..1 << 24).contains(&length);
+    head.starts_with(b"PAR1")
+        || head.starts_with(b"ARROW1\0\0")
+        || (head.starts_with(&[0xff; 4]) && length.is_some_and(streams))
+}
+
 /// How values of one column are read and which Arrow type they become.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ValueKind {
@@ -223,6 +235,14 @@ pub enum Rewrite {
     Words(Vec<(String, String)>),
     /// A time whose digits beyond microseconds are cut off rather than refused.
     CutToMicros,
+    /// Bytes that are a whole number, two's complement, times ten to the power of minus `scale`:
+    /// fixed-point prices in files with types. At most 16 of them.
+    Bytes {
+        /// Whether the byte that counts most comes first.
+        big_endian: bool,
+        /// Digits behind the point.
+        scale: i8,
+    },
     /// Of a time, what [`Rewrite::CutToMicros`] cuts off: nanoseconds from 0 to 999, or nothing
     /// where the time has no such digits.
     Nanos,
@@ -230,6 +250,14 @@ pub enum Rewrite {
     Occ(OccPart),
     /// Of two joined fields the second is a day of this form, which is put as `2024-01-31`.
     IsoDay(TimeFormat),
+}
+
+impl Rewrite {
+    /// Whether it only spells a value anew, all of it: then a record without bytes of its own is
+    /// shown with what its value means, and need not be put right again.
+    pub fn is_spelling(&self) -> bool {
+        matches!(self, Rewrite::Number { .. } | Rewrite::Words(_) | Rewrite::Bytes { .. })
+    }
 }
 
 /// The parts of an option's symbol in the form of the OCC, such as `SPY230327P00390000`.
@@ -291,7 +319,7 @@ pub struct MappedColumn {
     pub source: FieldSource,
     /// How they are read.
     pub kind: ValueKind,
-    /// How they are put right before that; only fields of a text are.
+    /// How they are put right before that.
     pub rewrite: Option<Rewrite>,
     /// For [`ValueKind::Time`] and [`ValueKind::Date`].
     pub time: Option<TimeRule>,
@@ -364,6 +392,9 @@ pub struct Mapping {
     pub to_us: Option<i64>,
     /// What its records may hold besides plain values.
     pub quirks: Quirks,
+    /// In a file with types: texts and numbers that mean "nothing", besides null. The shapes of
+    /// text and JSON have theirs.
+    pub nulls: Vec<Vec<u8>>,
 }
 
 #[cfg(test)]

@@ -130,9 +130,20 @@ impl Batch {
 
 /// One row as a JSON object: the form in which a record without bytes of its own is shown.
 pub fn row_as_json(batch: &RecordBatch, row: usize) -> String {
+    row_as_json_with(batch, row, |_| None)
+}
+
+/// The same, where `meaning` may say for a column's position what its value is shown as.
+pub fn row_as_json_with(
+    batch: &RecordBatch,
+    row: usize,
+    meaning: impl Fn(usize) -> Option<String>,
+) -> String {
     let mut object = serde_json::Map::new();
-    for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
-        let value = value_as_text(column, row).map_or(serde_json::Value::Null, Into::into);
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns()).enumerate();
+    for (at, (field, column)) in columns {
+        let value = meaning(at).or_else(|| value_as_text(column, row));
+        let value = value.map_or(serde_json::Value::Null, Into::into);
         object.insert(field.name().clone(), value);
     }
     serde_json::Value::Object(object).to_string()

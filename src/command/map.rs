@@ -297,6 +297,7 @@ impl Building<'_> {
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
             quirks: recognised.quirks.clone(),
+            nulls: recognised.nulls.clone(),
         };
         let mut checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         checker.rules = rules(dataset, &mapping, wishes.no_check);

@@ -73,6 +73,7 @@ impl Recipe {
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
             quirks: WireQuirks::of(&self.mapping.quirks),
+            nulls: self.mapping.nulls.iter().map(Bytes::from).collect(),
             tickers: self.tickers.as_ref().map(WireTickers::of),
             identity: self.identity,
             no_check: self.no_check.clone(),
@@ -169,6 +170,8 @@ struct Wire {
     to_us: Option<i64>,
     #[serde(default, skip_serializing_if = "WireQuirks::are_none")]
     quirks: WireQuirks,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    nulls: Vec<Bytes>,
     tickers: Option<WireTickers>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identity: Option<Identity>,
@@ -213,6 +216,7 @@ impl Wire {
                 from_us: self.from_us,
                 to_us: self.to_us,
                 quirks: self.quirks.open()?,
+                nulls: self.nulls.into_iter().map(Bytes::open).collect::<Result<_, _>>()?,
             },
             targets,
             tickers,
@@ -501,6 +505,7 @@ mod tests {
             "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
             "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
             "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            "fixed" => Some(Rewrite::Bytes { big_endian: true, scale: 16 }),
             "epoch" => Some(Rewrite::CutToMicros),
             "auto" => Some(Rewrite::Nanos),
             "odd" => Some(Rewrite::Occ(OccPart::Strike)),
@@ -570,6 +575,7 @@ mod tests {
                     zero_untraded: false,
                     sieve: Some(Sieve { field: 3, words: vec!["A*".to_owned()], takes: true }),
                 },
+                nulls: vec![b"-999".to_vec()],
             },
             tickers: Some(Tickers {
                 column: 0,

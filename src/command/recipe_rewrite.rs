@@ -87,6 +87,7 @@ pub(super) enum WireRewrite {
     Number { scale: i8, thousands: Option<u8> },
     Words(Vec<(Bytes, Bytes)>),
     CutToMicros,
+    Bytes { big_endian: bool, scale: i8 },
     Nanos,
     Occ(WireOcc),
     IsoDay(WireFormat),
@@ -99,6 +100,9 @@ impl WireRewrite {
                 WireRewrite::Number { scale: *scale, thousands: *thousands }
             }
             Rewrite::CutToMicros => WireRewrite::CutToMicros,
+            Rewrite::Bytes { big_endian, scale } => {
+                WireRewrite::Bytes { big_endian: *big_endian, scale: *scale }
+            }
             Rewrite::Nanos => WireRewrite::Nanos,
             Rewrite::Occ(part) => WireRewrite::Occ(WireOcc::of(*part)),
             Rewrite::IsoDay(format) => WireRewrite::IsoDay(WireFormat::of(format)),
@@ -113,6 +117,7 @@ impl WireRewrite {
         Ok(match self {
             WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
             WireRewrite::CutToMicros => Rewrite::CutToMicros,
+            WireRewrite::Bytes { big_endian, scale } => Rewrite::Bytes { big_endian, scale },
             WireRewrite::Nanos => Rewrite::Nanos,
             WireRewrite::Occ(part) => Rewrite::Occ(part.open()),
             WireRewrite::IsoDay(format) => Rewrite::IsoDay(format.open()?),

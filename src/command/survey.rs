@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::dataset;
 use crate::decode::ParquetSource;
 use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
-use crate::mapping::{JsonRecords, JsonShape};
+use crate::mapping::{JsonRecords, JsonShape, is_columnar};
 use crate::source::{
     self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
     Visitor, Want, look_into,
@@ -186,7 +186,7 @@ impl Surveyor<'_> {
     }
 
     fn recognise(&mut self, seen: &Seen<'_>) -> Result<Option<Known>, CommandError> {
-        let is_parquet = seen.head.starts_with(b"PAR1");
+        let is_parquet = is_columnar(seen.head);
         let parquet = match seen.location.filter(|_| is_parquet) {
             Some(location) => {
                 let bytes = location.bytes(None)?;

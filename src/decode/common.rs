@@ -10,13 +10,22 @@ use super::DecodeError;
 use super::column::{ColumnBuilder, data_type};
 use super::fault::Fault;
 use super::number::trim;
-use crate::mapping::{MappedColumn, Mapping};
+use crate::column::CHECKED_JSON;
+use crate::mapping::{MappedColumn, Mapping, ValueKind};
 
 /// The schema of a mapping's batches.
 pub(super) fn batch_schema(mapping: &Mapping) -> SchemaRef {
     let fields = mapping.columns.iter();
-    let fields = fields.map(|column| Field::new(&column.name, data_type(column.kind), true));
+    let fields = fields.map(|column| {
+        let field = Field::new(&column.name, data_type(column.kind), true);
+        if column.kind == ValueKind::Json { of_checked_json(field) } else { field }
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// The field of a column whose texts were all found to be JSON.
+pub(super) fn of_checked_json(field: Field) -> Field {
+    field.with_metadata([(CHECKED_JSON.to_owned(), String::new())])
 }
 
 /// The times that are kept: `[from_us, to_us)` of one column.
@@ -39,6 +48,11 @@ impl Window {
             from_us: mapping.from_us.unwrap_or(i64::MIN),
             to_us: mapping.to_us.unwrap_or(i64::MAX),
         })
+    }
+
+    /// Whether all times from the first to the last are outside.
+    pub fn excludes_all(&self, first_us: i64, last_us: i64) -> bool {
+        last_us < self.from_us || first_us >= self.to_us
     }
 
     #[inline]

@@ -52,7 +52,16 @@ pub enum DecodeError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A column's Parquet type cannot become what the batch needs.
+    /// The file is no Arrow file or stream, or a damaged one, or one that cannot be held.
+    #[error("{} is not a readable Arrow file: {reason}; fetch it again, or load the rest \
+             without it", path.display())]
+    ArrowFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A column's type in the file cannot become what the batch needs.
     #[error(
         "column {column} needs {wanted}, but the file's {field} is {found}: \
          map another field to it, or convert the file"

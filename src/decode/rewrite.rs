@@ -37,7 +37,10 @@ impl Rewriter {
     /// of an option, a day that is none.
     pub fn rewrite(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         out.clear();
-        let value = trim(value);
+        let value = match &self.rewrite {
+            Rewrite::Bytes { .. } => value,
+            _ => trim(value),
+        };
         match &self.rewrite {
             Rewrite::Words(words) => {
                 let meant = words.iter().find(|(word, _)| word.as_bytes() == value);
@@ -45,6 +48,10 @@ impl Rewriter {
             }
             Rewrite::CutToMicros => cut_to_micros(value, out),
             Rewrite::Nanos => nanos(value, out),
+            Rewrite::Bytes { big_endian, scale } => {
+                let number = whole_number(value, *big_endian).ok_or(NumberFault::OutOfRange)?;
+                scaled(number.to_string().as_bytes(), *scale, out)?;
+            }
             Rewrite::Number { scale, thousands: None } => scaled(value, *scale, out)?,
             Rewrite::Number { scale, thousands: Some(separator) } => {
                 let plain = ungrouped(value, *separator)?;
@@ -111,6 +118,10 @@ fn nanos(value: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&value[16..]);
         return;
     }
+    // No time is as short: it is the part itself.
+    if value.len() <= 3 && value.iter().all(u8::is_ascii_digit) {
+        return out.extend_from_slice(value);
+    }
     let Some(point) = memchr(b'.', value) else { return };
     let fraction = &value[point + 1..];
     let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
@@ -118,6 +129,19 @@ fn nanos(value: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&fraction[6..digits]);
         out.extend(std::iter::repeat_n(b'0', 9 - digits));
     }
+}
+
+/// The number in two's complement that bytes are; `None` for none and for more than 16.
+fn whole_number(bytes: &[u8], big_endian: bool) -> Option<i128> {
+    let (least, most) = if big_endian {
+        (bytes.iter().rev().copied().collect::<Vec<_>>(), bytes.first()?)
+    } else {
+        (bytes.to_vec(), bytes.last()?)
+    };
+    let sign = if most & 0x80 == 0 { 0 } else { 0xff };
+    let mut word = [sign; 16];
+    word.get_mut(..least.len())?.copy_from_slice(&least);
+    Some(i128::from_le_bytes(word))
 }
 
 /// The time without digits beyond microseconds: of an epoch in nanoseconds the last three, of a
@@ -270,6 +294,25 @@ mod tests {
         ] {
             assert_eq!(rewritten(&Rewrite::CutToMicros, value).as_deref(), Ok(want), "{value}");
         }
+    }
+
+    #[test]
+    fn bytes_are_numbers_of_any_width() {
+        let number = |big_endian, scale, bytes: &[u8]| {
+            let mut out = Vec::new();
+            let mut rewriter = Rewriter::new(&Rewrite::Bytes { big_endian, scale });
+            rewriter.rewrite(bytes, &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        let cents = 12_345_i128.to_le_bytes();
+        assert_eq!(number(false, 2, &cents).as_deref(), Ok("123.45"));
+        assert_eq!(number(false, 2, &cents[..3]).as_deref(), Ok("123.45"));
+        assert_eq!(number(true, 2, &(-5_i64).to_be_bytes()).as_deref(), Ok("-0.05"));
+        assert_eq!(number(false, 0, &[32, 0]).as_deref(), Ok("32"), "no blank is cut off");
+        let least = format!("-{}.{}", "17014118346046923173168", "7303715884105728");
+        assert_eq!(number(false, 16, &i128::MIN.to_le_bytes()), Ok(least));
+        let beyond = Err(Fault::Number(NumberFault::OutOfRange));
+        assert_eq!(number(false, 2, &[]), beyond);
+        assert_eq!(number(false, 2, &[0; 17]), beyond);
     }
 
     #[test]

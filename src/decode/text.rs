@@ -373,6 +373,7 @@ mod tests {
             from_us: None,
             to_us: None,
             quirks: Quirks::default(),
+            nulls: Vec::new(),
         }
     }
 

@@ -5,13 +5,14 @@
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+    DataType, Date32Type, Field, Float64Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType,
 };
 
 use super::EncodeError;
 use super::numeric::{self, Decimal, Limits};
 use super::value::{self, Wrong};
-use crate::column::{PgType, TargetColumn};
+use crate::column::{CHECKED_JSON, PgType, TargetColumn};
 
 /// The only version of the binary form of `jsonb`, which goes before its text.
 const JSONB_VERSION: u8 = 1;
@@ -90,10 +91,13 @@ pub(super) struct Plan {
     pub(super) name: String,
     pub(super) type_name: String,
     pub(super) not_null: bool,
+    /// Whether its texts were found to be JSON before.
+    checked_json: bool,
 }
 
 impl Plan {
-    pub(super) fn new(data_type: &DataType, target: &TargetColumn) -> Result<Self, EncodeError> {
+    pub(super) fn new(field: &Field, target: &TargetColumn) -> Result<Self, EncodeError> {
+        let data_type = field.data_type();
         let unsupported = |advice: String| EncodeError::Unsupported {
             column: target.name.clone(),
             arrow: data_type.clone(),
@@ -116,6 +120,7 @@ impl Plan {
                 name: target.name.clone(),
                 type_name: target.type_name.clone(),
                 not_null: target.not_null,
+                checked_json: field.metadata().contains_key(CHECKED_JSON),
             }),
             _ => Err(unsupported(format!(
                 "leave the column out, or make it {} in the table",
@@ -138,6 +143,9 @@ impl Plan {
 
     /// Whether every value that is not NULL can be sent.
     fn is_total(&self) -> bool {
+        if self.checked_json && self.target == PgType::Json {
+            return true;
+        }
         matches!(
             (self.source, self.target),
             (Source::Float, PgType::Float8)
@@ -299,6 +307,9 @@ impl<'a> Column<'a> {
             (Values::Int(values), Source::Day) => days(values, self.plan.target, sink),
             (Values::Int(values), _) => {
                 integers(|row| i64::from(values[row]), self.plan.target, sink)
+            }
+            (Values::Text(values), _) if self.plan.is_total() => {
+                sink.plain(|row| values.value(row).as_bytes(), |_| Ok(()))
             }
             (Values::Text(values), _) => texts(values, self.plan.target, sink),
             (Values::Word(keys, words), _) => sink.framed(|row| words.get(keys[row])),

@@ -122,7 +122,7 @@ impl Encoder {
             return Err(EncodeError::TooManyColumns { columns });
         }
         let plans = schema.fields().iter().zip(targets);
-        let plans = plans.map(|(field, target)| Plan::new(field.data_type(), target));
+        let plans = plans.map(|(field, target)| Plan::new(field, target));
         Ok(Self { plans: plans.collect::<Result<_, _>>()?, position: false })
     }
 

@@ -3,7 +3,7 @@
 use super::error::RecogniseError;
 use super::facts::{self, Found};
 use super::fit::{Fit, FitField};
-use super::model::Layout;
+use super::model::{Format, Layout};
 use super::recognise::{Facts, GivenFacts, Recognised, RecognisedField};
 use super::times;
 use crate::mapping::{FieldSource, Quirks, TimeFormat, TimeRule, Zone};
@@ -68,6 +68,10 @@ pub(super) fn finish(
         version: layout.version,
         dataset: layout.dataset.name.to_owned(),
         fields,
+        nulls: match layout.format {
+            Format::Parquet => layout.text.nulls.iter().map(|null| null.clone().into()).collect(),
+            Format::Text | Format::Json => Vec::new(),
+        },
         facts,
         why: outside.why,
         quirks: Quirks { sieve: fit.sieve, ..layout.quirks.clone() },

@@ -91,12 +91,13 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
         fields.push(FitField { zoned, ..field(choice.column, source, way) });
     }
     let others = unused(&names, &fields);
+    let sieve = sieve(layout, Some(&names))?;
     let why = vec![format!("columns {}", names.join(", "))];
     Ok(Fit {
         shape: None,
         json: None,
         fields,
-        sieve: None,
+        sieve,
         others,
         interval: None,
         head: Vec::new(),

@@ -26,6 +26,7 @@ const ROOT_KEYS: &[&str] = &[
     "also",
     "text",
     "json",
+    "parquet",
     "records",
     "recognise",
     "columns",
@@ -34,6 +35,7 @@ const ROOT_KEYS: &[&str] = &[
 const FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("parquet", Format::Parquet)];
 const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "below", "nulls"];
+const PARQUET_KEYS: &[&str] = &["nulls"];
 const RECORDS_KEYS: &[&str] = &["skip_idle", "zero_untraded", "take", "leave"];
 const SIEVE_KEYS: &[&str] = &["field", "words"];
 const RECOGNISE_KEYS: &[&str] = &[
@@ -193,6 +195,14 @@ fn read_text(root: &Table<'_>, format: Format) -> Result<TextRules, LayoutError>
         below: Vec::new(),
         nulls: Vec::new(),
     };
+    if let Some(typed) = root.table("parquet", PARQUET_KEYS)? {
+        if format != Format::Parquet {
+            return Err(root.need("parquet")?.bad("the layout is not for Parquet files"));
+        }
+        if let Some(value) = typed.get("nulls") {
+            rules.nulls = value.strings()?;
+        }
+    }
     let Some(text) = root.table("text", TEXT_KEYS)? else { return Ok(rules) };
     match format {
         Format::Text => {}
@@ -428,8 +438,8 @@ zone = "Europe/Paris"
                 "[facts]",
                 "[extra]",
                 "mine.toml, line 15: unknown key extra; known here: name, version, title, \
-                 dataset, format, refuse, quirks, also, text, json, records, recognise, columns, \
-                 facts",
+                 dataset, format, refuse, quirks, also, text, json, parquet, records, recognise, \
+                 columns, facts",
             ),
             ("name = \"mine\"\n", "", "mine.toml, line 1: name is missing"),
             (

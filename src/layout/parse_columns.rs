@@ -22,6 +22,7 @@ const WAY_KEYS: &[&str] = &[
     "interval",
     "zone",
     "scale",
+    "bytes",
     "thousands",
     "cut",
     "nanos",
@@ -158,6 +159,9 @@ fn read_rewrite(
         }
         return Ok(Some(Rewrite::CutToMicros));
     }
+    if let Some(bytes) = table.get("bytes") {
+        return read_bytes(column, table, way, &bytes).map(Some);
+    }
     let (scale, thousands, map) = (table.get("scale"), table.get("thousands"), table.get("map"));
     let Some(first) = scale.as_ref().or(thousands.as_ref()).or(map.as_ref()) else {
         return Ok(None);
@@ -178,16 +182,37 @@ fn read_rewrite(
     if !numeric {
         return Err(first.bad(format!("{} is no number", column.name)));
     }
-    let scale = match scale {
-        Some(value) => {
-            let scale = value.integer()?;
-            let small = i8::try_from(scale).ok().filter(|scale| (-18..=18).contains(scale));
-            small.ok_or_else(|| value.bad("expected a power of ten from -18 to 18"))?
-        }
-        None => 0,
-    };
+    let scale = read_scale(scale)?;
     let thousands = thousands.map(|value| one_byte(&value)).transpose()?;
     Ok(Some(Rewrite::Number { scale, thousands }))
+}
+
+fn read_scale(value: Option<Value<'_>>) -> Result<i8, LayoutError> {
+    let Some(value) = value else { return Ok(0) };
+    let small = i8::try_from(value.integer()?).ok().filter(|scale| (-18..=18).contains(scale));
+    small.ok_or_else(|| value.bad("expected a power of ten from -18 to 18"))
+}
+
+/// Fields whose bytes are a fixed-point number: their order, and the scale.
+fn read_bytes(
+    column: &'static Column,
+    table: &Table<'_>,
+    way: &Way,
+    bytes: &Value<'_>,
+) -> Result<Rewrite, LayoutError> {
+    let big_endian = match bytes.string()? {
+        "little" => false,
+        "big" => true,
+        _ => return Err(bytes.bad("expected little or big: which byte comes first")),
+    };
+    let numeric = matches!(column.kind, ValueKind::Float | ValueKind::Decimal | ValueKind::Integer);
+    if !numeric || matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..)) {
+        return Err(bytes.bad("only a number of one field has bytes"));
+    }
+    if let Some(other) = table.get("thousands").or_else(|| table.get("map")) {
+        return Err(other.bad("bytes have no text to put right"));
+    }
+    Ok(Rewrite::Bytes { big_endian, scale: read_scale(table.get("scale"))? })
 }
 
 /// What is taken of a field that holds more than the column: `nanos`, `occ`, `day`.

@@ -96,6 +96,8 @@ pub struct Recognised {
     pub other_fields: Vec<(String, usize)>,
     /// What its records may hold besides plain values.
     pub quirks: Quirks,
+    /// In a file with types: what means "nothing", besides null. The shapes have theirs.
+    pub nulls: Vec<Vec<u8>>,
     /// The same file as other datasets have their records in it.
     pub also: Vec<Recognised>,
     /// What is known from outside the bytes. Part of a load's identity.

@@ -65,7 +65,11 @@ fn canonical(dataset: &Dataset, format: Format) -> String {
             "[json]\nrecords = [\"lines\", \"array\"]\npath = [\"\", \"data\", \"results\"]\n\
              nulls = [\"null\", \"NULL\", \"NaN\", \"nan\", \"N/A\", \"None\"]\n",
         ),
-        Format::Parquet => ("parquet", "Parquet with the usual column names", ""),
+        Format::Parquet => (
+            "parquet",
+            "Parquet with the usual column names",
+            "[parquet]\nnulls = [\"null\", \"NULL\", \"NaN\", \"nan\", \"N/A\", \"None\"]\n",
+        ),
     };
     let format = match format {
         Format::Text => "text",

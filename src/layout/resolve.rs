@@ -3,7 +3,7 @@
 use super::fit::Miss;
 use super::model::{Layout, Way, WaySource};
 use crate::dataset::Column;
-use crate::mapping::FieldSource;
+use crate::mapping::{FieldSource, Rewrite, ValueKind};
 
 /// A column with every way that this file offers, best first; never without one.
 #[derive(Debug, Clone)]
@@ -137,7 +137,7 @@ impl Header<'_> {
             Some(kind) if !type_wanted(kind, way) => {
                 Err(format!("its column {} is {kind}, which is no {}", self.names[at], column.name))
             }
-            Some(kind) if type_opaque(kind) => {
+            Some(kind) if type_opaque(kind) && !bytes_read(column, kind, way) => {
                 Err(format!("its column {} is {kind}, which holds no plain values", self.names[at]))
             }
             _ => Ok(Some(FieldSource::Field(at))),
@@ -185,9 +185,16 @@ fn type_wanted(kind: &str, way: &Way) -> bool {
     way.types.is_empty() || way.types.iter().any(|start| kind.starts_with(&start.to_lowercase()))
 }
 
+/// Whether it is known what the bytes of a type mean: a text, or what the layout says.
+fn bytes_read(column: &Column, kind: &str, way: &Way) -> bool {
+    let text = matches!(column.kind, ValueKind::Word | ValueKind::Text);
+    let said = matches!(way.rewrite, Some(Rewrite::Bytes { .. }));
+    kind.to_lowercase().starts_with("fixedsizebinary") && (text || said)
+}
+
 /// Types that have no values of their own or whose bytes mean what only their writer knows.
 fn type_opaque(kind: &str) -> bool {
-    const OPAQUE: [&str; 9] = [
+    const OPAQUE: [&str; 8] = [
         "fixedsizebinary",
         "fixed_size_binary",
         "fixed_len_byte_array",
@@ -196,7 +203,6 @@ fn type_opaque(kind: &str) -> bool {
         "fixedsizelist",
         "struct",
         "map",
-        "null",
     ];
     let kind = kind.to_lowercase();
     OPAQUE.iter().any(|start| kind.starts_with(start))

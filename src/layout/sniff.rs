@@ -85,7 +85,7 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
             "it is Databento's binary encoding (DBN)",
             "ask Databento for CSV, or convert it first: dbn FILE --csv > FILE.csv",
         ),
-        (b"ARROW1", "it is an Arrow or Feather file", "save it as Parquet or CSV"),
+        (b"FEA1", "it is a Feather file of the first version", "save it as Parquet or CSV"),
         (b"\x89HDF", "it is HDF5", "save its table as Parquet or CSV"),
         (
             b"\x5d\0\0",

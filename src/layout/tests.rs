@@ -634,6 +634,28 @@ fn parquet_columns_are_found_by_name_and_type() {
     assert!(
         reason(&opaque).contains("its column open is FixedSizeBinary(8), which holds no plain")
     );
+    let nothing = with(&[("ts", "UInt64"), ("volume", "Null")]);
+    assert!(try_columns(&nothing).is_ok_and(|found| found.ends_with("volume=5")));
+}
+
+#[test]
+fn a_layout_says_what_bytes_mean() {
+    use crate::mapping::Rewrite;
+    let columns = ["open", "high", "low", "close", "volume"]
+        .map(|name| (name.to_owned(), "FixedSizeBinary(16)".to_owned()));
+    let times = ["ts_event", "ts_init"].map(|name| (name.to_owned(), "UInt64".to_owned()));
+    let columns = [&columns[..], &times[..]].concat();
+    let head = SampleHead::Parquet { columns: &columns };
+    let name = "catalog/bar/ADABTC.BINANCE-5-MINUTE-LAST-EXTERNAL/part-0.parquet";
+    let found = auto(&Sample { name, head }).unwrap();
+    assert_eq!(found.layout, "nautilus_bars");
+    assert_eq!(
+        sources(&found),
+        "symbol=ADABTC interval=5m ts=5 open=0 high=1 low=2 close=3 volume=4"
+    );
+    assert_eq!(found.facts.venue.as_deref(), Some("BINANCE"));
+    let open = found.fields.iter().find(|field| field.column == "open").unwrap();
+    assert_eq!(open.rewrite, Some(Rewrite::Bytes { big_endian: false, scale: 16 }));
 }
 
 /// Layout and fields of a text that is recognised, or the refusal.

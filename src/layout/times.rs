@@ -133,7 +133,10 @@ pub(super) fn part(rewrite: &Rewrite) -> Option<&'static str> {
         Rewrite::Occ(_) => Some("symbol of an option"),
         Rewrite::Nanos => Some("time"),
         Rewrite::IsoDay(_) => Some("word with a day behind it"),
-        Rewrite::Number { .. } | Rewrite::Words(_) | Rewrite::CutToMicros => None,
+        Rewrite::Number { .. }
+        | Rewrite::Words(_)
+        | Rewrite::CutToMicros
+        | Rewrite::Bytes { .. } => None,
     }
 }
 

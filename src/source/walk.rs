@@ -18,6 +18,7 @@ use super::spool::{Spool, Spooler};
 use super::stored::{Recorder, Stored, StoredReader, read_buffered};
 use super::{SourceError, zip};
 use crate::limit::{ARCHIVES_NESTED_MAX, CODECS_NESTED_MAX, KIB, SAMPLE_BYTES};
+use crate::mapping::is_columnar;
 
 /// Bytes that are read at once from a member.
 const MEMBER_BUFFER_BYTES: usize = 256 * KIB;
@@ -35,7 +36,7 @@ pub struct Seen<'a> {
     /// Whether they are all.
     pub whole: bool,
     /// The content as a file or an object of its own, where it is one. Formats made of seeks
-    /// (Parquet) always have it.
+    /// (Parquet, Arrow) always have it.
     pub location: Option<&'a Location>,
     /// Whether it is a member of a tar stream, which may be taken whole: [`Want::Archive`].
     pub in_tar: bool,
@@ -269,7 +270,7 @@ impl<V: Visitor> Walk<'_, V> {
     ) -> io::Result<Option<V::Known>> {
         let (name, path_name, in_tar) = (spot.name, spot.path_name.as_str(), spot.in_tar);
         let seen = Seen { name, path_name, head, whole, location: None, in_tar };
-        if head.starts_with(b"PAR1") {
+        if is_columnar(head) {
             let spool = self.spooler.member(input, name).map_err(SourceError::into_io)?;
             let location = spool.location();
             let seen = Seen { location: Some(&location), ..seen };

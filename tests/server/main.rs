@@ -37,6 +37,7 @@
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
 mod children;
+mod columnar;
 mod conflicts;
 mod datasets;
 mod dirty_million;

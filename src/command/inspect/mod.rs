@@ -26,7 +26,7 @@ use crate::layout::{
     GivenFacts, Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry,
 };
 use crate::limit::{FIELDS_MAX, RETRY_DEADLINE_S, SAMPLE_BYTES};
-use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind};
+use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind, is_columnar};
 use crate::source;
 
 use super::survey::layouts;
@@ -135,7 +135,7 @@ impl<'a> Subject<'a> {
         let file = File::open(path).map_err(CommandError::file(path))?;
         let bytes = file.metadata().map_err(CommandError::file(path))?.len();
         file.take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(CommandError::file(path))?;
-        let parquet = match head.starts_with(b"PAR1") {
+        let parquet = match is_columnar(&head) {
             true => Some(
                 ParquetSource::open(path)
                     .map_err(|error| CommandError::Refused(error.to_string()))?
@@ -344,6 +344,7 @@ fn profile(path: &Path, guess: &guess::Guess) -> Result<profile::Profile, Comman
         from_us: None,
         to_us: None,
         quirks: Quirks::default(),
+        nulls: Vec::new(),
     };
     let mut profile = profile::Profile::new(names);
     read::text(path, &guess.shape(), &mapping, |piece| profile.add(&piece))?;

@@ -8,6 +8,7 @@ use super::profile::{Column, Profile};
 use super::roles::{Roles, Source};
 use super::show::{indent, line, word};
 use crate::layout::{RecogniseError, normalise_interval};
+use crate::mapping::is_columnar;
 use crate::report::human;
 use crate::report::list::{Cell, Grid};
 
@@ -101,7 +102,7 @@ pub(super) fn text(
         other => other.to_string().lines().for_each(|text| line(&mut out, text)),
     }
     let text_lines = head.split(|&byte| byte == b'\n').filter(|text| !text.is_empty());
-    if !head.starts_with(b"PAR1") && !head.is_empty() {
+    if !is_columnar(head) && !head.is_empty() {
         out.push_str("\nfirst lines\n");
         for text in text_lines.take(LINES_SHOWN) {
             line(&mut out, &human::original(text, LINE_CHARS));

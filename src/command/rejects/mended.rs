@@ -286,6 +286,7 @@ mod tests {
             from_us: None,
             to_us: None,
             quirks: Quirks::default(),
+            nulls: Vec::new(),
         };
         let shape = TextShape {
             delimiter: b',',

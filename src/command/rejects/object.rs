@@ -40,6 +40,8 @@ impl<'a> Objects<'a> {
             if !matches!(column.source, FieldSource::Constant(_)) {
                 column.source = FieldSource::Field(at);
             }
+            // Such are shown as what they mean.
+            column.rewrite.take_if(|rewrite| rewrite.is_spelling());
             if let Some(TimeRule { format, .. }) = &mut column.time {
                 *format = TimeFormat::Auto;
             }
@@ -53,7 +55,7 @@ impl<'a> Objects<'a> {
             header_bytes: Vec::new(),
             fields_min: fields,
             fields_max: fields,
-            nulls: Vec::new(),
+            nulls: mapping.nulls.clone(),
         };
         (mapping, shape)
     }
@@ -189,6 +191,7 @@ mod tests {
                 from_us: None,
                 to_us: None,
                 quirks: Quirks::default(),
+                nulls: Vec::new(),
             },
             tickers: Some(Tickers {
                 column: 0,

@@ -3,7 +3,8 @@
 //! once for a chunk, and for `NaN` and `Infinity`, which many programs write and which are handed
 //! out as numbers. It gives numbers no meaning and builds no tree.
 
-use super::token::{Flaw, Malformed, Text, Value, hex4, plain_len};
+use super::token::{Flaw, Malformed, Text, Value, hex4};
+use crate::json::plain_len;
 use crate::limit::JSON_DEPTH_MAX;
 
 /// The parser. Reads tokens one after another; after an error it is of no more use.

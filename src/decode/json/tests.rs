@@ -49,6 +49,7 @@ fn mapping() -> Mapping {
         from_us: None,
         to_us: None,
         quirks: Quirks::default(),
+        nulls: Vec::new(),
     }
 }
 

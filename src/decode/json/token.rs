@@ -173,26 +173,3 @@ pub enum Value<'a> {
     /// [`Pull::element`](super::Pull::element) until it gives `false`.
     Array,
 }
-
-/// How many bytes from here are neither quote, backslash nor control character.
-#[inline]
-pub(super) fn plain_len(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES << 7;
-    let mut at = 0;
-    while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*word);
-        let zero = |mixed: u64| mixed.wrapping_sub(ONES) & !mixed & HIGH;
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let quote = zero(word ^ (ONES * u64::from(b'"')));
-        let slash = zero(word ^ (ONES * u64::from(b'\\')));
-        let hits = control | quote | slash;
-        if hits != 0 {
-            // The lowest hit is exact: a borrow can only make false ones above a true one.
-            return at + (hits.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    let special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
-    at + bytes[at..].iter().position(special).unwrap_or(bytes.len() - at)
-}
