@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::check::{Bound, Checker, Quality};
+use crate::check::{Bound, Checker, InOrder, Quality};
 use crate::column::{PgType, TargetColumn, TargetTable};
-use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position, WARNINGS};
+use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position, TIME_ORDER, WARNINGS};
 use crate::db::ledger::TimeWindow;
 use crate::layout::{Recognised, RecognisedField};
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
@@ -300,6 +300,7 @@ impl Building<'_> {
         };
         let mut checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         checker.rules = rules(dataset, &mapping, wishes.no_check);
+        checker.order = in_order(dataset, &mapping, wishes.no_check);
         let quality = quality(dataset, &mapping, wishes.no_check);
         let tables = family(dataset, (self.table, self.targets), children)?;
         let target = Arc::new(aim(dataset, tables, &mapping, wishes.policy, strategy));
@@ -353,6 +354,7 @@ pub(super) fn checker(
         rules: Vec::new(),
         words: words.collect(),
         accepted,
+        order: None,
     }
 }
 
@@ -372,6 +374,18 @@ fn quality(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -> Option<
         on: WARNINGS.map(|(name, _)| is_on(name, no_check)),
     })
     .filter(|quality| quality.on.contains(&true))
+}
+
+/// The order that the times of this mapping's rows are in, if the layout promises one. A series is
+/// what has a key of its own but for the time; where time is not in the key, a ticker.
+fn in_order(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -> Option<InOrder> {
+    let order = mapping.quirks.order.filter(|_| is_on(TIME_ORDER, no_check))?;
+    let time = dataset.time?;
+    let position = |name: &str| mapping.columns.iter().position(|column| column.name == name);
+    let ticker: Vec<&str> = dataset.ticker.into_iter().collect();
+    let of = if dataset.key.contains(&time) { dataset.key } else { &ticker };
+    let series = of.iter().filter(|name| **name != time).filter_map(|name| position(name));
+    Some(InOrder { series: series.collect(), time: mapping.time_column?, order })
 }
 
 /// The dataset's rules for rows of this mapping, but for those that are switched off.

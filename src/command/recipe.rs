@@ -499,8 +499,8 @@ mod tests {
     fn rewrite_of(name: &str) -> Option<Rewrite> {
         match name {
             "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
-            "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
-            "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            "decimal" => Some(Rewrite::Number { comma: false, scale: -5, thousands: Some(b',') }),
+            "integer" => Some(Rewrite::Number { comma: true, scale: 9, thousands: None }),
             "epoch" => Some(Rewrite::CutToMicros),
             _ => None,
         }
@@ -562,7 +562,7 @@ mod tests {
                 time_column: Some(5),
                 from_us: Some(i64::MIN),
                 to_us: Some(i64::MAX),
-                quirks: Quirks { idle_skipped: true, zero_untraded: false },
+                quirks: Quirks { idle_skipped: true, zero_untraded: false, order: None },
             },
             tickers: Some(Tickers {
                 column: 0,

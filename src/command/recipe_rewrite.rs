@@ -15,12 +15,14 @@ pub(super) struct WireQuirks {
 }
 
 impl WireQuirks {
-    pub(super) fn of(Quirks { idle_skipped, zero_untraded }: Quirks) -> Self {
+    /// A record that is replayed stands alone, in no order.
+    pub(super) fn of(Quirks { idle_skipped, zero_untraded, order: _ }: Quirks) -> Self {
         Self { idle_skipped, zero_untraded }
     }
 
     pub(super) fn open(&self) -> Quirks {
-        Quirks { idle_skipped: self.idle_skipped, zero_untraded: self.zero_untraded }
+        let Self { idle_skipped, zero_untraded } = *self;
+        Quirks { idle_skipped, zero_untraded, order: None }
     }
 
     pub(super) fn are_none(&self) -> bool {
@@ -31,7 +33,12 @@ impl WireQuirks {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WireRewrite {
-    Number { scale: i8, thousands: Option<u8> },
+    Number {
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        comma: bool,
+        scale: i8,
+        thousands: Option<u8>,
+    },
     Words(Vec<(Bytes, Bytes)>),
     CutToMicros,
 }
@@ -39,8 +46,8 @@ pub(super) enum WireRewrite {
 impl WireRewrite {
     pub(super) fn of(rewrite: &Rewrite) -> Self {
         match rewrite {
-            Rewrite::Number { scale, thousands } => {
-                WireRewrite::Number { scale: *scale, thousands: *thousands }
+            Rewrite::Number { comma, scale, thousands } => {
+                WireRewrite::Number { comma: *comma, scale: *scale, thousands: *thousands }
             }
             Rewrite::CutToMicros => WireRewrite::CutToMicros,
             Rewrite::Words(words) => {
@@ -52,7 +59,9 @@ impl WireRewrite {
 
     pub(super) fn open(self) -> Result<Rewrite, String> {
         Ok(match self {
-            WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
+            WireRewrite::Number { comma, scale, thousands } => {
+                Rewrite::Number { comma, scale, thousands }
+            }
             WireRewrite::CutToMicros => Rewrite::CutToMicros,
             WireRewrite::Words(words) => {
                 let pair = |(from, to): (Bytes, Bytes)| Ok((from.text()?, to.text()?));

@@ -272,7 +272,8 @@ impl Frame {
     #[inline]
     fn is_no_record(&self, fields: &Fields, view: &[u8]) -> bool {
         let first = fields.get(view, 0).unwrap_or_default();
-        if fields.len() == 1 && trim(first).is_empty() {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+        if fields.len() == 1 && first.iter().all(blank) {
             return true;
         }
         self.header.as_ref().is_some_and(|header| {
@@ -559,7 +560,7 @@ mod tests {
     #[test]
     fn fixed_point_prices_and_words_are_put_right() {
         let mut mapping = mapping();
-        let nano = Rewrite::Number { scale: 9, thousands: None };
+        let nano = Rewrite::Number { comma: false, scale: 9, thousands: None };
         mapping.columns[3].rewrite = Some(nano);
         mapping.columns[1].source = FieldSource::Field(3);
         mapping.columns[1].rewrite = Some(Rewrite::Words(vec![("33".to_owned(), "1m".to_owned())]));
@@ -595,7 +596,7 @@ mod tests {
         let plain = decode_as(text.as_bytes(), &mapping, &shape);
         assert_eq!((plain.root.num_rows(), plain.rejects.len(), plain.skipped), (2, 2, 0));
         assert_eq!(plain.root.column(3).null_count(), 0);
-        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true };
+        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true, order: None };
         let decoded = decode_as(text.as_bytes(), &mapping, &shape);
         assert_eq!((decoded.root.num_rows(), decoded.skipped, decoded.read()), (2, 1, 4));
         assert_eq!(rules(&decoded), [(3, 3, "null_value".to_owned())]);

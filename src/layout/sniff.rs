@@ -65,6 +65,12 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const CONVERT: &str =
         "convert it first: iconv -f UTF-16 -t UTF-8 FILE | tidegate backfill - ...";
     const VENDOR: &str = "a vendor may have sent an error page: open it and download it again";
+    if bytes.starts_with(b"\xff\xfe\0\0") || bytes.starts_with(b"\0\0\xfe\xff") {
+        return Some((
+            "it is UTF-32",
+            "convert it first: iconv -f UTF-32 -t UTF-8 FILE | tidegate backfill - ...",
+        ));
+    }
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Some(("it is UTF-16", CONVERT));
     }
@@ -184,6 +190,7 @@ mod tests {
             "x is no delimited text: it is UTF-16; convert it first: \
              iconv -f UTF-16 -t UTF-8 x | tidegate backfill - ..."
         );
+        assert!(message("x", b"\xff\xfe\0\0t\0\0\0").contains("iconv -f UTF-32"));
         assert_eq!(message("x", b"a,b\0c,d\ne,f,g,h"), "text");
     }
 

@@ -12,6 +12,7 @@ mod find;
 mod meter;
 mod spool;
 mod stored;
+mod utf16;
 mod walk;
 mod zip;
 
