@@ -73,10 +73,12 @@ impl ZoneClock {
         let offset = match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => i64::from(offset.seconds()),
             AmbiguousOffset::Gap { before, after } => {
-                i64::from(chosen(*clocks, after, before).ok_or(TimeFault::DstGap)?.seconds())
+                let offset = chosen(*clocks, after, before).ok_or(TimeFault::DstGap)?;
+                return Ok(local_s - i64::from(offset.seconds()));
             }
             AmbiguousOffset::Fold { before, after } => {
-                i64::from(chosen(*clocks, before, after).ok_or(TimeFault::DstOverlap)?.seconds())
+                let offset = chosen(*clocks, before, after).ok_or(TimeFault::DstOverlap)?;
+                return Ok(local_s - i64::from(offset.seconds()));
             }
         };
         let utc_s = local_s - offset;

@@ -23,7 +23,8 @@ fn expected(line: &str) -> Expected<'_> {
         panic!("{line:?} is no line of the table")
     };
     let number = |at: usize| numbers[at].parse::<u64>().expect("a count");
-    let [read, inserted, duplicate, conflicting, rejected, skipped] = [0, 1, 2, 3, 4, 5].map(number);
+    let [read, inserted, duplicate, conflicting, rejected, skipped] =
+        [0, 1, 2, 3, 4, 5].map(number);
     Expected {
         file,
         exit: exit.parse().expect("an exit code"),
