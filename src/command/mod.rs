@@ -15,6 +15,7 @@ mod access;
 mod map;
 mod recipe;
 mod recipe_rewrite;
+mod rules;
 mod scatter;
 mod summary;
 mod survey;

@@ -1,10 +1,10 @@
 //! Where records end and fields lie: the one state machine that cutter and decoder share, so that
 //! a chunk never ends where the decoder would not end a record.
 //!
-//! A record ends at LF, or CRs and LF, outside quotes; a CR elsewhere is a byte like any other. A quote opens
-//! only as the first byte of a field; inside quotes a doubled quote is one quote; after a closing
-//! quote the field goes on unquoted to the next delimiter. It reads bytes that somebody else holds
-//! and judges no value.
+//! A record ends at LF, or CRs and LF, outside quotes; a CR elsewhere is a byte like any other. A
+//! quote opens only as the first byte of a field; inside quotes a doubled quote is one quote; after
+//! a closing quote the field goes on unquoted to the next delimiter. It reads bytes that somebody
+//! else holds and judges no value.
 
 use memchr::{memchr, memchr2, memrchr};
 

@@ -1,7 +1,8 @@
 //! Decompression of streams: gzip, zstd, bzip2, xz, LZ4 frames, brotli, and bare deflate for zip
-//! members; and UTF-16, which becomes UTF-8 by the same way. A file may hold several streams of its format one after another; they are read one by
-//! one, so that what follows the last one is looked at here, in one way for all formats: the end,
-//! or zero bytes up to the end, else it is an error that says where.
+//! members; and UTF-16, which becomes UTF-8 by the same way. A file may hold several streams of its
+//! format one after another; they are read one by one, so that what follows the last one is looked
+//! at here, in one way for all formats: the end, or zero bytes up to the end, else it is an error
+//! that says where.
 
 use std::io::{self, BufRead, Read};
 
