@@ -105,6 +105,12 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         }
     }
     let text = without_bom(bytes).trim_ascii_start();
+    if !text.contains(&b'\n') && text.trim_ascii_end().contains(&b'\r') {
+        return Some((
+            "its lines end with CR alone, as old Macs wrote them",
+            "convert it first: tr '\\r' '\\n' < FILE | tidegate backfill - ...",
+        ));
+    }
     let start = text[..text.len().min(16)].to_ascii_lowercase();
     if [&b"<!doctype"[..], b"<html", b"<head", b"<body"].iter().any(|tag| start.starts_with(tag)) {
         return Some((HTML, VENDOR));
@@ -202,6 +208,8 @@ mod tests {
             assert_eq!(message("x", json), "text");
         }
         assert!(!is_json(b"[QUOTE_DATE], [STRIKE]"));
+        assert!(message("x", b"ts,open\r1,2\r").contains("tr '\\r' '\\n' < x"));
+        assert_eq!(message("x", b"ts,open\r"), "text");
         assert!(message("x", b"%PDF-1.7").contains("a PDF"));
         assert_eq!(message("x", b"<DATE>\t<OPEN>"), "text");
         assert_eq!(message("x", b"[QUOTE_DATE], [STRIKE]"), "text");

@@ -60,7 +60,7 @@ impl Units {
                 match self.half.take() {
                     None => self.half = Some(byte),
                     Some(first) if self.low_first => {
-                        self.push(u16::from_le_bytes([first, byte]), &mut out)
+                        self.push(u16::from_le_bytes([first, byte]), &mut out);
                     }
                     Some(first) => self.push(u16::from_be_bytes([first, byte]), &mut out),
                 }
