@@ -60,7 +60,7 @@ fn wrong(db: &TestDb<'_>, expected: &Expected<'_>, outcome: &Outcome) -> Option<
 /// Loads every file of a family, one by one, and shows all that are not as expected together.
 fn family(name: &str) {
     let db = TestDb::new(name);
-    let table = fs::read_to_string(fixture("broken").join(format!("{name}.tsv"))).unwrap();
+    let table = fs::read_to_string(fixture("broken").join(format!("{name}.tsv"))).expect("a table");
     let mut found = Vec::new();
     let mut files = 0;
     for expected in table.lines().skip(1).map(expected) {
@@ -72,7 +72,7 @@ fn family(name: &str) {
             found.push(format!("{}: {wrong}\n    {}", expected.file, outcome.stderr.trim()));
         }
     }
-    let listed = fs::read_dir(fixture("broken").join(name)).unwrap().count();
+    let listed = fs::read_dir(fixture("broken").join(name)).expect("a folder").count();
     assert_eq!(files, listed, "the table names the files of its folder");
     assert!(found.is_empty(), "{} of {files}:\n{}", found.len(), found.join("\n"));
 }
