@@ -151,15 +151,42 @@ impl TimeFormat {
 pub enum Zone {
     /// A fixed offset, in seconds east of UTC. HistData is -18000 all year.
     Fixed(i32),
-    /// A zone with daylight saving; local times in a gap or an overlap are rejected.
-    Named(TimeZone),
+    /// A zone with daylight saving.
+    Named(TimeZone, Clocks),
+}
+
+/// What becomes of a local time that a zone's clocks skipped, or showed twice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Clocks {
+    /// It is a reject.
+    #[default]
+    Refuse,
+    /// It is the earlier of the two instants that it may be: one shown twice is the first, one
+    /// skipped is read by the clock as it was set after.
+    Earlier,
+    /// It is the later of the two: one shown twice is the second, one skipped is read by the clock
+    /// as it was set before.
+    Later,
+}
+
+impl Clocks {
+    /// The word behind a zone's name.
+    fn word(self) -> &'static str {
+        match self {
+            Clocks::Refuse => "reject",
+            Clocks::Earlier => "earlier",
+            Clocks::Later => "later",
+        }
+    }
 }
 
 impl Zone {
     /// UTC.
     pub const UTC: Zone = Zone::Fixed(0);
 
-    /// Reads `UTC`, `UTC-5`, `-05:00`, `+0530` or an IANA name such as `America/New_York`.
+    /// Reads `UTC`, `UTC-5`, `-05:00`, `+0530` or an IANA name such as `America/New_York`. Behind
+    /// a name, `@earlier` or `@later` say which of two instants a local time is that daylight
+    /// saving skipped or showed twice; without, and with `@reject`, such times are refused.
     ///
     /// # Errors
     /// Says what a zone may look like.
@@ -172,7 +199,20 @@ impl Zone {
         if let Some(seconds) = parse_offset(offset.unwrap_or(trimmed)) {
             return Ok(Zone::Fixed(seconds));
         }
-        TimeZone::get(trimmed).map(Zone::Named).map_err(|_| {
+        let (name, clocks) = match trimmed.split_once('@') {
+            None => (trimmed, Clocks::Refuse),
+            Some((name, word)) => {
+                let known = [Clocks::Refuse, Clocks::Earlier, Clocks::Later];
+                let found = known.into_iter().find(|clocks| clocks.word() == word);
+                (name, found.ok_or_else(|| {
+                    format!(
+                        "time zone {text:?}: behind the @ stands reject, earlier or later: what \
+                         becomes of times that daylight saving skipped or showed twice"
+                    )
+                })?)
+            }
+        };
+        TimeZone::get(name).map(|zone| Zone::Named(zone, clocks)).map_err(|_| {
             format!(
                 "unknown time zone {text:?}: use UTC, UTC-5, +05:30 or a name like Europe/Paris"
             )
@@ -188,7 +228,13 @@ impl Zone {
                 let minutes = seconds.unsigned_abs() / 60;
                 format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
             }
-            Zone::Named(zone) => zone.iana_name().unwrap_or("unnamed").to_owned(),
+            Zone::Named(zone, clocks) => {
+                let name = zone.iana_name().unwrap_or("unnamed");
+                match clocks {
+                    Clocks::Refuse => name.to_owned(),
+                    Clocks::Earlier | Clocks::Later => format!("{name}@{}", clocks.word()),
+                }
+            }
         }
     }
 }
@@ -225,6 +271,8 @@ pub struct TimeRule {
 pub enum Rewrite {
     /// A number that is written otherwise.
     Number {
+        /// Whether a comma stands before its fraction, and no point can.
+        comma: bool,
         /// The value is what is written times ten to the power of minus this. Above 0 the field
         /// holds a fixed-point price, which must be whole; below 0 it is written in larger units.
         scale: i8,
@@ -308,6 +356,17 @@ pub struct Quirks {
     pub zero_untraded: bool,
     /// Which of the records are taken; `None`: all.
     pub sieve: Option<Sieve>,
+    /// The order that the times of each series are in, where that is promised.
+    pub order: Option<Order>,
+}
+
+/// An order of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    Ascending,
+    /// Newest first.
+    Descending,
 }
 
 /// One column of the batch, in batch order.
@@ -406,7 +465,13 @@ mod tests {
         assert_eq!(Zone::parse("UTC-5"), Ok(Zone::Fixed(-18_000)));
         assert_eq!(Zone::parse("+0530"), Ok(Zone::Fixed(19_800)));
         assert_eq!(Zone::parse("-05:00").map(|zone| zone.name()), Ok("UTC-05:00".to_owned()));
-        assert!(matches!(Zone::parse("America/New_York"), Ok(Zone::Named(_))));
+        assert!(matches!(Zone::parse("America/New_York"), Ok(Zone::Named(_, Clocks::Refuse))));
+        for name in ["Europe/Athens", "Europe/Athens@earlier", "Europe/Athens@later"] {
+            assert_eq!(Zone::parse(name).map(|zone| zone.name()).as_deref(), Ok(name));
+        }
+        assert_eq!(Zone::parse("Europe/Athens@reject"), Zone::parse("Europe/Athens"));
+        assert!(Zone::parse("Europe/Athens@sometimes").is_err());
+        assert!(Zone::parse("UTC@later").is_ok_and(|zone| zone.name() == "UTC@later"));
         assert!(Zone::parse("Mars/Olympus").is_err());
         assert!(Zone::parse("UTC-5x").is_err());
     }

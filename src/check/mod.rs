@@ -11,10 +11,12 @@ use crate::batch::Fault;
 use crate::column::TimeRanges;
 use crate::dataset::Word;
 
+mod order;
 mod quality;
 mod rules;
 mod spelling;
 
+pub use order::InOrder;
 pub use quality::{Met, Quality, Tally};
 pub use rules::Bound;
 pub use spelling::respell;
@@ -30,11 +32,16 @@ pub struct Checker {
     pub words: Vec<(usize, &'static [Word])>,
     /// The position of the partitioning time column, and what the partitions accept.
     pub accepted: Option<(usize, TimeRanges)>,
+    /// The order that the source's layout promises.
+    pub order: Option<InOrder>,
 }
 
 impl Checker {
-    /// Every row of `batch` that breaks a rule.
-    pub fn faults(&self, batch: &RecordBatch) -> Vec<Fault> {
+    /// Every row of `batch` that breaks a rule. The batch is in the order of its source.
+    ///
+    /// # Errors
+    /// Arrow's own, which would be a bug of ours.
+    pub fn faults(&self, batch: &RecordBatch) -> Result<Vec<Fault>, ArrowError> {
         let mut faults = Vec::new();
         for group in &self.together {
             self.partial_groups(batch, group, &mut faults);
@@ -45,7 +52,10 @@ impl Checker {
         if let Some((column, ranges)) = &self.accepted {
             outside(batch, *column, ranges, &mut faults);
         }
-        faults
+        if let Some(order) = &self.order {
+            order.faults(batch, &mut faults)?;
+        }
+        Ok(faults)
     }
 
     /// Spells the columns that take few words as they are stored; a value that is none of them is
@@ -151,7 +161,7 @@ mod tests {
             accepted: Some((0, ranges)),
             ..Checker::default()
         };
-        let faults = checker.faults(&batch);
+        let faults = checker.faults(&batch).unwrap();
         let found: Vec<_> = faults.iter().map(|fault| (fault.row, &*fault.rule)).collect();
         assert_eq!(found, [(2, "null_value"), (1, "no_partition")]);
     }

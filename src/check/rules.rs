@@ -246,7 +246,7 @@ fn instants(array: &ArrayRef) -> Option<(bool, Instants<'_>)> {
     }
 }
 
-fn shown(us: i64) -> String {
+pub(super) fn shown(us: i64) -> String {
     jiff::Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |ts| ts.to_string())
 }
 

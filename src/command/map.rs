@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::check::{Bound, Checker, Quality};
+use crate::check::{Checker, Quality};
 use crate::column::{PgType, TargetColumn, TargetTable};
-use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position, WARNINGS};
+use crate::dataset::{self, Column, ConflictPolicy, Dataset, Position};
 use crate::db::ledger::TimeWindow;
 use crate::layout::{Recognised, RecognisedField};
 use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, TimeRule, ValueKind, Zone};
@@ -14,9 +14,7 @@ use crate::pipeline::{Identity, Tickers};
 use crate::write::{Meeting, Strategy, TableTarget, Target};
 
 use super::CommandError;
-
-/// The word that switches all rules off.
-pub(super) const ALL_RULES: &str = "all";
+use super::rules::{in_order, quality, rules};
 
 /// A source's way into a table.
 #[derive(Debug)]
@@ -301,6 +299,7 @@ impl Building<'_> {
         };
         let mut checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         checker.rules = rules(dataset, &mapping, wishes.no_check);
+        checker.order = in_order(dataset, &mapping, wishes.no_check);
         let quality = quality(dataset, &mapping, wishes.no_check);
         let tables = family(dataset, (self.table, self.targets), children)?;
         let target = Arc::new(aim(dataset, tables, &mapping, wishes.policy, strategy));
@@ -354,33 +353,8 @@ pub(super) fn checker(
         rules: Vec::new(),
         words: words.collect(),
         accepted,
+        order: None,
     }
-}
-
-/// Whether a rule or warning is not switched off.
-fn is_on(name: &str, no_check: &[String]) -> bool {
-    !no_check.iter().any(|off| off == name || off == ALL_RULES)
-}
-
-/// What is looked at in rows of this mapping, if they form a series.
-fn quality(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -> Option<Quality> {
-    let series = dataset.series?;
-    let position = |name: &str| mapping.columns.iter().position(|column| column.name == name);
-    Some(Quality {
-        series: [position(series.ticker)?, position(series.interval)?, position(series.time)?],
-        prices: series.prices.map(position),
-        volume: position(series.volume),
-        on: WARNINGS.map(|(name, _)| is_on(name, no_check)),
-    })
-    .filter(|quality| quality.on.contains(&true))
-}
-
-/// The dataset's rules for rows of this mapping, but for those that are switched off.
-pub(super) fn rules(dataset: &Dataset, mapping: &Mapping, no_check: &[String]) -> Vec<Bound> {
-    let position = |name: &str| mapping.columns.iter().position(|column| column.name == name);
-    let now_us = jiff::Timestamp::now().as_microsecond();
-    let rules = dataset.rules.iter().filter(|rule| is_on(rule.name, no_check));
-    rules.filter_map(|rule| Bound::new(rule, position, now_us)).collect()
 }
 
 /// A dataset's tables with the columns that are sent: `root` has those of the mapping, its children

@@ -19,6 +19,7 @@ mod finding;
 mod map;
 mod recipe;
 mod recipe_rewrite;
+mod rules;
 mod scatter;
 mod summary;
 mod survey;

@@ -503,8 +503,8 @@ mod tests {
     fn rewrite_of(name: &str) -> Option<Rewrite> {
         match name {
             "word" => Some(Rewrite::Words(vec![("D".to_owned(), "1d\0".to_owned())])),
-            "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
-            "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
+            "decimal" => Some(Rewrite::Number { comma: false, scale: -5, thousands: Some(b',') }),
+            "integer" => Some(Rewrite::Number { comma: true, scale: 9, thousands: None }),
             "fixed" => Some(Rewrite::Bytes { big_endian: true, scale: 16 }),
             "epoch" => Some(Rewrite::CutToMicros),
             "auto" => Some(Rewrite::Nanos),
@@ -573,6 +573,7 @@ mod tests {
                 quirks: Quirks {
                     idle_skipped: true,
                     zero_untraded: false,
+                    order: None,
                     sieve: Some(Sieve { field: 3, words: vec!["A*".to_owned()], takes: true }),
                 },
                 nulls: vec![b"-999".to_vec()],

@@ -17,8 +17,9 @@ pub(super) struct WireQuirks {
 }
 
 impl WireQuirks {
+    /// A record that is replayed stands alone, in no order.
     pub(super) fn of(quirks: &Quirks) -> Self {
-        let Quirks { idle_skipped, zero_untraded, sieve } = quirks;
+        let Quirks { idle_skipped, zero_untraded, sieve, order: _ } = quirks;
         let sieve = sieve.as_ref().map(|Sieve { field, words, takes }| WireSieve {
             field: *field,
             words: words.iter().map(Bytes::from).collect(),
@@ -35,6 +36,7 @@ impl WireQuirks {
         Ok(Quirks {
             idle_skipped: self.idle_skipped,
             zero_untraded: self.zero_untraded,
+            order: None,
             sieve: self.sieve.map(sieve).transpose()?,
         })
     }
@@ -84,10 +86,18 @@ impl WireOcc {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum WireRewrite {
-    Number { scale: i8, thousands: Option<u8> },
+    Number {
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        comma: bool,
+        scale: i8,
+        thousands: Option<u8>,
+    },
     Words(Vec<(Bytes, Bytes)>),
     CutToMicros,
-    Bytes { big_endian: bool, scale: i8 },
+    Bytes {
+        big_endian: bool,
+        scale: i8,
+    },
     Nanos,
     Occ(WireOcc),
     IsoDay(WireFormat),
@@ -96,8 +106,8 @@ pub(super) enum WireRewrite {
 impl WireRewrite {
     pub(super) fn of(rewrite: &Rewrite) -> Self {
         match rewrite {
-            Rewrite::Number { scale, thousands } => {
-                WireRewrite::Number { scale: *scale, thousands: *thousands }
+            Rewrite::Number { comma, scale, thousands } => {
+                WireRewrite::Number { comma: *comma, scale: *scale, thousands: *thousands }
             }
             Rewrite::CutToMicros => WireRewrite::CutToMicros,
             Rewrite::Bytes { big_endian, scale } => {
@@ -115,7 +125,9 @@ impl WireRewrite {
 
     pub(super) fn open(self) -> Result<Rewrite, String> {
         Ok(match self {
-            WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
+            WireRewrite::Number { comma, scale, thousands } => {
+                Rewrite::Number { comma, scale, thousands }
+            }
             WireRewrite::CutToMicros => Rewrite::CutToMicros,
             WireRewrite::Bytes { big_endian, scale } => Rewrite::Bytes { big_endian, scale },
             WireRewrite::Nanos => Rewrite::Nanos,

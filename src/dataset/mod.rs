@@ -19,7 +19,7 @@ mod rule;
 mod trades;
 
 pub use column::{Column, Meeting, Word};
-pub use rule::{Rule, Series, Test, WARNINGS};
+pub use rule::{Rule, Series, TIME_ORDER, Test, WARNINGS};
 
 /// What happens to a record whose key is stored already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,6 +176,7 @@ pub const ALL: &[&Dataset] = &[
 pub fn rule_names() -> Vec<&'static str> {
     let rules = ALL.iter().flat_map(|dataset| dataset.rules.iter().map(|rule| rule.name));
     let mut names: Vec<&str> = rules.chain(WARNINGS.iter().map(|warning| warning.0)).collect();
+    names.push(TIME_ORDER);
     names.sort_unstable();
     names.dedup();
     names

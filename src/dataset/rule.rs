@@ -62,6 +62,9 @@ pub const WARNINGS: [(&str, &str); 5] = [
     ("granularity", "bars of another length than they are said to have"),
 ];
 
+/// The rule that times are in the order that a layout promises.
+pub const TIME_ORDER: &str = "time_order";
+
 /// `high_low` for the usual names of prices.
 pub(super) const HIGH_LOW: Rule =
     Rule { name: "high_low", test: Test::HighLow { prices: ["open", "high", "low", "close"] } };

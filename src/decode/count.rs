@@ -130,12 +130,12 @@ impl Counter {
     }
 }
 
-/// The record without the CR of its line end.
+/// The record without the CRs of its line end.
 fn without_cr(record: &ByteRecord) -> ByteRecord {
     let last = record.len().saturating_sub(1);
-    let fields = record.iter().enumerate().map(|(at, field)| match field {
-        [rest @ .., b'\r'] if at == last => rest,
-        _ => field,
+    let fields = record.iter().enumerate().map(|(at, field)| match at == last {
+        true => &field[..field.len() - field.iter().rev().take_while(|b| **b == b'\r').count()],
+        false => field,
     });
     fields.collect()
 }

@@ -1,10 +1,10 @@
 //! Where records end and fields lie: the one state machine that cutter and decoder share, so that
 //! a chunk never ends where the decoder would not end a record.
 //!
-//! A record ends at LF, or CR LF, outside quotes; a lone CR is a byte like any other. A quote opens
-//! only as the first byte of a field; inside quotes a doubled quote is one quote; after a closing
-//! quote the field goes on unquoted to the next delimiter. It reads bytes that somebody else holds
-//! and judges no value.
+//! A record ends at LF, or CRs and LF, outside quotes; a CR elsewhere is a byte like any other. A
+//! quote opens only as the first byte of a field; inside quotes a doubled quote is one quote; after
+//! a closing quote the field goes on unquoted to the next delimiter. It reads bytes that somebody
+//! else holds and judges no value.
 
 use memchr::{memchr, memchr2, memrchr};
 
@@ -128,8 +128,12 @@ pub(super) fn line_start(bytes: &[u8], floor: usize, at: usize) -> usize {
 }
 
 /// A record's bytes without its CR, where `end` is the position of its LF or the end of the bytes.
-pub(super) fn content_end(bytes: &[u8], start: usize, end: usize) -> usize {
-    if end > start && bytes[end - 1] == b'\r' { end - 1 } else { end }
+/// Programs that write CR LF through a text mode that adds another leave two.
+pub(super) fn content_end(bytes: &[u8], start: usize, mut end: usize) -> usize {
+    while end > start && bytes[end - 1] == b'\r' {
+        end -= 1;
+    }
+    end
 }
 
 /// The fields of one record. Reused from record to record.

@@ -52,9 +52,15 @@ impl Rewriter {
                 let number = whole_number(value, *big_endian).ok_or(NumberFault::OutOfRange)?;
                 scaled(number.to_string().as_bytes(), *scale, out)?;
             }
-            Rewrite::Number { scale, thousands: None } => scaled(value, *scale, out)?,
-            Rewrite::Number { scale, thousands: Some(separator) } => {
-                let plain = ungrouped(value, *separator)?;
+            Rewrite::Number { comma: false, scale, thousands: None } => scaled(value, *scale, out)?,
+            Rewrite::Number { comma, scale, thousands } => {
+                let mut plain = match thousands {
+                    Some(separator) => ungrouped(value, *separator)?,
+                    None => value.to_vec(),
+                };
+                if *comma {
+                    comma_to_point(&mut plain)?;
+                }
                 scaled(&plain, *scale, out)?;
             }
             Rewrite::Occ(part) => occ_part(value, *part, out).ok_or(Fault::Contract)?,
@@ -159,6 +165,18 @@ fn cut_to_micros(value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&fraction[digits..]);
 }
 
+/// Puts a point for the comma before the fraction. A number that has a point is none: whether it
+/// stands before a fraction or between groups of digits, nothing says.
+fn comma_to_point(number: &mut [u8]) -> Result<(), NumberFault> {
+    if memchr(b'.', number).is_some() {
+        return Err(NumberFault::Bad);
+    }
+    if let Some(comma) = memchr(b',', number) {
+        number[comma] = b'.';
+    }
+    Ok(())
+}
+
 /// The number without the bytes between its groups. The last group has three digits, those before
 /// it two or three, as lakhs are written.
 fn ungrouped(value: &[u8], separator: u8) -> Result<Vec<u8>, NumberFault> {
@@ -240,7 +258,9 @@ mod tests {
 
     #[test]
     fn fixed_points_keep_every_digit() {
-        let nano = |value: &str| rewritten(&Rewrite::Number { scale: 9, thousands: None }, value);
+        let nano = |value: &str| {
+            rewritten(&Rewrite::Number { comma: false, scale: 9, thousands: None }, value)
+        };
         for (value, want) in [
             ("368200000000000", "368200.000000000"),
             (" -1 ", "-0.000000001"),
@@ -257,16 +277,37 @@ mod tests {
 
     #[test]
     fn larger_units_are_multiplied_out() {
-        let lakh = |value: &str| rewritten(&Rewrite::Number { scale: -5, thousands: None }, value);
+        let lakh = |value: &str| {
+            rewritten(&Rewrite::Number { comma: false, scale: -5, thousands: None }, value)
+        };
         assert_eq!(lakh("1421837.86").as_deref(), Ok("1421837.86e5"));
         assert_eq!(lakh("-1.5e+05").as_deref(), Ok("-15e9"));
         assert_eq!(lakh("1e"), Err(BAD));
     }
 
     #[test]
+    fn a_comma_may_stand_before_the_fraction() {
+        let written = |thousands, value: &str| {
+            rewritten(&Rewrite::Number { comma: true, scale: 0, thousands }, value)
+        };
+        for (value, want) in
+            [("1,5", "1.5"), ("-0,25", "-0.25"), ("7", "7"), ("3,8e-05", "3.8e-05"), ("NaN", "NaN")]
+        {
+            assert_eq!(written(None, value).as_deref(), Ok(want), "{value}");
+        }
+        assert_eq!(written(None, "1.234"), Err(NumberFault::Bad.into()), "a point says two things");
+        assert_eq!(written(None, "1,2,3").as_deref(), Ok("1.2,3"), "refused when it is read");
+        assert_eq!(written(Some(b'.'), "1.234.567,5").as_deref(), Ok("1234567.5"));
+        assert_eq!(written(Some(b'.'), "1.234").as_deref(), Ok("1234"));
+        assert_eq!(written(Some(b'.'), "1.23"), Err(NumberFault::Bad.into()));
+        let scaled = Rewrite::Number { comma: true, scale: -5, thousands: None };
+        assert_eq!(rewritten(&scaled, "14,25").as_deref(), Ok("14.25e5"));
+    }
+
+    #[test]
     fn groups_of_digits_are_joined() {
-        let number =
-            |value: &str| rewritten(&Rewrite::Number { scale: 0, thousands: Some(b',') }, value);
+        let grouped = Rewrite::Number { comma: false, scale: 0, thousands: Some(b',') };
+        let number = |value: &str| rewritten(&grouped, value);
         for (value, want) in [
             ("1,234.5", "1234.5"),
             ("-12,34,567", "-1234567"),

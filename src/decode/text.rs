@@ -278,7 +278,8 @@ impl Frame {
     #[inline]
     fn is_no_record(&self, fields: &Fields, view: &[u8]) -> bool {
         let first = fields.get(view, 0).unwrap_or_default();
-        if fields.len() == 1 && trim(first).is_empty() {
+        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
+        if fields.len() == 1 && first.iter().all(blank) {
             return true;
         }
         self.header.as_ref().is_some_and(|header| {
@@ -566,7 +567,7 @@ mod tests {
     #[test]
     fn fixed_point_prices_and_words_are_put_right() {
         let mut mapping = mapping();
-        let nano = Rewrite::Number { scale: 9, thousands: None };
+        let nano = Rewrite::Number { comma: false, scale: 9, thousands: None };
         mapping.columns[3].rewrite = Some(nano);
         mapping.columns[1].source = FieldSource::Field(3);
         mapping.columns[1].rewrite = Some(Rewrite::Words(vec![("33".to_owned(), "1m".to_owned())]));
@@ -602,7 +603,7 @@ mod tests {
         let plain = decode_as(text.as_bytes(), &mapping, &shape);
         assert_eq!((plain.root.num_rows(), plain.rejects.len(), plain.skipped), (2, 2, 0));
         assert_eq!(plain.root.column(3).null_count(), 0);
-        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true, sieve: None };
+        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true, ..Quirks::default() };
         let decoded = decode_as(text.as_bytes(), &mapping, &shape);
         assert_eq!((decoded.root.num_rows(), decoded.skipped, decoded.read()), (2, 1, 4));
         assert_eq!(rules(&decoded), [(3, 3, "null_value".to_owned())]);
@@ -717,7 +718,8 @@ mod tests {
         /// records; and each record's range is where it says.
         #[test]
         fn all_ways_agree(
-            text in "(A,2024-01-02,1,1|,|\"|\n|\r\n|symbol,ts,close,volume\n| |x|\u{0}|é){0,40}",
+            text in "(A,2024-01-02,1,1|,|\"|\n|\r\n|\r|\t|symbol,ts,close,volume\r?\n| |x|\u{0}|é)\
+                     {0,40}",
             head_lines in 0_usize..2,
         ) {
             let text = text.as_bytes();

@@ -2,10 +2,10 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use super::time::TimeFault;
-use crate::mapping::Zone;
+use crate::mapping::{Clocks, Zone};
 
 /// Seconds of a day.
 pub(super) const DAY_S: i64 = 86_400;
@@ -48,7 +48,7 @@ impl ZoneClock {
     pub fn new(zone: &Zone) -> Self {
         let (from, to, offset) = match zone {
             Zone::Fixed(offset) => (i64::MIN, i64::MAX, i64::from(*offset)),
-            Zone::Named(_) => (0, 0, 0),
+            Zone::Named(..) => (0, 0, 0),
         };
         Self { zone: zone.clone(), from, to, offset }
     }
@@ -56,7 +56,8 @@ impl ZoneClock {
     /// UTC seconds of a local time, both counted from 1970-01-01 00:00.
     ///
     /// # Errors
-    /// `DstGap` or `DstOverlap` if the zone's clocks skipped or repeated that time.
+    /// `DstGap` or `DstOverlap` if the zone's clocks skipped or repeated that time, and nothing
+    /// says which instant it is.
     #[inline]
     pub fn utc_of(&mut self, local_s: i64) -> Result<i64, TimeFault> {
         if (self.from..self.to).contains(&local_s) {
@@ -67,12 +68,18 @@ impl ZoneClock {
 
     #[cold]
     fn look_up(&mut self, local_s: i64) -> Result<i64, TimeFault> {
-        let Zone::Named(zone) = &self.zone else { return Ok(local_s - self.offset) };
+        let Zone::Named(zone, clocks) = &self.zone else { return Ok(local_s - self.offset) };
         let local = local_datetime(local_s).ok_or(TimeFault::OutOfRange)?;
         let offset = match zone.to_ambiguous_timestamp(local).offset() {
             AmbiguousOffset::Unambiguous { offset } => i64::from(offset.seconds()),
-            AmbiguousOffset::Gap { .. } => return Err(TimeFault::DstGap),
-            AmbiguousOffset::Fold { .. } => return Err(TimeFault::DstOverlap),
+            AmbiguousOffset::Gap { before, after } => {
+                let offset = chosen(*clocks, after, before).ok_or(TimeFault::DstGap)?;
+                return Ok(local_s - i64::from(offset.seconds()));
+            }
+            AmbiguousOffset::Fold { before, after } => {
+                let offset = chosen(*clocks, before, after).ok_or(TimeFault::DstOverlap)?;
+                return Ok(local_s - i64::from(offset.seconds()));
+            }
         };
         let utc_s = local_s - offset;
         if let Some((from, to)) = certain_stretch(zone, utc_s, offset) {
@@ -85,9 +92,18 @@ impl ZoneClock {
     pub fn offset_at(&self, utc_s: i64) -> i64 {
         match &self.zone {
             Zone::Fixed(offset) => i64::from(*offset),
-            Zone::Named(zone) => Timestamp::from_second(utc_s)
+            Zone::Named(zone, _) => Timestamp::from_second(utc_s)
                 .map_or(0, |instant| i64::from(zone.to_offset(instant).seconds())),
         }
+    }
+}
+
+/// The offset that gives the earlier or the later instant, if one is to be taken.
+fn chosen(clocks: Clocks, earlier: Offset, later: Offset) -> Option<Offset> {
+    match clocks {
+        Clocks::Refuse => None,
+        Clocks::Earlier => Some(earlier),
+        Clocks::Later => Some(later),
     }
 }
 
@@ -151,7 +167,8 @@ mod tests {
             steps in prop::collection::vec(-9_000_000_i64..9_000_000, 1..40),
             name in prop::sample::select(vec![
                 "America/New_York", "Europe/Amsterdam", "Australia/Lord_Howe", "Asia/Kolkata",
-                "Etc/GMT+5", "Africa/Casablanca", "America/St_Johns",
+                "Etc/GMT+5", "Africa/Casablanca", "America/St_Johns", "Europe/Athens@earlier",
+                "America/New_York@later",
             ]),
         ) {
             let zone = Zone::parse(name).unwrap();
@@ -165,10 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn a_stated_policy_chooses_between_two_instants() {
+        use jiff::tz::Disambiguation;
+        for (word, other) in
+            [("earlier", Disambiguation::Earlier), ("later", Disambiguation::Later)]
+        {
+            let mut clock = ZoneClock::new(&Zone::parse(&format!("Europe/Athens@{word}")).unwrap());
+            let zone = TimeZone::get("Europe/Athens").unwrap();
+            // Around the last Sundays of March and October 2024.
+            for start in [1_711_843_200_i64, 1_729_987_200] {
+                for local in (start - 40_000..start + 40_000).step_by(600) {
+                    let datetime = local_datetime(local).unwrap();
+                    let want = zone.to_ambiguous_timestamp(datetime).disambiguate(other);
+                    assert_eq!(clock.utc_of(local), Ok(want.unwrap().as_second()), "{word}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn every_second_around_a_transition_is_right() {
         for name in ["America/New_York", "Australia/Lord_Howe"] {
             let zone = Zone::parse(name).unwrap();
-            let Zone::Named(named) = &zone else { panic!("a named zone") };
+            let Zone::Named(named, _) = &zone else { panic!("a named zone") };
             let start = Timestamp::from_second(1_700_000_000).unwrap();
             for transition in named.following(start).take(2) {
                 let at = transition.timestamp().as_second();

@@ -6,14 +6,15 @@ use toml::de::{DeTable, DeValue};
 use super::error::LayoutError;
 use super::json_rules;
 use super::model::{
-    Format, HeaderRule, Layout, RecogniseRules, SieveField, SieveRule, TextRules, WaySource,
+    ColumnRule, Format, HeaderRule, Layout, RecogniseRules, SieveField, SieveRule, TextRules,
+    WaySource,
 };
 use super::nearest::nearest;
-use super::parse_columns::read_columns;
+use super::parse_columns::{read_columns, with_comma};
 use super::parse_facts::read_facts;
 use super::toml_table::{Doc, Table, Value};
 use crate::dataset::{self, Column, Dataset};
-use crate::mapping::Quirks;
+use crate::mapping::{Order, Quirks, Rewrite};
 
 const ROOT_KEYS: &[&str] = &[
     "name",
@@ -34,9 +35,10 @@ const ROOT_KEYS: &[&str] = &[
 ];
 const FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("parquet", Format::Parquet)];
-const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "below", "nulls"];
+const TEXT_KEYS: &[&str] =
+    &["delimiter", "quote", "header", "preamble", "below", "nulls", "decimal"];
 const PARQUET_KEYS: &[&str] = &["nulls"];
-const RECORDS_KEYS: &[&str] = &["skip_idle", "zero_untraded", "take", "leave"];
+const RECORDS_KEYS: &[&str] = &["skip_idle", "zero_untraded", "order", "take", "leave"];
 const SIEVE_KEYS: &[&str] = &["field", "words"];
 const RECOGNISE_KEYS: &[&str] = &[
     "rank",
@@ -75,7 +77,11 @@ impl Layout {
         let json = json_rules::read(&root, format, &mut text)?;
         let recognise = read_recognise(&root, dataset)?;
         let aliases = read_aliases(&root)?;
-        let columns = read_columns(&root, dataset, aliases)?;
+        let mut columns = read_columns(&root, dataset, aliases)?;
+        if let Some(place) = decimal_comma(&root)? {
+            with_comma(&mut columns);
+            agree_on_comma(&place, &columns)?;
+        }
         let layout = Layout {
             name: read_name(&root.need("name")?)?,
             version: read_version(&root)?,
@@ -239,6 +245,25 @@ fn read_text(root: &Table<'_>, format: Format) -> Result<TextRules, LayoutError>
     Ok(rules)
 }
 
+/// The place that says that a comma stands before the fraction of numbers, if one does.
+fn decimal_comma<'a>(root: &Table<'a>) -> Result<Option<Value<'a>>, LayoutError> {
+    let Some(text) = root.table("text", TEXT_KEYS)? else { return Ok(None) };
+    let Some(value) = text.get("decimal") else { return Ok(None) };
+    Ok(one_of(&value, &[(".", false), (",", true)])?.then_some(value))
+}
+
+/// A comma cannot stand before a fraction and between groups of digits.
+fn agree_on_comma(place: &Value<'_>, columns: &[ColumnRule]) -> Result<(), LayoutError> {
+    let both = |rewrite: &Rewrite| {
+        matches!(rewrite, Rewrite::Number { comma: true, thousands: Some(b','), .. })
+    };
+    let ways = columns.iter().flat_map(|rule| &rule.ways);
+    match ways.filter_map(|way| way.rewrite.as_ref()).any(both) {
+        true => Err(place.bad("a column has a comma between its thousands already")),
+        false => Ok(()),
+    }
+}
+
 fn read_regexes(value: &Value<'_>) -> Result<Vec<Regex>, LayoutError> {
     value.list().iter().map(|item| regex(item.string()?, item)).collect()
 }
@@ -251,6 +276,10 @@ fn read_quirks(root: &Table<'_>) -> Result<Quirks, LayoutError> {
     }
     if let Some(value) = records.get("zero_untraded") {
         quirks.zero_untraded = value.bool()?;
+    }
+    if let Some(value) = records.get("order") {
+        let known = [("ascending", Order::Ascending), ("descending", Order::Descending)];
+        quirks.order = Some(one_of(&value, &known)?);
     }
     Ok(quirks)
 }
@@ -425,7 +454,7 @@ zone = "Europe/Paris"
                 "delimiter = ",
                 "delimeter = ",
                 "mine.toml, line 5: unknown key text.delimeter, did you mean delimiter?; known \
-                 here: delimiter, quote, header, preamble, below, nulls",
+                 here: delimiter, quote, header, preamble, below, nulls, decimal",
             ),
             (
                 "close = 4",

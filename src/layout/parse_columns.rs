@@ -178,13 +178,31 @@ fn read_rewrite(
             pairs.entries().map(|(from, to)| Ok((from.to_owned(), to.string()?.to_owned())));
         return Ok(Some(Rewrite::Words(pairs.collect::<Result<_, LayoutError>>()?)));
     }
-    let numeric = matches!(column.kind, ValueKind::Float | ValueKind::Decimal | ValueKind::Integer);
-    if !numeric {
+    if !is_number(column) {
         return Err(first.bad(format!("{} is no number", column.name)));
     }
     let scale = read_scale(scale)?;
     let thousands = thousands.map(|value| one_byte(&value)).transpose()?;
-    Ok(Some(Rewrite::Number { scale, thousands }))
+    Ok(Some(Rewrite::Number { comma: false, scale, thousands }))
+}
+
+/// In a text whose numbers have a comma before their fraction, every column of numbers does.
+pub(super) fn with_comma(columns: &mut [ColumnRule]) {
+    for rule in columns.iter_mut().filter(|rule| is_number(rule.column)) {
+        for way in &mut rule.ways {
+            match &mut way.rewrite {
+                Some(Rewrite::Number { comma, .. }) => *comma = true,
+                Some(_) => {}
+                None => {
+                    way.rewrite = Some(Rewrite::Number { comma: true, scale: 0, thousands: None });
+                }
+            }
+        }
+    }
+}
+
+fn is_number(column: &Column) -> bool {
+    matches!(column.kind, ValueKind::Float | ValueKind::Decimal | ValueKind::Integer)
 }
 
 fn read_scale(value: Option<Value<'_>>) -> Result<i8, LayoutError> {

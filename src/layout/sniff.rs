@@ -65,6 +65,12 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
     const CONVERT: &str =
         "convert it first: iconv -f UTF-16 -t UTF-8 FILE | tidegate backfill - ...";
     const VENDOR: &str = "a vendor may have sent an error page: open it and download it again";
+    if bytes.starts_with(b"\xff\xfe\0\0") || bytes.starts_with(b"\0\0\xfe\xff") {
+        return Some((
+            "it is UTF-32",
+            "convert it first: iconv -f UTF-32 -t UTF-8 FILE | tidegate backfill - ...",
+        ));
+    }
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Some(("it is UTF-16", CONVERT));
     }
@@ -99,6 +105,12 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         }
     }
     let text = without_bom(bytes).trim_ascii_start();
+    if !text.contains(&b'\n') && text.trim_ascii_end().contains(&b'\r') {
+        return Some((
+            "its lines end with CR alone, as old Macs wrote them",
+            "convert it first: tr '\\r' '\\n' < FILE | tidegate backfill - ...",
+        ));
+    }
     let start = text[..text.len().min(16)].to_ascii_lowercase();
     if [&b"<!doctype"[..], b"<html", b"<head", b"<body"].iter().any(|tag| start.starts_with(tag)) {
         return Some((HTML, VENDOR));
@@ -184,6 +196,7 @@ mod tests {
             "x is no delimited text: it is UTF-16; convert it first: \
              iconv -f UTF-16 -t UTF-8 x | tidegate backfill - ..."
         );
+        assert!(message("x", b"\xff\xfe\0\0t\0\0\0").contains("iconv -f UTF-32"));
         assert_eq!(message("x", b"a,b\0c,d\ne,f,g,h"), "text");
     }
 
@@ -195,6 +208,8 @@ mod tests {
             assert_eq!(message("x", json), "text");
         }
         assert!(!is_json(b"[QUOTE_DATE], [STRIKE]"));
+        assert!(message("x", b"ts,open\r1,2\r").contains("tr '\\r' '\\n' < x"));
+        assert_eq!(message("x", b"ts,open\r"), "text");
         assert!(message("x", b"%PDF-1.7").contains("a PDF"));
         assert_eq!(message("x", b"<DATE>\t<OPEN>"), "text");
         assert_eq!(message("x", b"[QUOTE_DATE], [STRIKE]"), "text");

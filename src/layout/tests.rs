@@ -183,10 +183,11 @@ fn broken_fixtures_are_recognised_all_the_same() {
     for entry in fs::read_dir(fixture("broken")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if !name.ends_with(".csv") {
+            continue;
+        }
         let found = file(&path, &name);
         match name.as_str() {
-            "README.md" => continue,
-            name if name.starts_with("killmail") => continue,
             "empty.csv" => assert!(found.unwrap_err().is_empty_file()),
             "html_error_page.csv" => assert!(found.unwrap_err().no_market_data()),
             _ => assert_eq!(

@@ -117,11 +117,15 @@ fn offset(rest: &[u8]) -> Option<usize> {
 
 /// Whether `text` is a number as the rewriting of its column expects it.
 pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool {
-    let Some(Rewrite::Number { scale, thousands }) = rewrite else { return is_number(text) };
+    let Some(Rewrite::Number { comma, scale, thousands }) = rewrite else { return is_number(text) };
     let plain: String = match thousands {
         Some(separator) => text.chars().filter(|c| *c != char::from(*separator)).collect(),
         None => text.to_owned(),
     };
+    if *comma && plain.contains('.') {
+        return false;
+    }
+    let plain = if *comma { plain.replacen(',', ".", 1) } else { plain };
     let digits = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
     let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     if *scale > 0 { whole } else { is_number(&plain) }

@@ -79,7 +79,7 @@ pub fn check(
     let mut faults = Vec::new();
     let spelled = spell(&batch.root, interval_column, checker, &mut faults)?;
     let root = spelled.as_ref().unwrap_or(&batch.root);
-    faults.extend(checker.faults(root));
+    faults.extend(checker.faults(root)?);
     let encoder = Encoder::new(root.schema_ref(), &target.root().columns)?;
     let of_root = faults_of(&encoder, root, |row| row)?;
     // What a part of a record does not say is not missing.

@@ -1,7 +1,8 @@
 //! Decompression of streams: gzip, zstd, bzip2, xz, LZ4 frames, brotli, and bare deflate for zip
-//! members. A file may hold several streams of its format one after another; they are read one by
-//! one, so that what follows the last one is looked at here, in one way for all formats: the end,
-//! or zero bytes up to the end, else it is an error that says where.
+//! members; and UTF-16, which becomes UTF-8 by the same way. A file may hold several streams of its
+//! format one after another; they are read one by one, so that what follows the last one is looked
+//! at here, in one way for all formats: the end, or zero bytes up to the end, else it is an error
+//! that says where.
 
 use std::io::{self, BufRead, Read};
 
@@ -11,6 +12,7 @@ use super::SourceError;
 use super::bunzip::Bunzip;
 use super::meter::Meter;
 use super::stored::read_buffered;
+use super::utf16::{self, Units};
 use crate::limit::{KIB, XZ_MEMORY_BYTES_MAX, ZSTD_WINDOW_LOG_MAX};
 
 /// A compression format.
@@ -30,6 +32,11 @@ pub enum Codec {
     Brotli,
     /// RFC 1951 without a container: members of zip archives.
     Deflate,
+    /// Text in UTF-16 with a byte order mark, the low bytes first or not.
+    Utf16 {
+        /// Whether the low byte of each unit comes first.
+        low_first: bool,
+    },
 }
 
 const GZIP: &[u8] = b"\x1f\x8b\x08";
@@ -47,6 +54,7 @@ impl Codec {
         [Self::Gzip, Self::Zstd, Self::Bzip2, Self::Xz, Self::Lz4]
             .into_iter()
             .find(|codec| codec.begins(head))
+            .or_else(|| utf16::begins(head).map(|low_first| Self::Utf16 { low_first }))
             .or_else(|| {
                 let named = !head.is_empty() && name.to_ascii_lowercase().ends_with(".br");
                 named.then_some(Self::Brotli)
@@ -65,7 +73,7 @@ impl Codec {
             }
             Self::Xz => head.starts_with(XZ),
             Self::Lz4 => head.starts_with(LZ4) || is_skippable(head),
-            Self::Brotli | Self::Deflate => false,
+            Self::Brotli | Self::Deflate | Self::Utf16 { .. } => false,
         }
     }
 
@@ -79,6 +87,7 @@ impl Codec {
             Self::Lz4 => "lz4",
             Self::Brotli => "brotli",
             Self::Deflate => "deflate",
+            Self::Utf16 { .. } => "UTF-16",
         }
     }
 
@@ -312,6 +321,7 @@ enum Running<'a> {
     Xz(liblzma::bufread::XzDecoder<Input<'a>>),
     Lz4(lz4_flex::frame::FrameDecoder<Input<'a>>),
     Brotli(Brotli<'a>),
+    Utf16(Units, Input<'a>),
     /// A skippable frame: its bytes, header included.
     Skippable(Input<'a>, u64),
 }
@@ -323,6 +333,7 @@ impl<'a> Running<'a> {
             Codec::Deflate => Self::Deflate(flate2::bufread::DeflateDecoder::new(input)),
             Codec::Bzip2 => Self::Bzip2(Bunzip::new(input.read, input)),
             Codec::Brotli => Self::Brotli(Brotli::new(input)),
+            Codec::Utf16 { low_first } => Self::Utf16(Units::new(low_first), input),
             Codec::Xz => {
                 let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY_BYTES_MAX, 0)?;
                 Self::Xz(liblzma::bufread::XzDecoder::new_stream(input, stream))
@@ -356,6 +367,7 @@ impl<'a> Running<'a> {
             Self::Xz(decoder) => decoder.read(into),
             Self::Lz4(decoder) => decoder.read(into),
             Self::Brotli(decoder) => decoder.read(into),
+            Self::Utf16(units, input) => units.read(input, into),
             Self::Skippable(input, left) => {
                 let skipped = io::copy(&mut input.by_ref().take(*left), &mut io::sink())?;
                 *left -= skipped;
@@ -388,7 +400,7 @@ impl<'a> Running<'a> {
             Self::Xz(decoder) => decoder.get_ref(),
             Self::Lz4(decoder) => decoder.get_ref(),
             Self::Brotli(decoder) => &decoder.input,
-            Self::Skippable(input, _) => input,
+            Self::Utf16(_, input) | Self::Skippable(input, _) => input,
         }
     }
 
@@ -401,7 +413,7 @@ impl<'a> Running<'a> {
             Self::Xz(decoder) => decoder.into_inner(),
             Self::Lz4(decoder) => decoder.into_inner(),
             Self::Brotli(decoder) => decoder.input,
-            Self::Skippable(input, _) => input,
+            Self::Utf16(_, input) | Self::Skippable(input, _) => input,
         }
     }
 }

@@ -19,6 +19,7 @@ mod remote;
 mod remote;
 mod spool;
 mod stored;
+mod utf16;
 mod walk;
 mod zip;
 

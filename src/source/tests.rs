@@ -43,8 +43,15 @@ fn pack(codec: Codec, bytes: &[u8]) -> Vec<u8> {
             to.write_all(bytes).map(|()| to.finish().unwrap())
         }
         Codec::Brotli => Ok(brotli(bytes)),
+        Codec::Utf16 { low_first } => Ok(wide(&String::from_utf8_lossy(bytes), low_first)),
     };
     written.unwrap()
+}
+
+/// UTF-16 with its mark.
+fn wide(text: &str, low_first: bool) -> Vec<u8> {
+    let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+    units.flat_map(|u| if low_first { u.to_le_bytes() } else { u.to_be_bytes() }).collect()
 }
 
 /// Brotli of uncompressed blocks: a window of 16 bits, blocks of up to 64 KiB, an empty last one.
@@ -287,6 +294,11 @@ fn a_content_is_the_same_however_it_is_packed() {
     for codec in CODECS {
         forms.push((format!("a.csv.{}", ending(codec)), pack(codec, &text)));
     }
+    for low_first in [true, false] {
+        let wide = pack(Codec::Utf16 { low_first }, &text);
+        forms.push(("a.csv.gz".to_owned(), pack(Codec::Gzip, &wide)));
+        forms.push(("a.csv".to_owned(), wide));
+    }
     let tar = tar_of(&[("x/readme", b"not this"), ("x/a.csv", &text)]);
     forms.push(("a.tar.gz".to_owned(), pack(Codec::Gzip, &tar)));
     forms.push(("a.tar".to_owned(), tar));
@@ -335,6 +347,7 @@ fn ending(codec: Codec) -> &'static str {
         Codec::Xz => "xz",
         Codec::Lz4 => "lz4",
         Codec::Brotli | Codec::Deflate => "br",
+        Codec::Utf16 { .. } => "txt",
     }
 }
 

@@ -17,8 +17,9 @@ use crate::pipeline::PipelineError;
 use crate::write::{Strategy, Target};
 
 use super::super::CommandError;
-use super::super::map::{aim, checker, family, rules};
+use super::super::map::{aim, checker, family};
 use super::super::recipe::Recipe;
+use super::super::rules::rules;
 use super::mended::RecordReader;
 use super::object::Objects;
 
