@@ -223,10 +223,54 @@ pub enum Rewrite {
     Words(Vec<(String, String)>),
     /// A time whose digits beyond microseconds are cut off rather than refused.
     CutToMicros,
+    /// Of a time, what [`Rewrite::CutToMicros`] cuts off: nanoseconds from 0 to 999, or nothing
+    /// where the time has no such digits.
+    Nanos,
+    /// Of the symbol of an option in the form of the OCC, one part.
+    Occ(OccPart),
+    /// Of two joined fields the second is a day of this form, which is put as `2024-01-31`.
+    IsoDay(TimeFormat),
+}
+
+/// The parts of an option's symbol in the form of the OCC, such as `SPY230327P00390000`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OccPart {
+    /// What stands before the day: `SPY`.
+    Underlying,
+    /// The last day of the contract: `2023-03-27`.
+    Expiry,
+    /// `390.000`.
+    Strike,
+    /// `call` or `put`.
+    OptionType,
+}
+
+/// Which records of a source are a load's, where the others are another dataset's: they are
+/// skipped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sieve {
+    /// Position of the field that tells.
+    pub field: usize,
+    /// Its values; one that ends with `*` stands for all that begin so.
+    pub words: Vec<String>,
+    /// Whether the records with such a value are taken, or all others.
+    pub takes: bool,
+}
+
+impl Sieve {
+    /// Whether a record with this value is the load's.
+    pub fn passes(&self, value: &[u8]) -> bool {
+        let value = value.trim_ascii();
+        let is = |word: &String| match word.strip_suffix('*') {
+            Some(start) => value.starts_with(start.as_bytes()),
+            None => value == word.as_bytes(),
+        };
+        self.words.iter().any(is) == self.takes
+    }
 }
 
 /// What records of a source may hold besides plain values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Quirks {
     /// A record without open, high, low and close tells of an interval without a trade: it is
     /// skipped.
@@ -234,6 +278,8 @@ pub struct Quirks {
     /// Open, high and low of zero beside another close mean that nothing was traded: they are
     /// nothing.
     pub zero_untraded: bool,
+    /// Which of the records are taken; `None`: all.
+    pub sieve: Option<Sieve>,
 }
 
 /// One column of the batch, in batch order.
@@ -332,6 +378,17 @@ mod tests {
         assert!(matches!(Zone::parse("America/New_York"), Ok(Zone::Named(_))));
         assert!(Zone::parse("Mars/Olympus").is_err());
         assert!(Zone::parse("UTC-5x").is_err());
+    }
+
+    #[test]
+    fn a_sieve_and_its_opposite_share_all_records() {
+        let words = vec!["FUT*".to_owned(), "7".to_owned()];
+        let takes = Sieve { field: 0, words, takes: true };
+        let leaves = Sieve { takes: false, ..takes.clone() };
+        for (value, passes) in [("FUTIDX", true), (" 7 ", true), ("71", false), ("", false)] {
+            assert_eq!(takes.passes(value.as_bytes()), passes, "{value:?}");
+            assert_eq!(leaves.passes(value.as_bytes()), !passes, "{value:?}");
+        }
     }
 
     #[test]

@@ -296,7 +296,7 @@ impl Building<'_> {
             time_column: time,
             from_us: wishes.window.from_us,
             to_us: wishes.window.to_us,
-            quirks: recognised.quirks,
+            quirks: recognised.quirks.clone(),
         };
         let mut checker = checker(dataset, self.table, &mapping, &self.targets, makes_partitions);
         checker.rules = rules(dataset, &mapping, wishes.no_check);

@@ -151,7 +151,11 @@ fn drop_repeats(planning: &mut Planning) {
         match seen.insert(planned.content.identity(), Arc::clone(&name)) {
             None => true,
             Some(first) => {
-                messages.push(format!("{name} has the same content as {first}: loaded once"));
+                let message = format!("{name} has the same content as {first}: loaded once");
+                // A file of two datasets is come upon twice.
+                if !messages.contains(&message) {
+                    messages.push(message);
+                }
                 seen.insert(planned.content.identity(), first);
                 false
             }

@@ -72,7 +72,7 @@ impl Recipe {
             time_column: self.mapping.time_column,
             from_us: self.mapping.from_us,
             to_us: self.mapping.to_us,
-            quirks: WireQuirks::of(self.mapping.quirks),
+            quirks: WireQuirks::of(&self.mapping.quirks),
             tickers: self.tickers.as_ref().map(WireTickers::of),
             identity: self.identity,
             no_check: self.no_check.clone(),
@@ -212,7 +212,7 @@ impl Wire {
                 time_column: self.time_column,
                 from_us: self.from_us,
                 to_us: self.to_us,
-                quirks: self.quirks.open(),
+                quirks: self.quirks.open()?,
             },
             targets,
             tickers,
@@ -364,7 +364,7 @@ impl WireTime {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum WireFormat {
+pub(super) enum WireFormat {
     Epoch,
     Auto,
     LocalEpoch,
@@ -376,7 +376,7 @@ enum WireFormat {
 }
 
 impl WireFormat {
-    fn of(format: &TimeFormat) -> Self {
+    pub(super) fn of(format: &TimeFormat) -> Self {
         let items = match format {
             TimeFormat::Epoch => return WireFormat::Epoch,
             TimeFormat::Auto => return WireFormat::Auto,
@@ -396,7 +396,7 @@ impl WireFormat {
         }
     }
 
-    fn open(self) -> Result<TimeFormat, String> {
+    pub(super) fn open(self) -> Result<TimeFormat, String> {
         match self {
             WireFormat::Epoch => Ok(TimeFormat::Epoch),
             WireFormat::Auto => Ok(TimeFormat::Auto),
@@ -476,7 +476,7 @@ impl WireZone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mapping::{JsonRecords, Quirks, Rewrite};
+    use crate::mapping::{JsonRecords, OccPart, Quirks, Rewrite, Sieve};
 
     fn column(
         name: &str,
@@ -502,6 +502,9 @@ mod tests {
             "decimal" => Some(Rewrite::Number { scale: -5, thousands: Some(b',') }),
             "integer" => Some(Rewrite::Number { scale: 9, thousands: None }),
             "epoch" => Some(Rewrite::CutToMicros),
+            "auto" => Some(Rewrite::Nanos),
+            "odd" => Some(Rewrite::Occ(OccPart::Strike)),
+            "ts" => Some(Rewrite::IsoDay(TimeFormat::Epoch)),
             _ => None,
         }
     }
@@ -562,7 +565,11 @@ mod tests {
                 time_column: Some(5),
                 from_us: Some(i64::MIN),
                 to_us: Some(i64::MAX),
-                quirks: Quirks { idle_skipped: true, zero_untraded: false },
+                quirks: Quirks {
+                    idle_skipped: true,
+                    zero_untraded: false,
+                    sieve: Some(Sieve { field: 3, words: vec!["A*".to_owned()], takes: true }),
+                },
             },
             tickers: Some(Tickers {
                 column: 0,

@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::recipe::Bytes;
-use crate::mapping::{Quirks, Rewrite};
+use super::recipe::{Bytes, WireFormat};
+use crate::mapping::{OccPart, Quirks, Rewrite, Sieve};
 
 /// Absent in recipes of files that have none, as of programs that knew none.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -12,19 +12,72 @@ use crate::mapping::{Quirks, Rewrite};
 pub(super) struct WireQuirks {
     idle_skipped: bool,
     zero_untraded: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sieve: Option<WireSieve>,
 }
 
 impl WireQuirks {
-    pub(super) fn of(Quirks { idle_skipped, zero_untraded }: Quirks) -> Self {
-        Self { idle_skipped, zero_untraded }
+    pub(super) fn of(quirks: &Quirks) -> Self {
+        let Quirks { idle_skipped, zero_untraded, sieve } = quirks;
+        let sieve = sieve.as_ref().map(|Sieve { field, words, takes }| WireSieve {
+            field: *field,
+            words: words.iter().map(Bytes::from).collect(),
+            takes: *takes,
+        });
+        Self { idle_skipped: *idle_skipped, zero_untraded: *zero_untraded, sieve }
     }
 
-    pub(super) fn open(&self) -> Quirks {
-        Quirks { idle_skipped: self.idle_skipped, zero_untraded: self.zero_untraded }
+    pub(super) fn open(self) -> Result<Quirks, String> {
+        let sieve = |WireSieve { field, words, takes }| {
+            let words = words.into_iter().map(Bytes::text).collect::<Result<_, String>>()?;
+            Ok::<_, String>(Sieve { field, words, takes })
+        };
+        Ok(Quirks {
+            idle_skipped: self.idle_skipped,
+            zero_untraded: self.zero_untraded,
+            sieve: self.sieve.map(sieve).transpose()?,
+        })
     }
 
     pub(super) fn are_none(&self) -> bool {
-        self.open() == Quirks::default()
+        !self.idle_skipped && !self.zero_untraded && self.sieve.is_none()
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireSieve {
+    field: usize,
+    words: Vec<Bytes>,
+    takes: bool,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum WireOcc {
+    Underlying,
+    Expiry,
+    Strike,
+    OptionType,
+}
+
+impl WireOcc {
+    fn of(part: OccPart) -> Self {
+        match part {
+            OccPart::Underlying => WireOcc::Underlying,
+            OccPart::Expiry => WireOcc::Expiry,
+            OccPart::Strike => WireOcc::Strike,
+            OccPart::OptionType => WireOcc::OptionType,
+        }
+    }
+
+    fn open(self) -> OccPart {
+        match self {
+            WireOcc::Underlying => OccPart::Underlying,
+            WireOcc::Expiry => OccPart::Expiry,
+            WireOcc::Strike => OccPart::Strike,
+            WireOcc::OptionType => OccPart::OptionType,
+        }
     }
 }
 
@@ -34,6 +87,9 @@ pub(super) enum WireRewrite {
     Number { scale: i8, thousands: Option<u8> },
     Words(Vec<(Bytes, Bytes)>),
     CutToMicros,
+    Nanos,
+    Occ(WireOcc),
+    IsoDay(WireFormat),
 }
 
 impl WireRewrite {
@@ -43,6 +99,9 @@ impl WireRewrite {
                 WireRewrite::Number { scale: *scale, thousands: *thousands }
             }
             Rewrite::CutToMicros => WireRewrite::CutToMicros,
+            Rewrite::Nanos => WireRewrite::Nanos,
+            Rewrite::Occ(part) => WireRewrite::Occ(WireOcc::of(*part)),
+            Rewrite::IsoDay(format) => WireRewrite::IsoDay(WireFormat::of(format)),
             Rewrite::Words(words) => {
                 let pair = |(from, to): &(String, String)| (Bytes::from(from), Bytes::from(to));
                 WireRewrite::Words(words.iter().map(pair).collect())
@@ -54,6 +113,9 @@ impl WireRewrite {
         Ok(match self {
             WireRewrite::Number { scale, thousands } => Rewrite::Number { scale, thousands },
             WireRewrite::CutToMicros => Rewrite::CutToMicros,
+            WireRewrite::Nanos => Rewrite::Nanos,
+            WireRewrite::Occ(part) => Rewrite::Occ(part.open()),
+            WireRewrite::IsoDay(format) => Rewrite::IsoDay(format.open()?),
             WireRewrite::Words(words) => {
                 let pair = |(from, to): (Bytes, Bytes)| Ok((from.text()?, to.text()?));
                 Rewrite::Words(words.into_iter().map(pair).collect::<Result<_, String>>()?)

@@ -232,15 +232,31 @@ impl Visitor for Surveyor<'_> {
     }
 
     fn take(&mut self, known: Known, content: Content) {
-        self.survey.sources.push(Source {
-            name: content.name.into(),
-            path: content.path,
-            fingerprint: content.fingerprint,
-            recognised: known.recognised,
-            rows: known.rows,
-            columns: known.columns,
-            _spool: content.spool,
-        });
+        let Known { mut recognised, rows, columns } = known;
+        let name: Arc<str> = content.name.into();
+        let also = std::mem::take(&mut recognised.also);
+        if !also.is_empty() && self.request.table.is_some() {
+            let datasets = also.iter().map(|other| other.dataset.as_str());
+            let datasets: Vec<&str> =
+                std::iter::once(recognised.dataset.as_str()).chain(datasets).collect();
+            let why = format!(
+                "it holds {}, and a table takes one of them: say which with --dataset",
+                datasets.join(" and ")
+            );
+            self.survey.failed.push((name.to_string(), why));
+            return;
+        }
+        for recognised in std::iter::once(recognised).chain(also) {
+            self.survey.sources.push(Source {
+                name: Arc::clone(&name),
+                path: content.path.clone(),
+                fingerprint: content.fingerprint.clone(),
+                recognised,
+                rows,
+                columns: columns.clone(),
+                _spool: content.spool.clone(),
+            });
+        }
     }
 
     fn ignored(&mut self, name: String, why: String) {

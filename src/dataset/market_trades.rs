@@ -2,7 +2,7 @@
 //! dataset.
 
 use super::column::{SYMBOL, word};
-use super::rule::{not_future, not_negative};
+use super::rule::{Test, not_future, not_negative, rule};
 use super::{Column, ConflictPolicy, Dataset, POSITION, TableName};
 
 /// The dataset `market_trades`. A record without the vendor's `trade_id` is known again by its
@@ -36,6 +36,10 @@ pub const MARKET_TRADES: Dataset = Dataset {
             "of the taker: `buy`, `sell` or empty",
         )
         .or(&["taker_side", "aggressor_side"]),
+        Column::integer(
+            "ts_nanos",
+            "nanoseconds of `ts` beyond its microseconds, 0 to 999; empty where there are none",
+        ),
     ],
     key: &["symbol", "ts", "trade_id", "content", "row_no"],
     position: Some(POSITION),
@@ -44,7 +48,11 @@ pub const MARKET_TRADES: Dataset = Dataset {
     ticker: Some("symbol"),
     on_conflict: ConflictPolicy::Skip,
     together: &[],
-    rules: &[not_negative(&["size"]), not_future("ts")],
+    rules: &[
+        not_negative(&["size"]),
+        rule("nanos_bounds", Test::Within(&["ts_nanos"], 0.0, 999.0)),
+        not_future("ts"),
+    ],
     series: None,
     marks: &["price", "size"],
 };

@@ -10,6 +10,7 @@ mod kalshi_markets;
 mod kalshi_trades;
 mod killmails;
 mod market_trades;
+mod open_interest;
 mod option_bars;
 mod option_strike_bars;
 mod orders;
@@ -157,6 +158,7 @@ impl Dataset {
 pub const ALL: &[&Dataset] = &[
     &bars::BARS,
     &market_trades::MARKET_TRADES,
+    &open_interest::OPEN_INTEREST,
     &option_bars::OPTION_BARS,
     &option_strike_bars::OPTION_STRIKE_BARS,
     &orders::ORDERS,

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     Boolean,
     Json(JsonFault),
     Utf8,
+    /// No symbol of an option in the form of the OCC.
+    Contract,
 }
 
 impl From<NumberFault> for Fault {
@@ -58,6 +60,7 @@ impl Fault {
             Fault::Boolean => "bad_boolean",
             Fault::Json(_) => "bad_json",
             Fault::Utf8 => "invalid_utf8",
+            Fault::Contract => "bad_contract",
         }
     }
 
@@ -76,6 +79,7 @@ impl Fault {
                 format!("JSON nested deeper than {DEPTH_MAX} levels")
             }
             Fault::Utf8 => "not valid UTF-8".to_owned(),
+            Fault::Contract => "not an option's symbol in the form SPY230327P00390000".to_owned(),
         };
         format!("column {column}: {} is {what}", shown(value))
     }

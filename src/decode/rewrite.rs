@@ -1,43 +1,122 @@
 //! Fields that are put right before they are read: fixed-point prices, groups of digits, words that
 //! stand for others. Only columns whose mapping asks for it come here; plain ones pay nothing.
 
-use memchr::memchr;
+use jiff::Span;
+use memchr::{memchr, memrchr};
 
+use super::column::time_parser;
+use super::fault::Fault;
 use super::number::{Exact, NumberFault, trim};
-use crate::mapping::Rewrite;
+use super::time::{TimeFault, TimeParser};
+use crate::mapping::{OccPart, Rewrite, TimeRule, Zone};
 
 /// Puts the fields of one column right.
 #[derive(Debug)]
-pub(super) struct Rewriter(Rewrite);
+pub(super) struct Rewriter {
+    rewrite: Rewrite,
+    /// Reads the days that are put in another form.
+    days: Option<Box<TimeParser>>,
+}
 
 impl Rewriter {
     pub fn new(rewrite: &Rewrite) -> Self {
-        Self(rewrite.clone())
+        let days = match rewrite {
+            Rewrite::IsoDay(format) => {
+                let rule = TimeRule { format: format.clone(), zone: Zone::UTC };
+                Some(Box::new(time_parser(Some(&rule))))
+            }
+            _ => None,
+        };
+        Self { rewrite: rewrite.clone(), days }
     }
 
     /// Leaves in `out` what `value` means.
     ///
     /// # Errors
-    /// `Bad` for a fixed-point price that is not whole, or groups of digits that are none.
-    pub fn rewrite(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), NumberFault> {
+    /// A fixed-point price that is not whole, groups of digits that are none, a symbol that is not
+    /// of an option, a day that is none.
+    pub fn rewrite(&mut self, value: &[u8], out: &mut Vec<u8>) -> Result<(), Fault> {
         out.clear();
         let value = trim(value);
-        match &self.0 {
+        match &self.rewrite {
             Rewrite::Words(words) => {
                 let meant = words.iter().find(|(word, _)| word.as_bytes() == value);
                 out.extend_from_slice(meant.map_or(value, |(_, meant)| meant.as_bytes()));
-                Ok(())
             }
-            Rewrite::CutToMicros => {
-                cut_to_micros(value, out);
-                Ok(())
-            }
-            Rewrite::Number { scale, thousands: None } => scaled(value, *scale, out),
+            Rewrite::CutToMicros => cut_to_micros(value, out),
+            Rewrite::Nanos => nanos(value, out),
+            Rewrite::Number { scale, thousands: None } => scaled(value, *scale, out)?,
             Rewrite::Number { scale, thousands: Some(separator) } => {
                 let plain = ungrouped(value, *separator)?;
-                scaled(&plain, *scale, out)
+                scaled(&plain, *scale, out)?;
+            }
+            Rewrite::Occ(part) => occ_part(value, *part, out).ok_or(Fault::Contract)?,
+            Rewrite::IsoDay(_) => {
+                let space = memrchr(b' ', value).ok_or(TimeFault::Bad)?;
+                let (before, day) = value.split_at(space + 1);
+                let days = self.days.as_mut().ok_or(TimeFault::Bad)?.parse_date(day)?;
+                let day = Span::new().try_days(i64::from(days));
+                let day = day.and_then(|days| jiff::civil::date(1970, 1, 1).checked_add(days));
+                out.extend_from_slice(before);
+                out.extend_from_slice(
+                    day.map_err(|_| TimeFault::OutOfRange)?.to_string().as_bytes(),
+                );
             }
         }
+        Ok(())
+    }
+}
+
+/// One part of an option's symbol: the root, a day `yymmdd`, `C` or `P`, and eight digits of
+/// strike, in thousandths. A mark of the kind of instrument may stand before it (`O:`), and spaces
+/// between root and day.
+fn occ_part(value: &[u8], part: OccPart, out: &mut Vec<u8>) -> Option<()> {
+    let value = value.strip_prefix(b"O:").unwrap_or(value);
+    let (root, contract) = value.split_at_checked(value.len().checked_sub(15)?)?;
+    let (day, rest) = contract.split_at(6);
+    let (kind, strike) = rest.split_at(1);
+    let root = root.trim_ascii_end();
+    let digits = |text: &[u8]| text.iter().all(u8::is_ascii_digit);
+    if root.is_empty() || !digits(day) || !digits(strike) {
+        return None;
+    }
+    match part {
+        OccPart::Underlying => out.extend_from_slice(root),
+        OccPart::Expiry => {
+            out.extend_from_slice(b"20");
+            for (at, two) in day.chunks(2).enumerate() {
+                out.extend_from_slice(if at == 0 { b"" } else { b"-" });
+                out.extend_from_slice(two);
+            }
+        }
+        OccPart::Strike => {
+            let (whole, thousandths) = strike.split_at(5);
+            let first = whole.iter().position(|digit| *digit != b'0').unwrap_or(4);
+            out.extend_from_slice(&whole[first..]);
+            out.push(b'.');
+            out.extend_from_slice(thousandths);
+        }
+        OccPart::OptionType => out.extend_from_slice(match kind {
+            b"C" => b"call",
+            b"P" => b"put",
+            _ => return None,
+        }),
+    }
+    matches!(kind, b"C" | b"P").then_some(())
+}
+
+/// The nanoseconds of a time beyond its microseconds; nothing where it has no such digits.
+fn nanos(value: &[u8], out: &mut Vec<u8>) {
+    if value.len() == 19 && value.iter().all(u8::is_ascii_digit) {
+        out.extend_from_slice(&value[16..]);
+        return;
+    }
+    let Some(point) = memchr(b'.', value) else { return };
+    let fraction = &value[point + 1..];
+    let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if (7..=9).contains(&digits) {
+        out.extend_from_slice(&fraction[6..digits]);
+        out.extend(std::iter::repeat_n(b'0', 9 - digits));
     }
 }
 
@@ -127,7 +206,9 @@ fn fixed_point(value: &[u8], places: usize, out: &mut Vec<u8>) -> Result<(), Num
 mod tests {
     use super::*;
 
-    fn rewritten(rewrite: &Rewrite, value: &str) -> Result<String, NumberFault> {
+    const BAD: Fault = Fault::Number(NumberFault::Bad);
+
+    fn rewritten(rewrite: &Rewrite, value: &str) -> Result<String, Fault> {
         let mut out = b"left over".to_vec();
         Rewriter::new(rewrite).rewrite(value.as_bytes(), &mut out)?;
         Ok(String::from_utf8(out).unwrap())
@@ -146,7 +227,7 @@ mod tests {
             assert_eq!(nano(value).as_deref(), Ok(want), "{value}");
         }
         for value in ["", "-", "1.5", "1e9", "NaN", "1 2"] {
-            assert_eq!(nano(value), Err(NumberFault::Bad), "{value:?}");
+            assert_eq!(nano(value), Err(BAD), "{value:?}");
         }
     }
 
@@ -155,7 +236,7 @@ mod tests {
         let lakh = |value: &str| rewritten(&Rewrite::Number { scale: -5, thousands: None }, value);
         assert_eq!(lakh("1421837.86").as_deref(), Ok("1421837.86e5"));
         assert_eq!(lakh("-1.5e+05").as_deref(), Ok("-15e9"));
-        assert_eq!(lakh("1e"), Err(NumberFault::Bad));
+        assert_eq!(lakh("1e"), Err(BAD));
     }
 
     #[test]
@@ -172,7 +253,7 @@ mod tests {
             assert_eq!(number(value).as_deref(), Ok(want), "{value}");
         }
         for value in ["1,23", "1,2345", ",123", "1.234,5", "1234,567,", "1,,234"] {
-            assert_eq!(number(value), Err(NumberFault::Bad), "{value}");
+            assert_eq!(number(value), Err(BAD), "{value}");
         }
     }
 
@@ -188,6 +269,57 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(rewritten(&Rewrite::CutToMicros, value).as_deref(), Ok(want), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_a_microsecond_cannot_hold_is_a_number_of_its_own() {
+        for (value, want) in [
+            ("1789718400831008119", "119"),
+            ("1789718400831008000", "000"),
+            ("2024-07-01T23:40:00.123456789Z", "789"),
+            ("2024-07-01 23:40:00.1234567-04:00", "700"),
+            ("2024-07-01T23:40:00.123456Z", ""),
+            ("1735689600000", ""),
+            ("", ""),
+        ] {
+            assert_eq!(rewritten(&Rewrite::Nanos, value).as_deref(), Ok(want), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_symbol_of_an_option_is_taken_apart() {
+        let parts = [OccPart::Underlying, OccPart::Expiry, OccPart::Strike, OccPart::OptionType];
+        for (symbol, want) in [
+            ("O:SPY230327P00390000", ["SPY", "2023-03-27", "390.000", "put"]),
+            ("BRK.B260116C00512500", ["BRK.B", "2026-01-16", "512.500", "call"]),
+            ("ACME1 250117C00000500", ["ACME1", "2025-01-17", "0.500", "call"]),
+            ("X250117P12345678", ["X", "2025-01-17", "12345.678", "put"]),
+        ] {
+            let found = parts.map(|part| rewritten(&Rewrite::Occ(part), symbol).unwrap());
+            assert_eq!(found, want, "{symbol}");
+        }
+        for symbol in ["", "ACME", "O:230327P00390000", "SPY230327X00390000", "SPY23032P003900000"]
+        {
+            for part in parts {
+                let found = rewritten(&Rewrite::Occ(part), symbol);
+                assert_eq!(found, Err(Fault::Contract), "{symbol}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_day_behind_a_symbol_has_one_spelling() {
+        let format = crate::mapping::TimeFormat::parse("%d-%b-%Y").unwrap();
+        let day = Rewrite::IsoDay(format);
+        for (value, want) in [
+            ("NIFTY 30-Jan-2020", "NIFTY 2020-01-30"),
+            ("M&M FIN 01-JAN-2020", "M&M FIN 2020-01-01"),
+        ] {
+            assert_eq!(rewritten(&day, value).as_deref(), Ok(want), "{value}");
+        }
+        for value in ["NIFTY", "NIFTY 30-Jab-2020", "NIFTY 31-Feb-2020", ""] {
+            assert!(rewritten(&day, value).is_err(), "{value}");
         }
     }
 

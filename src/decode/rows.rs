@@ -12,7 +12,7 @@ use super::fault::Fault;
 use super::number::trim;
 use super::quirk;
 use super::rewrite::Rewriter;
-use crate::mapping::{FieldSource, MappedColumn, Mapping, TimeFormat, ValueKind};
+use crate::mapping::{FieldSource, MappedColumn, Mapping, Sieve, TimeFormat, ValueKind};
 
 /// The columns of the batch that grows.
 #[derive(Debug)]
@@ -25,8 +25,12 @@ pub(super) struct Rows {
     idle: Option<[usize; 4]>,
     /// The same, if zeros mean that nothing was traded.
     untraded: Option<[usize; 4]>,
+    /// Which records are taken, if not all.
+    sieve: Option<Sieve>,
     /// A value that is not a field as it stands.
     made: Vec<u8>,
+    /// Two fields that are joined before they are put right.
+    joined: Vec<u8>,
     /// Rows of the last batch: the best guess for the next.
     expected: usize,
 }
@@ -53,6 +57,7 @@ enum Source {
     Field(usize),
     Joined(usize, usize),
     Rewritten(usize, Rewriter),
+    JoinedRewritten(usize, usize, Rewriter),
     Constant,
 }
 
@@ -63,7 +68,10 @@ impl Source {
                 Source::Rewritten(*at, Rewriter::new(rewrite))
             }
             (FieldSource::Field(at), None) => Source::Field(*at),
-            (FieldSource::Joined(one, two), _) => Source::Joined(*one, *two),
+            (FieldSource::Joined(one, two), Some(rewrite)) => {
+                Source::JoinedRewritten(*one, *two, Rewriter::new(rewrite))
+            }
+            (FieldSource::Joined(one, two), None) => Source::Joined(*one, *two),
             (FieldSource::Constant(_), _) => Source::Constant,
         }
     }
@@ -117,9 +125,17 @@ impl Rows {
             window: Window::of(mapping),
             idle: prices(mapping.quirks.idle_skipped),
             untraded: prices(mapping.quirks.zero_untraded),
+            sieve: mapping.quirks.sieve.clone(),
             made: Vec::new(),
+            joined: Vec::new(),
             expected: 0,
         })
+    }
+
+    /// Whether a record is another load's, whatever else may be wrong with it.
+    #[inline]
+    pub fn passes_over(&self, record: &impl Record) -> bool {
+        self.sieve.as_ref().is_some_and(|sieve| !sieve.passes(record.field(sieve.field)))
     }
 
     /// Adds a record's row. `Ok(false)`: it lies outside the window, or tells of an idle interval.
@@ -129,7 +145,7 @@ impl Rows {
             return Ok(false);
         }
         for (at, column) in self.columns.iter_mut().enumerate() {
-            let value = match &column.source {
+            let value = match &mut column.source {
                 Source::Field(field) => record.field(*field),
                 Source::Joined(one, two) => {
                     join(record, (*one, *two), &self.nulls, &mut self.made);
@@ -144,8 +160,18 @@ impl Rows {
                             Ok(()) => &self.made,
                             Err(fault) => {
                                 self.take_back(at, row);
-                                return Err((at, fault.into()));
+                                return Err((at, fault));
                             }
+                        }
+                    }
+                }
+                Source::JoinedRewritten(one, two, rewriter) => {
+                    join(record, (*one, *two), &self.nulls, &mut self.joined);
+                    match rewriter.rewrite(&self.joined, &mut self.made) {
+                        Ok(()) => &self.made,
+                        Err(fault) => {
+                            self.take_back(at, row);
+                            return Err((at, fault));
                         }
                     }
                 }
@@ -183,7 +209,7 @@ impl Rows {
                 let value = record.field(*field);
                 self.nulls.mean(self.columns[*at].kind, trim(value))
             }
-            Source::Joined(..) | Source::Constant => false,
+            Source::Joined(..) | Source::JoinedRewritten(..) | Source::Constant => false,
         };
         self.idle.is_some_and(|prices| prices.iter().all(nothing))
     }
@@ -191,7 +217,7 @@ impl Rows {
     fn is_outside(&mut self, record: &impl Record) -> bool {
         let Some(window) = self.window else { return false };
         let Some(column) = self.columns.get_mut(window.column) else { return false };
-        let value = match &column.source {
+        let value = match &mut column.source {
             Source::Field(field) => record.field(*field),
             Source::Rewritten(field, rewriter) => {
                 let value = record.field(*field);
@@ -201,7 +227,7 @@ impl Rows {
                 }
                 &self.made
             }
-            Source::Joined(one, two) => {
+            Source::Joined(one, two) | Source::JoinedRewritten(one, two, _) => {
                 join(record, (*one, *two), &self.nulls, &mut self.made);
                 &self.made
             }
@@ -217,7 +243,7 @@ impl Rows {
         let column = &self.columns[at];
         let value = match column.source {
             Source::Field(field) | Source::Rewritten(field, _) => record.field(field),
-            Source::Joined(one, two) => {
+            Source::Joined(one, two) | Source::JoinedRewritten(one, two, _) => {
                 join(record, (one, two), &self.nulls, &mut self.made);
                 &self.made
             }

@@ -9,7 +9,8 @@
 //! byte, UTF-8, quotes, field count (a delimiter at the very end of a record is no field more),
 //! then columns from left to right. A record whose time can be read and lies outside the window
 //! counts as skipped, whatever its other columns hold; one whose time cannot be read is a reject.
-//! Records of idle intervals, where the mapping says that there are some, count as skipped too.
+//! Records of idle intervals, where the mapping says that there are some, count as skipped too, and
+//! so do those that are another dataset's, broken or not: that one's load refuses them.
 
 use memchr::{memchr, memchr_iter};
 
@@ -235,13 +236,18 @@ fn take_record(
     if frame.is_no_record(fields, view) {
         return;
     }
+    let record = Line { fields, view };
+    if rows.passes_over(&record) {
+        out.records += 1;
+        out.skipped += 1;
+        return;
+    }
     if let Some(broken) = frame.broken(fields, view, place, out) {
         out.refuse(place, broken);
         return;
     }
     place.row = out.records;
     out.records += 1;
-    let record = Line { fields, view };
     match rows.take(&record, out.places.len()) {
         Ok(true) => out.places.push(place),
         Ok(false) => out.skipped += 1,
@@ -595,7 +601,7 @@ mod tests {
         let plain = decode_as(text.as_bytes(), &mapping, &shape);
         assert_eq!((plain.root.num_rows(), plain.rejects.len(), plain.skipped), (2, 2, 0));
         assert_eq!(plain.root.column(3).null_count(), 0);
-        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true };
+        mapping.quirks = Quirks { idle_skipped: true, zero_untraded: true, sieve: None };
         let decoded = decode_as(text.as_bytes(), &mapping, &shape);
         assert_eq!((decoded.root.num_rows(), decoded.skipped, decoded.read()), (2, 1, 4));
         assert_eq!(rules(&decoded), [(3, 3, "null_value".to_owned())]);

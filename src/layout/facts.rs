@@ -137,7 +137,7 @@ pub(super) fn flag(fact: &str) -> &'static str {
 /// An interval or a date that is none, an empty value.
 pub(super) fn given(facts: &GivenFacts, fact: &str) -> Result<Option<Found>, RecogniseError> {
     let value = match fact {
-        "symbol" => &facts.symbol,
+        "symbol" | "underlying" => &facts.symbol,
         "interval" => &facts.interval,
         "venue" => &facts.venue,
         "date" => &facts.date,

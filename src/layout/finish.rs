@@ -6,7 +6,7 @@ use super::fit::{Fit, FitField};
 use super::model::Layout;
 use super::recognise::{Facts, GivenFacts, Recognised, RecognisedField};
 use super::times;
-use crate::mapping::{FieldSource, TimeFormat, TimeRule, Zone};
+use crate::mapping::{FieldSource, Quirks, TimeFormat, TimeRule, Zone};
 
 /// Adds what the bytes do not say. `name` is the file's.
 pub(super) fn finish(
@@ -68,9 +68,10 @@ pub(super) fn finish(
         version: layout.version,
         dataset: layout.dataset.name.to_owned(),
         fields,
-        quirks: layout.quirks,
         facts,
         why: outside.why,
+        quirks: Quirks { sieve: fit.sieve, ..layout.quirks.clone() },
+        also: Vec::new(),
         shape: fit.shape,
         json: fit.json,
         other_fields: fit.others,

@@ -2,15 +2,15 @@
 //! read that way. A layout that does not fit says why, for the user who expected it to.
 
 use super::json_fit::fit_json;
-use super::model::{ColumnRule, Format, HeaderRule, Layout, Way};
+use super::model::{Format, HeaderRule, Layout, SieveField, Way};
+use super::readable::{bad_value, check, fault, value_fault};
 use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
 use super::sample::{Line, Record, Text, split_line};
 use super::sniff::without_bom;
-use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
-use crate::mapping::{FieldSource, JsonShape, Rewrite, TextShape, TimeFormat, ValueKind, Zone};
+use crate::mapping::{FieldSource, JsonShape, Rewrite, Sieve, TextShape, TimeFormat, Zone};
 
 /// A layout that fits.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub(super) struct Fit {
     pub(super) shape: Option<TextShape>,
     pub(super) json: Option<JsonShape>,
     pub(super) fields: Vec<FitField>,
+    /// Which of the records are taken, if not all.
+    pub(super) sieve: Option<Sieve>,
     pub(super) others: Vec<(String, usize)>,
     /// The interval that the form of the times tells.
     pub(super) interval: Option<String>,
@@ -77,6 +79,7 @@ pub(super) fn fit(layout: &Layout, head: SampleHead<'_>) -> Result<Fit, Miss> {
 fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Miss> {
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let types: Vec<String> = columns.iter().map(|(_, kind)| kind.clone()).collect();
+    known_header(layout, &names)?;
     let choices = resolve::by_name(layout, &names, Some(&types))?;
     let mut fields = Vec::new();
     for choice in &choices {
@@ -89,7 +92,16 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
     }
     let others = unused(&names, &fields);
     let why = vec![format!("columns {}", names.join(", "))];
-    Ok(Fit { shape: None, json: None, fields, others, interval: None, head: Vec::new(), why })
+    Ok(Fit {
+        shape: None,
+        json: None,
+        fields,
+        sieve: None,
+        others,
+        interval: None,
+        head: Vec::new(),
+        why,
+    })
 }
 
 /// Whether times of this Arrow type are points in time: epochs, and timestamps with a zone.
@@ -173,7 +185,16 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         FieldSource::Field(at) => at < count.max || field.column.required,
         FieldSource::Joined(..) | FieldSource::Constant(_) => true,
     });
-    check(&records, &fields, count, layout)?;
+    let sieve = sieve(layout, head.header.as_ref().map(|(names, _)| names.as_slice()))?;
+    let own = |record: &&Record| {
+        let told = |sieve: &Sieve| record.fields.get(sieve.field).map_or("", String::as_str);
+        sieve.as_ref().is_none_or(|sieve| sieve.passes(told(sieve).as_bytes()))
+    };
+    let fault = |record: &Record| match own(&record) {
+        true => fault(record, &fields, count, layout),
+        false => value_fault(record, layout),
+    };
+    check(&records, count, fault)?;
     let mut why = vec![match &head.header {
         Some((names, _)) => {
             format!("header {}", names.join(char::from(delimiter).to_string().as_str()))
@@ -205,14 +226,33 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
     let interval = told_interval(&head.choices, &records, layout);
     let lines = text.lines().take(head.lines);
     let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
-    Ok(Fit { shape: Some(shape), json: None, fields, others, interval, head, why })
+    Ok(Fit { shape: Some(shape), json: None, fields, sieve, others, interval, head, why })
+}
+
+/// The records that the layout takes, by the position of the field that tells.
+fn sieve(layout: &Layout, names: Option<&[String]>) -> Result<Option<Sieve>, Miss> {
+    let Some(rule) = &layout.sieve else { return Ok(None) };
+    let field = match &rule.field {
+        SieveField::At(at) => *at,
+        SieveField::Name(name) => {
+            let mut names = names.unwrap_or_default().iter();
+            match names.position(|own| fold(own) == fold(name)) {
+                Some(at) => at,
+                None if rule.takes => {
+                    return Err(Miss::early(format!("its header has no {name}")));
+                }
+                None => return Ok(None),
+            }
+        }
+    };
+    Ok(Some(Sieve { field, words: rule.words.clone(), takes: rule.takes }))
 }
 
 /// How many fields a record has.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Count {
     min: usize,
-    max: usize,
+    pub(super) max: usize,
 }
 
 impl Count {
@@ -227,7 +267,7 @@ impl Count {
     }
 
     /// Whether a record fits; a delimiter at its very end is no field more.
-    fn fits(self, record: &Record) -> bool {
+    pub(super) fn fits(self, record: &Record) -> bool {
         let len = record.fields.len();
         let trailing = || record.fields.last().is_some_and(String::is_empty);
         (self.min..=self.max).contains(&len) || (len == self.max + 1 && trailing())
@@ -367,109 +407,6 @@ pub(super) fn told_interval(
             way.interval.clone().filter(|_| read * 2 > records.len())
         })
     })
-}
-
-/// Most records must read; files may be dirty in their first rows.
-pub(super) fn check(
-    records: &[Record],
-    fields: &[FitField],
-    count: Count,
-    layout: &Layout,
-) -> Result<(), Miss> {
-    let faults: Vec<String> =
-        records.iter().filter_map(|record| fault(record, fields, count, layout)).collect();
-    if faults.len() * 2 < records.len() || records.is_empty() {
-        return Ok(());
-    }
-    let reason = format!(
-        "{} of {} sample records cannot be read: {}",
-        faults.len(),
-        records.len(),
-        faults[0]
-    );
-    Err(Miss { reason, progress: count.max + 1 })
-}
-
-/// The first thing wrong with a record.
-fn fault(record: &Record, fields: &[FitField], count: Count, layout: &Layout) -> Option<String> {
-    if !count.fits(record) {
-        let found = record.fields.len();
-        return Some(format!("line {} has {found} fields, not {}", record.line, count.max));
-    }
-    if layout.quirks.idle_skipped && is_idle(record, fields, layout) {
-        return None;
-    }
-    for (at, pattern) in &layout.recognise.values {
-        let value = record.fields.get(*at).map_or("", String::as_str);
-        if !pattern.is_match(value) {
-            let value = shorten(value);
-            return Some(format!("line {}: field {} is {value:?}", record.line, at + 1));
-        }
-    }
-    let (column, value, wanted) =
-        fields.iter().find_map(|field| bad_value(record, field, layout))?;
-    Some(format!("line {}: {column} {value:?} is no {wanted}", record.line))
-}
-
-/// Whether every price is nothing.
-fn is_idle(record: &Record, fields: &[FitField], layout: &Layout) -> bool {
-    let prices = ["open", "high", "low", "close"];
-    let mut prices = fields.iter().filter(|field| prices.contains(&field.column.name));
-    prices.all(|field| match field.source {
-        FieldSource::Field(at) => record
-            .fields
-            .get(at)
-            .is_none_or(|value| value.is_empty() || layout.text.nulls.contains(value)),
-        FieldSource::Joined(..) | FieldSource::Constant(_) => true,
-    })
-}
-
-/// The column, value and expected form of a value that does not read.
-fn bad_value(
-    record: &Record,
-    field: &FitField,
-    layout: &Layout,
-) -> Option<(&'static str, String, String)> {
-    let value = match &field.source {
-        FieldSource::Field(at) => record.fields.get(*at).cloned().unwrap_or_default(),
-        FieldSource::Joined(date, time) => {
-            let part = |at: usize| record.fields.get(at).map_or("", String::as_str);
-            format!("{} {}", part(*date), part(*time))
-        }
-        FieldSource::Constant(_) => return None,
-    };
-    let column = field.column;
-    let wanted = if value.is_empty() || layout.text.nulls.contains(&value) {
-        column.required.then(|| "value".to_owned())?
-    } else if let Some(format) = &field.time {
-        (!times::is_time(format, &value)).then(|| time_name(layout, field))?
-    } else {
-        let number =
-            matches!(column.kind, ValueKind::Float | ValueKind::Decimal | ValueKind::Integer);
-        let reads = || times::is_rewritten_number(field.rewrite.as_ref(), &value);
-        (number && !reads()).then(|| "number".to_owned())?
-    };
-    Some((column.name, shorten(&value), wanted))
-}
-
-fn time_name(layout: &Layout, field: &FitField) -> String {
-    let rule: Option<&ColumnRule> =
-        layout.columns.iter().find(|rule| rule.column.name == field.column.name);
-    let way = rule.and_then(|rule| rule.ways.iter().find(|way| way.time == field.time));
-    match way.map_or("auto", |way| way.time_text.as_str()) {
-        "auto" => "ISO or epoch time".to_owned(),
-        "epoch" => "epoch time".to_owned(),
-        pattern => format!("time written {pattern}"),
-    }
-}
-
-/// At most 60 characters, for messages.
-fn shorten(value: &str) -> String {
-    let mut short: String = value.chars().take(60).collect();
-    if short.len() < value.len() {
-        short.push('…');
-    }
-    short
 }
 
 /// Header fields that no column uses.

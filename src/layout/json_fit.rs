@@ -4,12 +4,12 @@
 use serde_json::Value;
 
 use super::fit::{
-    Count, Fit, FitField, Miss, check, field, known_header, pick, told_interval, unused,
-    usual_count,
+    Count, Fit, FitField, Miss, field, known_header, pick, told_interval, unused, usual_count,
 };
 use super::json_rules::{join_path, split_path};
 use super::json_sample::{as_records, field_paths, first_keys, first_records, names};
 use super::model::{HeaderRule, Layout, WaySource};
+use super::readable::{check, fault};
 use super::resolve;
 use super::sample::{Record, Text};
 use crate::dataset::Column;
@@ -94,6 +94,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         shape: None,
         json: Some(shape(layout, records, paths, None)),
         fields: columns.iter().enumerate().map(field).collect(),
+        sieve: None,
         others: Vec::new(),
         interval: None,
         head: Vec::new(),
@@ -106,19 +107,35 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let values = sample(text, records, Value::is_object, "objects")?;
     let mut paths = field_paths(&values);
     let keys = names(&paths);
-    let choices = known_header(layout, &keys)
+    // What holds other values may tell what a record is, too.
+    let mut told = keys.clone();
+    if layout.recognise.headers.is_empty() {
+        let own = values.iter().filter_map(Value::as_object).flat_map(|object| object.keys());
+        told.extend(own.filter(|key| !keys.contains(key)).cloned());
+    }
+    let choices = known_header(layout, &told)
         .and_then(|()| resolve::by_name(layout, &keys, None))
         .map_err(|miss| Miss { reason: miss.reason.replace("its header", "a record"), ..miss })?;
     let sampled = as_records(&values, &paths);
     let picked = choices.iter().filter_map(|choice| pick(choice, &sampled, layout));
     let mut fields: Vec<FitField> = picked.collect();
-    check(&sampled, &fields, Count::exactly(paths.len()), layout)?;
+    let count = Count::exactly(paths.len());
+    check(&sampled, count, |record| fault(record, &fields, count, layout))?;
     let others = unused(&keys, &fields);
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
     let interval = told_interval(&choices, &sampled, layout);
     add_later(layout, &mut fields, &mut paths);
     let json = shape(layout, records, paths, None);
-    Ok(Fit { shape: None, json: Some(json), fields, others, interval, head: Vec::new(), why })
+    Ok(Fit {
+        shape: None,
+        json: Some(json),
+        fields,
+        sieve: None,
+        others,
+        interval,
+        head: Vec::new(),
+        why,
+    })
 }
 
 /// Keys that a vendor leaves out of records without such a value may come after the sample.
@@ -160,14 +177,24 @@ fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Resul
     };
     let picked = choices.iter().filter_map(|choice| pick(choice, &sampled, layout));
     let fields: Vec<FitField> = picked.filter(|field| last(field) < count).collect();
-    check(&sampled, &fields, Count::exactly(count), layout)?;
+    let exactly = Count::exactly(count);
+    check(&sampled, exactly, |record| fault(record, &fields, exactly, layout))?;
     let known = layout.recognise.headers.iter().find(|header| header.len() == count);
     let others = unused(&known.cloned().unwrap_or_default(), &fields);
     let why = vec![format!("{} of arrays of {count} values", shown(records))];
     let interval = told_interval(&choices, &sampled, layout);
     let paths = (0..count).map(|at| vec![at.to_string()]).collect();
     let json = shape(layout, records, paths, Some((count, count)));
-    Ok(Fit { shape: None, json: Some(json), fields, others, interval, head: Vec::new(), why })
+    Ok(Fit {
+        shape: None,
+        json: Some(json),
+        fields,
+        sieve: None,
+        others,
+        interval,
+        head: Vec::new(),
+        why,
+    })
 }
 
 fn shape(

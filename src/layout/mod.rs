@@ -21,6 +21,7 @@ mod nearest;
 mod parse;
 mod parse_columns;
 mod parse_facts;
+mod readable;
 mod recognise;
 mod registry;
 mod resolve;
@@ -35,8 +36,8 @@ pub use document::document;
 pub use error::{LayoutError, RecogniseError, Unknown};
 pub use interval::normalise_interval;
 pub use model::{
-    ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, TextRules, Way,
-    WaySource,
+    ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, SieveField,
+    SieveRule, TextRules, Way, WaySource,
 };
 pub use recognise::{
     Facts, GivenFacts, Recognised, RecognisedField, Sample, SampleHead, recognise,

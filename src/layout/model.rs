@@ -34,6 +34,10 @@ pub struct Layout {
     pub facts: FactRules,
     /// What records may hold besides plain values.
     pub quirks: Quirks,
+    /// Which of the records are this dataset's, where files hold those of several.
+    pub sieve: Option<SieveRule>,
+    /// Layouts that load the other records of such files.
+    pub also: Vec<String>,
     /// Why files of this shape are not loaded, if they are not.
     pub refuse: Option<String>,
     /// What is odd about such files, a sentence each, for people.
@@ -46,6 +50,26 @@ impl Layout {
     pub fn needs(&self, column: &Column) -> bool {
         column.required && !column.fact && !self.facts.tell(column.name)
     }
+}
+
+/// Which records of a file are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SieveRule {
+    /// The field that tells, by name or by position.
+    pub field: SieveField,
+    /// Its values; one that ends with `*` stands for all that begin so.
+    pub words: Vec<String>,
+    /// Whether the records with such a value are taken, or all others.
+    pub takes: bool,
+}
+
+/// How the field of a [`SieveRule`] is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SieveField {
+    /// By its name in the header, in any case.
+    Name(String),
+    /// By position, from 0.
+    At(usize),
 }
 
 /// The kinds of files.

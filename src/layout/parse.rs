@@ -1,11 +1,13 @@
 //! Reads a layout's TOML text, strictly: every mistake names the key and the line.
 
 use regex::Regex;
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
 use super::error::LayoutError;
 use super::json_rules;
-use super::model::{Format, HeaderRule, Layout, RecogniseRules, TextRules, WaySource};
+use super::model::{
+    Format, HeaderRule, Layout, RecogniseRules, SieveField, SieveRule, TextRules, WaySource,
+};
 use super::nearest::nearest;
 use super::parse_columns::read_columns;
 use super::parse_facts::read_facts;
@@ -21,6 +23,7 @@ const ROOT_KEYS: &[&str] = &[
     "format",
     "refuse",
     "quirks",
+    "also",
     "text",
     "json",
     "records",
@@ -31,7 +34,8 @@ const ROOT_KEYS: &[&str] = &[
 const FORMATS: &[(&str, Format)] =
     &[("text", Format::Text), ("json", Format::Json), ("parquet", Format::Parquet)];
 const TEXT_KEYS: &[&str] = &["delimiter", "quote", "header", "preamble", "below", "nulls"];
-const RECORDS_KEYS: &[&str] = &["skip_idle", "zero_untraded"];
+const RECORDS_KEYS: &[&str] = &["skip_idle", "zero_untraded", "take", "leave"];
+const SIEVE_KEYS: &[&str] = &["field", "words"];
 const RECOGNISE_KEYS: &[&str] = &[
     "rank",
     "headers",
@@ -82,6 +86,8 @@ impl Layout {
             columns,
             facts: read_facts(&root, dataset)?,
             quirks: read_quirks(&root)?,
+            sieve: read_sieve(&root, format)?,
+            also: root.get("also").map_or(Ok(Vec::new()), |names| names.strings())?,
             refuse: root.get("refuse").map(|why| why.string().map(str::to_owned)).transpose()?,
             notes: root.get("quirks").map_or(Ok(Vec::new()), |notes| notes.strings())?,
         };
@@ -237,6 +243,28 @@ fn read_quirks(root: &Table<'_>) -> Result<Quirks, LayoutError> {
         quirks.zero_untraded = value.bool()?;
     }
     Ok(quirks)
+}
+
+/// Which of the records are taken: those of `take`, or all but those of `leave`.
+fn read_sieve(root: &Table<'_>, format: Format) -> Result<Option<SieveRule>, LayoutError> {
+    let Some(records) = root.table("records", RECORDS_KEYS)? else { return Ok(None) };
+    let (value, takes) = match (records.get("take"), records.get("leave")) {
+        (None, None) => return Ok(None),
+        (Some(value), None) => (value, true),
+        (None, Some(value)) => (value, false),
+        (Some(value), Some(_)) => return Err(value.bad("say either take or leave")),
+    };
+    if format != Format::Text {
+        return Err(value.bad("only records of text are told apart"));
+    }
+    let table = value.table(SIEVE_KEYS)?;
+    let field = table.need("field")?;
+    let words = table.need("words")?.strings()?;
+    let field = match field.value {
+        DeValue::Integer(_) => SieveField::At(field.number()?),
+        _ => SieveField::Name(field.string()?.to_owned()),
+    };
+    Ok(Some(SieveRule { field, words, takes }))
 }
 
 pub(super) fn one_byte(value: &Value<'_>) -> Result<u8, LayoutError> {
@@ -400,7 +428,8 @@ zone = "Europe/Paris"
                 "[facts]",
                 "[extra]",
                 "mine.toml, line 15: unknown key extra; known here: name, version, title, \
-                 dataset, format, refuse, quirks, text, json, records, recognise, columns, facts",
+                 dataset, format, refuse, quirks, also, text, json, records, recognise, columns, \
+                 facts",
             ),
             ("name = \"mine\"\n", "", "mine.toml, line 1: name is missing"),
             (

@@ -6,10 +6,10 @@ use toml::de::DeValue;
 use super::error::LayoutError;
 use super::interval::normalise_interval;
 use super::model::{ColumnRule, Way, WaySource};
-use super::parse::{column, one_byte, regex};
+use super::parse::{column, one_byte, one_of, regex};
 use super::toml_table::{Table, Value};
 use crate::dataset::{Column, Dataset};
-use crate::mapping::{Rewrite, TimeFormat, ValueKind, Zone};
+use crate::mapping::{OccPart, Rewrite, TimeFormat, ValueKind, Zone};
 
 const WAY_KEYS: &[&str] = &[
     "name",
@@ -24,8 +24,18 @@ const WAY_KEYS: &[&str] = &[
     "scale",
     "thousands",
     "cut",
+    "nanos",
+    "occ",
+    "day",
     "map",
     "types",
+];
+
+const OCC_PARTS: &[(&str, OccPart)] = &[
+    ("underlying", OccPart::Underlying),
+    ("expiry", OccPart::Expiry),
+    ("strike", OccPart::Strike),
+    ("option_type", OccPart::OptionType),
 ];
 
 pub(super) fn read_columns(
@@ -136,6 +146,9 @@ fn read_rewrite(
     table: &Table<'_>,
     way: &Way,
 ) -> Result<Option<Rewrite>, LayoutError> {
+    if let Some(rewrite) = read_part(column, table, way)? {
+        return Ok(Some(rewrite));
+    }
     if let Some(cut) = table.get("cut")
         && cut.bool()?
     {
@@ -175,6 +188,35 @@ fn read_rewrite(
     };
     let thousands = thousands.map(|value| one_byte(&value)).transpose()?;
     Ok(Some(Rewrite::Number { scale, thousands }))
+}
+
+/// What is taken of a field that holds more than the column: `nanos`, `occ`, `day`.
+fn read_part(
+    column: &'static Column,
+    table: &Table<'_>,
+    way: &Way,
+) -> Result<Option<Rewrite>, LayoutError> {
+    let joined = matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..));
+    if let Some(nanos) = table.get("nanos")
+        && nanos.bool()?
+    {
+        if joined || column.kind != ValueKind::Integer {
+            return Err(nanos.bad("only a whole number may hold nanoseconds, of one field"));
+        }
+        return Ok(Some(Rewrite::Nanos));
+    }
+    if let Some(occ) = table.get("occ") {
+        if joined {
+            return Err(occ.bad("two joined fields are taken as they stand"));
+        }
+        return one_of(&occ, OCC_PARTS).map(|part| Some(Rewrite::Occ(part)));
+    }
+    let Some(day) = table.get("day") else { return Ok(None) };
+    if !joined || is_time(column) {
+        return Err(day.bad("only the second of two fields that are joined to a word is a day"));
+    }
+    let format = TimeFormat::parse(day.string()?).map_err(|reason| day.bad(reason))?;
+    Ok(Some(Rewrite::IsoDay(format)))
 }
 
 fn read_join(value: &Value<'_>) -> Result<WaySource, LayoutError> {

@@ -10,7 +10,7 @@ use super::finish::finish;
 use super::fit::{Fit, Miss, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
-use super::registry::CANONICAL_RANK;
+use super::registry::{CANONICAL_RANK, registry};
 use super::sniff::{is_json, refuse_foreign};
 use crate::mapping::{FieldSource, JsonShape, Quirks, Rewrite, TextShape, TimeRule};
 
@@ -96,6 +96,8 @@ pub struct Recognised {
     pub other_fields: Vec<(String, usize)>,
     /// What its records may hold besides plain values.
     pub quirks: Quirks,
+    /// The same file as other datasets have their records in it.
+    pub also: Vec<Recognised>,
     /// What is known from outside the bytes. Part of a load's identity.
     pub facts: Facts,
     /// Why this layout and these facts, a sentence each, for `plan` and `inspect`.
@@ -159,7 +161,7 @@ pub fn recognise(
             why: miss.reason,
             first_line: example::first_line(sample.head),
         })?;
-        return taken(sample.name, given, layout, fit);
+        return taken(sample, given, (layout, layouts), fit);
     }
     let (mut fits, mut tried) = (Vec::new(), Vec::new());
     for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
@@ -188,24 +190,44 @@ pub fn recognise(
             example: example::layout_file(sample.head),
         })));
     };
-    taken(sample.name, given, layout, fit)
+    taken(sample, given, (layout, layouts), fit)
 }
 
 /// The layout that fits, unless it is one of files that are not loaded.
 fn taken(
-    name: &str,
+    sample: &Sample<'_>,
     given: &GivenFacts,
-    layout: &Layout,
-    fit: Fit,
+    (layout, layouts): (&Layout, &[Layout]),
+    first: Fit,
 ) -> Result<Recognised, RecogniseError> {
-    match &layout.refuse {
-        None => finish(name, given, layout, fit),
-        Some(why) => Err(RecogniseError::Refused {
+    let name = sample.name;
+    if let Some(why) = &layout.refuse {
+        return Err(RecogniseError::Refused {
             name: name.to_owned(),
             what: layout.title.clone(),
             why: why.clone(),
-        }),
+        });
     }
+    let mut recognised = finish(name, given, layout, first)?;
+    // A user's own layout may name a built-in one.
+    let known = layouts.iter().chain(registry().unwrap_or_default());
+    for other in &layout.also {
+        let Some(other) = known.clone().find(|layout| layout.name == *other) else { continue };
+        if given.dataset.as_ref().is_some_and(|dataset| *dataset != other.dataset.name) {
+            continue;
+        }
+        let fit = fit(other, sample.head).map_err(|miss| RecogniseError::DoesNotFit {
+            name: name.to_owned(),
+            layout: other.name.clone(),
+            why: miss.reason,
+            first_line: example::first_line(sample.head),
+        })?;
+        let other = finish(name, given, other, fit)?;
+        let why = format!("it holds {} too: layout {}", other.dataset, other.layout);
+        recognised.why.push(why);
+        recognised.also.push(other);
+    }
+    Ok(recognised)
 }
 
 /// Layouts that are named to the user of a file that none fits.

@@ -28,7 +28,7 @@ pub fn registry() -> Result<&'static [Layout], &'static LayoutError> {
                 .map(|(stem, text)| Layout::parse(text, &format!("schema/layouts/{stem}.toml")));
             let marked = dataset::ALL.iter().filter(|dataset| !dataset.marks.is_empty());
             let canonical = marked.flat_map(|dataset| {
-                [Format::Text, Format::Parquet].map(|format| {
+                [Format::Text, Format::Json, Format::Parquet].map(|format| {
                     let origin = format!("the canonical layout of {}", dataset.name);
                     Layout::parse(&canonical(dataset, format), &origin)
                 })
@@ -59,9 +59,19 @@ fn canonical(dataset: &Dataset, format: Format) -> String {
             "[text]\ndelimiter = [\",\", \";\", \"\\t\"]\nheader = \"required\"\n\
              nulls = [\"null\", \"NULL\", \"NaN\", \"nan\", \"N/A\", \"None\"]\n",
         ),
-        Format::Json | Format::Parquet => ("parquet", "Parquet with the usual column names", ""),
+        Format::Json => (
+            "json",
+            "JSON with our own keys",
+            "[json]\nrecords = [\"lines\", \"array\"]\npath = [\"\", \"data\", \"results\"]\n\
+             nulls = [\"null\", \"NULL\", \"NaN\", \"nan\", \"N/A\", \"None\"]\n",
+        ),
+        Format::Parquet => ("parquet", "Parquet with the usual column names", ""),
     };
-    let format = if format == Format::Text { "text" } else { "parquet" };
+    let format = match format {
+        Format::Text => "text",
+        Format::Json => "json",
+        Format::Parquet => "parquet",
+    };
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = write!(

@@ -127,6 +127,35 @@ pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool
     if *scale > 0 { whole } else { is_number(&plain) }
 }
 
+/// What a field must be from which the rewriting takes a part, if that is what it does.
+pub(super) fn part(rewrite: &Rewrite) -> Option<&'static str> {
+    match rewrite {
+        Rewrite::Occ(_) => Some("symbol of an option"),
+        Rewrite::Nanos => Some("time"),
+        Rewrite::IsoDay(_) => Some("word with a day behind it"),
+        Rewrite::Number { .. } | Rewrite::Words(_) | Rewrite::CutToMicros => None,
+    }
+}
+
+/// Whether `text` holds the part that the rewriting takes. A time may have no nanoseconds.
+pub(super) fn is_part(rewrite: &Rewrite, text: &str) -> bool {
+    match rewrite {
+        Rewrite::Occ(_) => {}
+        Rewrite::IsoDay(format) => {
+            return text.rsplit_once(' ').is_some_and(|(_, day)| is_time(format, day));
+        }
+        _ => return true,
+    }
+    let Some((root, contract)) =
+        text.len().checked_sub(15).and_then(|at| text.split_at_checked(at))
+    else {
+        return false;
+    };
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let (day, rest) = contract.split_at(6);
+    !root.is_empty() && digits(day) && matches!(&rest[..1], "C" | "P") && digits(&rest[1..])
+}
+
 /// Whether `text` is a decimal number.
 pub(super) fn is_number(text: &str) -> bool {
     let first = text.bytes().find(|byte| !matches!(byte, b'+' | b'-' | b'.'));

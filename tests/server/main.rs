@@ -17,6 +17,7 @@
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
+//! - `records`: the layouts of vendors whose files are no plain bars, file by file.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
 //! - `sources`: compressed files and archives.
@@ -48,6 +49,7 @@ mod ladder;
 mod ops;
 mod plan;
 mod real_files;
+mod records;
 mod rejects;
 mod report;
 mod rules;

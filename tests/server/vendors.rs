@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::{Client, TestDb, adds_up, backfill, file, file_entry};
+use crate::support::{Client, TestDb, adds_up, backfill, file_entry};
 
 fn vendors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/vendors")
@@ -84,8 +84,9 @@ fn every_vendors_file_is_recognised_and_loads_as_it_stands() {
 
 #[test]
 fn every_layout_of_bars_in_text_has_a_fixture() {
-    let tried: BTreeSet<String> =
-        expected().iter().map(|vendor| vendor["layout"].as_str().unwrap().to_owned()).collect();
+    let vendors = expected();
+    let own = vendors.iter().map(|vendor| vendor["layout"].as_str().unwrap().to_owned());
+    let tried: BTreeSet<String> = own.chain(crate::records::tried()).collect();
     // These have theirs in fixtures/bars.
     let elsewhere = ["cryptodatadownload", "histdata", "kraken_ohlcvt", "stooq"];
     for layout in tidegate::layout::registry().unwrap() {
@@ -111,16 +112,6 @@ fn figures(folder: &Path) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The file, decompressed if it is not: what is proved here is its layout.
-fn plain(db: &TestDb<'_>, path: &Path) -> PathBuf {
-    if path.extension().is_none_or(|ending| ending != "gz") {
-        return path.to_owned();
-    }
-    let output = Command::new("gunzip").arg("-c").arg(path).output().unwrap();
-    let name = path.file_stem().unwrap().to_str().unwrap();
-    file(db, name, output.stdout)
-}
-
 /// What is wrong with the load of a real file, if something is.
 fn real_fault(folder: &Path, known: &Value) -> Option<String> {
     let name = known["file"].as_str().unwrap();
@@ -129,7 +120,7 @@ fn real_fault(folder: &Path, known: &Value) -> Option<String> {
     let flags = flags.map(|flag| flag.as_str().unwrap().to_owned());
     // What the script counts is all that is there, bars that break a market rule among it.
     let flags = flags.chain(["--no-check".to_owned(), "all".to_owned()]);
-    let path = plain(&db, &folder.join(name)).to_str().unwrap().to_owned();
+    let path = folder.join(name).to_str().unwrap().to_owned();
     let outcome = backfill(&db, std::iter::once(path).chain(flags)).run();
     if outcome.code != Some(0) {
         return Some(outcome.stderr);

@@ -138,7 +138,7 @@ fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
     }
     let time_column = columns.iter().position(|column| Some(column.name.as_str()) == dataset.time);
     let dataset = dataset.name.to_owned();
-    let quirks = recognised.quirks;
+    let quirks = recognised.quirks.clone();
     Mapping { dataset, columns, time_column, from_us: None, to_us: None, quirks }
 }
 
