@@ -42,14 +42,16 @@ pub(super) fn layout(
 pub(super) fn of_example(name: &str, error: &RecogniseError) -> Option<String> {
     let RecogniseError::Unknown(unknown) = error else { return None };
     let example = &unknown.example;
-    let is_column = |column: &str| {
-        example.lines().any(|line| line.split('=').next().is_some_and(|key| key.trim() == column))
-    };
-    if !is_column("ts") || !is_column("close") {
+    if !says(example, "ts") || !says(example, "close") {
         return None;
     }
     let text = example.replacen("name = \"mine\"", &format!("name = {}", quoted(name)), 1);
     Layout::parse(&text, name).ok().map(|_| text)
+}
+
+/// Whether a draft has a line for this column or fact.
+pub(super) fn says(draft: &str, key: &str) -> bool {
+    draft.lines().any(|line| line.split('=').next().is_some_and(|word| word.trim() == key))
 }
 
 /// Whether the header's names tell the columns that are used apart.

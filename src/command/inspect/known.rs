@@ -49,6 +49,8 @@ pub(super) struct Known {
     pub unused: Vec<String>,
     pub records: u64,
     pub good: u64,
+    /// Records that another dataset takes, or that hold nothing.
+    pub skipped: u64,
     /// Whether it was read to its end.
     pub whole: bool,
     /// Least and greatest time.
@@ -85,6 +87,7 @@ pub(super) fn inspect(
         unused: recognised.other_fields.iter().map(|(name, _)| name.clone()).collect(),
         records: 0,
         good: 0,
+        skipped: 0,
         whole: true,
         range_us: None,
         refused: BTreeMap::new(),
@@ -194,6 +197,7 @@ impl Known {
         let batch = &piece.decoded.root;
         self.records += piece.decoded.read();
         self.good += batch.num_rows() as u64;
+        self.skipped += piece.decoded.skipped;
         for child in &piece.decoded.children {
             // The root is the first of a dataset's tables.
             if let Some((_, rows)) = self.children.get_mut(child.table.wrapping_sub(1)) {

@@ -48,9 +48,16 @@ impl Listed {
             records: None,
             range_us: None,
             rejected: 0,
-            why: why.lines().next().unwrap_or_default().to_owned(),
+            why: short(why),
         }
     }
+}
+
+/// Why a content is not known, in a line: the first that is not about what it is called.
+fn short(why: &str) -> String {
+    let lines = why.lines().map(str::trim);
+    let told = lines.clone().find(|line| !line.starts_with("no layout recognises"));
+    told.or(lines.clone().next()).unwrap_or_default().to_owned()
 }
 
 /// The list of all, then the first of each layout in full, then the command that loads all.
@@ -89,10 +96,15 @@ pub(super) fn text(request: &InspectRequest, all: &[Inspected]) -> String {
             None => strange += 1,
         }
     }
+    if seen.is_empty() {
+        // Nobody knows any of them: the first may be typical.
+        all.iter().take(1).for_each(|one| out.push_str(&format!("\n{}", one.text)));
+        return out;
+    }
     if strange > 0 {
-        let subject = human::plural(strange, "source");
+        let sources = human::plural(strange, "source");
         out.push_str(&format!(
-            "\n{subject} not recognised; inspect one by itself to see what it looks like:\n"
+            "\n{sources} not recognised; inspect one by itself to see what it looks like:\n"
         ));
         for one in all.iter().filter(|one| one.listed.layout.is_none()).take(5) {
             let Listed { name, why, .. } = &one.listed;

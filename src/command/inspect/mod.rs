@@ -9,7 +9,7 @@ mod list;
 mod names;
 mod profile;
 mod quality;
-mod read;
+pub(super) mod read;
 mod roles;
 mod show;
 mod subject;
@@ -160,39 +160,49 @@ impl Looking<'_> {
     fn contents(&self, subjects: &[Subject]) -> Result<Vec<Inspected>, CommandError> {
         let mut reading = Reading {
             before: None,
+            drafted: false,
             bytes_left: if self.request.all { u64::MAX } else { INSPECT_BYTES_MAX },
             rows_max: if self.request.all { u64::MAX } else { INSPECT_ROWS_MAX },
         };
-        let inspected = subjects.iter().map(|subject| match &subject.verdict {
-            Verdict::Broken(why) => Ok(Inspected {
-                text: format!("{}: cannot be read: {why}\n", subject.name),
-                json: json!({ "source": subject.name, "recognised": false, "why_not": why }),
-                recognised: false,
-                listed: Listed::not(subject, why),
-            }),
-            Verdict::Known(recognised, missing) => {
-                let known = known(
-                    subject,
-                    (recognised, missing),
-                    (self.request, self.request.layout.as_ref()),
-                    &mut reading,
-                );
-                let mut known = known?;
-                if let Some(path) = &self.request.write_layout {
-                    known.text.push_str(&format!(
-                        "\n{} was not written: the layout {} knows this file; the command above \
-                         loads it\n",
-                        path.display(),
-                        recognised.layout
-                    ));
+        let mut inspected = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            match &subject.verdict {
+                Verdict::Broken(why) => inspected.push(Inspected {
+                    text: format!("{}: cannot be read: {why}\n", subject.name),
+                    json: json!({ "source": subject.name, "recognised": false, "why_not": why }),
+                    recognised: false,
+                    listed: Listed::not(subject, why),
+                }),
+                Verdict::Known(first, missing) => {
+                    for recognised in std::iter::once(&**first).chain(&first.also) {
+                        let missing = missing.as_slice();
+                        inspected.push(self.known(subject, (recognised, missing), &mut reading)?);
+                    }
                 }
-                Ok(known)
+                Verdict::Strange(error, guess) => {
+                    inspected.push(self.unknown(subject, error, guess.as_ref(), &mut reading)?);
+                }
             }
-            Verdict::Strange(error, guess) => {
-                self.unknown(subject, error, guess.as_ref(), &mut reading)
-            }
-        });
-        inspected.collect()
+        }
+        Ok(inspected)
+    }
+
+    fn known(
+        &self,
+        subject: &Subject,
+        (recognised, missing): (&Recognised, &[&'static str]),
+        reading: &mut Reading,
+    ) -> Result<Inspected, CommandError> {
+        let layout = self.request.layout.as_ref();
+        let mut known = known(subject, (recognised, missing), (self.request, layout), reading)?;
+        if let Some(path) = &self.request.write_layout {
+            known.text.push_str(&format!(
+                "\n{} was not written: the layout {} knows this file; the command above loads it\n",
+                path.display(),
+                recognised.layout
+            ));
+        }
+        Ok(known)
     }
 
     /// A content that no layout knows, or not as it was asked for.
@@ -203,7 +213,8 @@ impl Looking<'_> {
         guess: Option<&guess::Guess>,
         reading: &mut Reading,
     ) -> Result<Inspected, CommandError> {
-        let out = self.request.write_layout.as_deref();
+        // One layout is drafted, for the first content that needs one.
+        let out = self.request.write_layout.as_deref().filter(|_| !reading.drafted);
         let profile = guess.map(|guess| profile(subject, guess, reading)).transpose()?;
         let guessed = guess.zip(profile.as_ref()).map(|(guess, profile)| {
             let roles = roles::find(profile, self.request.facts.symbol.as_deref());
@@ -218,14 +229,11 @@ impl Looking<'_> {
             None => draft::of_example(&name, error),
         };
         if let (Some(out), Some(draft)) = (out, &draft) {
+            reading.drafted = true;
             return self.written(subject, out, draft, &text, reading);
         }
-        text.push_str(&unknown::what_next(
-            subject,
-            guessed.as_ref(),
-            self.request,
-            draft.is_some(),
-        ));
+        let next = unknown::what_next(subject, guessed.as_ref(), self.request, draft.as_deref());
+        text.push_str(&next);
         let listed = Listed::not(subject, &error.to_string());
         Ok(Inspected { text, json, recognised: false, listed })
     }
@@ -276,6 +284,8 @@ impl Looking<'_> {
 struct Reading {
     /// The reader of the content before.
     before: Option<ContentReader>,
+    /// Whether a layout was drafted.
+    drafted: bool,
     bytes_left: u64,
     rows_max: u64,
 }

@@ -15,7 +15,8 @@ use crate::mapping::{JsonShape, Mapping, TextShape};
 
 /// A batch and where it is.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(in crate::command) struct Piece {
+    /// What its bytes became.
     pub decoded: Decoded,
     /// Where its records' original bytes are.
     pub original: Original,
@@ -26,8 +27,10 @@ pub(super) struct Piece {
 }
 
 /// Bytes, their name, and how many of them are enough.
-pub(super) struct Input<'a> {
+pub(in crate::command) struct Input<'a> {
+    /// For people.
     pub name: &'a str,
+    /// From the first on.
     pub bytes: &'a mut dyn BufRead,
     /// No chunk is begun at or after this byte.
     pub enough: u64,
@@ -79,7 +82,7 @@ impl Counting {
 }
 
 /// Decodes a text and hands each batch to `take`. Whether it came to the end.
-pub(super) fn text(
+pub(in crate::command) fn text(
     mut input: Input<'_>,
     shape: &TextShape,
     mapping: &Mapping,
@@ -98,7 +101,7 @@ pub(super) fn text(
 }
 
 /// Decodes JSON and hands each batch to `take`. Whether it came to the end.
-pub(super) fn json(
+pub(in crate::command) fn json(
     mut input: Input<'_>,
     shape: &JsonShape,
     mapping: &Mapping,
@@ -119,7 +122,7 @@ pub(super) fn json(
 }
 
 /// Decodes a Parquet file and hands each batch to `take`. Whether it came to the end.
-pub(super) fn parquet(
+pub(in crate::command) fn parquet(
     path: &Path,
     rows_max: u64,
     mapping: &Mapping,

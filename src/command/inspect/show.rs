@@ -50,6 +50,10 @@ impl Shown<'_> {
         let size = subject.bytes.map(human::size).unwrap_or_default();
         let part = if known.whole { "" } else { " in the part that was read" };
         out.push_str(&format!("\n{size}, {records}{part}{refused}\n"));
+        if known.skipped > 0 {
+            let skipped = human::count(known.skipped);
+            line(&mut out, &format!("{skipped} of them are not of this dataset, or hold nothing"));
+        }
         for (table, rows) in &known.children {
             line(&mut out, &format!("and {} for {table}", human::plural(*rows, "row")));
         }
@@ -67,7 +71,8 @@ impl Shown<'_> {
             let zone = if *zone == "UTC" { String::new() } else { format!(", read as {zone}") };
             out.push_str(&format!("\ntime       {} to {}{zone}\n", instant(from), instant(to)));
         }
-        if !known.quality.series.is_empty() {
+        let series = &known.quality.series;
+        if series.iter().any(|series| series.rows > 0 && !series.name.is_empty()) {
             out.push_str(&self.series());
         }
         out.push_str("\nrecords\n");
@@ -132,13 +137,15 @@ impl Shown<'_> {
     /// One line a series, the longest ones first.
     fn series(&self) -> String {
         let series = self.longest_first();
-        let mut grid =
-            Grid::new(["series", "records", "from", "to", "usual step", "gaps", "missing"])
-                .right(&[1, 5, 6]);
+        let headers = ["series", "records", "from", "to", "usual step", "gaps", "missing"];
+        let stepwise = self.known.quality.places.stepwise;
+        let shown = if stepwise { headers.len() } else { 4 };
+        let right: &[usize] = if stepwise { &[1, 5, 6] } else { &[1] };
+        let mut grid = Grid::new(headers.into_iter().take(shown)).right(right);
         for one in series.iter().take(SERIES_SHOWN_MAX) {
             let step = one.usual_step();
             let gaps = step.map_or_else(Gaps::default, |(step, _)| one.gaps(step));
-            grid.push([
+            let cells = [
                 Cell::from(series_name(one)),
                 Cell::from(one.rows),
                 Cell::from(instant(one.first_us)),
@@ -146,7 +153,8 @@ impl Shown<'_> {
                 Cell::from(step.map_or_else(String::new, step_text)),
                 Cell::from(gaps.gaps),
                 Cell::from(gaps.missing),
-            ]);
+            ];
+            grid.push(cells.into_iter().take(shown));
         }
         let mut out = String::from("\nseries\n");
         indent(&mut out, &grid.render(0, false));
@@ -306,6 +314,7 @@ impl Shown<'_> {
             "layout": recognised.layout, "dataset": recognised.dataset, "why": recognised.why,
             "missing": self.missing, "zone": recognised.facts.zone,
             "interval": self.intervals().0, "usual_interval": self.intervals().1,
+            "skipped": known.skipped,
             "children": known.children.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "records": known.records, "rejected": known.rejected(),
             "from": known.range_us.map(|range| instant(range.0)),

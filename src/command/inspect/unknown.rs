@@ -6,13 +6,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::InspectRequest;
-use super::draft::symbol_in;
+use super::draft::{says, symbol_in};
 use super::guess::Guess;
 use super::profile::{Column, Profile};
 use super::roles::{Roles, Source};
 use super::show::{given_words, indent, line, word};
 use super::subject::{Subject, Verdict};
-use crate::layout::{RecogniseError, normalise_interval};
+use crate::layout::{GivenFacts, RecogniseError, normalise_interval};
 use crate::report::human;
 use crate::report::list::{Cell, Grid};
 
@@ -151,7 +151,7 @@ pub(super) fn what_next(
     subject: &Subject,
     guessed: Option<&Guessed<'_>>,
     request: &InspectRequest,
-    drafted: bool,
+    draft: Option<&str>,
 ) -> String {
     let file = word(&subject.file);
     let given = given_words(&request.facts);
@@ -180,7 +180,7 @@ pub(super) fn what_next(
             );
         }
     }
-    if !drafted {
+    let Some(draft) = draft else {
         return match (guessed, &subject.verdict) {
             (None, Verdict::Strange(RecogniseError::Unknown(unknown), _)) => format!(
                 "\nno column is called like a time or a close; say which are, in a file \
@@ -192,29 +192,25 @@ pub(super) fn what_next(
                              not found\n"
                 .to_owned(),
         };
-    }
-    let mut facts = given;
-    let roles = guessed.map(|guessed| &guessed.roles);
-    let has = |column: &str| roles.is_none_or(|roles| roles.source(column).is_some());
-    let symbol = roles.and_then(|roles| roles.symbol.as_ref()).or(request.facts.symbol.as_ref());
+    };
+    let mut facts = given.clone();
     let mut blanks = String::new();
-    if symbol.is_none() && !has("symbol") {
+    let GivenFacts { symbol, interval, .. } = &request.facts;
+    if symbol.is_none() && !says(draft, "symbol") {
         let guess = symbol_in(&subject.name);
         if guess.is_none() {
-            blanks =
-                "\n  (TICKER stands for the ticker, which nothing in the file says)".to_owned();
+            blanks.push_str("\n  (TICKER stands for the ticker, which nothing in the file says)");
         }
         facts.push_str(&format!(" --symbol {}", word(guess.as_deref().unwrap_or("TICKER"))));
     }
-    let bars = roles.is_some_and(|roles| roles.dataset == "bars" && roles.interval.is_none());
-    if bars && !has("interval") && request.facts.interval.is_none() {
+    let bars = guessed.is_none_or(|guessed| guessed.roles.dataset == "bars");
+    if interval.is_none() && bars && !says(draft, "interval") {
         blanks.push_str("\n  (INTERVAL stands for the bars' interval, such as 1m, 1h, 1d)");
         facts.push_str(" --interval INTERVAL");
     }
-    let draft = given_words(&request.facts);
     format!(
         "\nto load it, let a layout be drafted, look at it, and load by it:\n  \
-         tidegate inspect {file} --write-layout {layout}{draft}\n  \
+         tidegate inspect {file} --write-layout {layout}{given}\n  \
          tidegate backfill {file} --layout {layout}{facts}{blanks}\n"
     )
 }

@@ -3,6 +3,7 @@
 //! holds. Called by `command` (to plan, to report), `write` (to claim) and `pipeline` (to seal).
 
 mod account;
+mod pace;
 mod portion;
 mod scatter;
 
@@ -16,6 +17,7 @@ use crate::count::{Counts, TableCounts};
 use crate::span::{Span, SpanUnit};
 
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
+pub use pace::{Pace, pace};
 pub use portion::{begin_portion, claim, done_portions, record};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
