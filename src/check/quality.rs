@@ -3,8 +3,7 @@
 //! It refuses nothing. Called by the decoders. A pure function of the batch: how many threads there
 //! are changes nothing.
 
-use std::collections::HashMap;
-
+use ahash::HashMap;
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, TimestampMicrosecondArray,
 };
@@ -109,7 +108,9 @@ impl Quality {
             others: [0, 1, 2].map(|at| float(self.prices[at])),
             volumes: float(self.volume),
         };
-        let mut before: HashMap<(u64, i64), Bar> = HashMap::new();
+        // Which bar was the last of each series, and where the series of the row before stands.
+        let (mut numbers, mut lasts) = (HashMap::default(), Vec::<Bar>::new());
+        let mut current: Option<((u64, i64), usize)> = None;
         for at in 0..batch.num_rows() {
             if times.is_null(at) || closes.is_null(at) {
                 continue;
@@ -117,16 +118,13 @@ impl Quality {
             let (ticker, interval_us) = (tickers(at), intervals(at));
             let (ts_us, close) = (times.value(at), closes.value(at));
             let mut bar = Bar { ticker, interval_us, ts_us, close, step: (0, 0) };
-            let same = |bar: &Bar| (bar.ticker, bar.interval_us) == (ticker, interval_us);
-            let previous = match met.last {
-                Some(last) if same(&last) => Some(last),
-                // Most bars follow one of their own ticker: the map is for the others.
-                Some(last) => {
-                    before.insert((last.ticker, last.interval_us), last);
-                    before.get(&(ticker, interval_us)).copied()
-                }
-                None => None,
+            let series = (ticker, interval_us);
+            let number = match current {
+                Some((same, number)) if same == series => number,
+                _ => *numbers.entry(series).or_insert(lasts.len()),
             };
+            current = Some((series, number));
+            let previous = lasts.get(number).copied();
             if row.traded_nothing(at) {
                 let filler =
                     row.is_flat(at) && previous.is_some_and(|previous| previous.close == close);
@@ -134,6 +132,9 @@ impl Quality {
             }
             if let Some(previous) = previous {
                 bar.step = compare(&previous, &bar, &self.on, &mut met);
+                lasts[number] = bar;
+            } else {
+                lasts.push(bar);
             }
             met.first = met.first.or(Some(bar));
             met.last = Some(bar);

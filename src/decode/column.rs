@@ -1,9 +1,9 @@
 //! Typed column builders: bytes go in, one value a row, and an Arrow array comes out. A row can be
 //! taken back, so that a rejected record leaves no trace.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::HashMap;
 use arrow::array::{
     ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, DictionaryArray, Float64Array,
     Int32Array, Int64Array, NullBufferBuilder, StringArray, TimestampMicrosecondArray,
@@ -331,7 +331,8 @@ impl Texts {
 }
 
 /// Slots of the cache before the map.
-const SLOTS: usize = 256;
+const SLOTS: usize = 1 << SLOT_BITS;
+const SLOT_BITS: u32 = 11;
 
 /// Words with few distinct values: each distinct one is stored once, in order of first appearance.
 #[derive(Debug)]
@@ -351,7 +352,7 @@ impl Default for Words {
             keys: Vec::new(),
             distinct: Texts::new(0, 0),
             last_from: 0,
-            map: HashMap::new(),
+            map: HashMap::default(),
             cache: [-1; SLOTS],
         }
     }
@@ -417,7 +418,7 @@ fn slot(word: &[u8]) -> usize {
         _ => word.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
     };
     let mixed = (mixed ^ word.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 56) as usize
+    (mixed >> (u64::BITS - SLOT_BITS)) as usize
 }
 
 #[cfg(test)]

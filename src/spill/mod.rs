@@ -50,6 +50,9 @@ pub enum SpillError {
         /// The bound.
         bytes: usize,
     },
+    /// A thread that merges rows panicked: a bug of ours.
+    #[error("merging the sorted rows failed; use --strategy direct, which sorts nothing on disk")]
+    Thread,
     /// A source with more spans, or a run with more sources, than a row's origin can name.
     #[error("too many sources or batches in one load: load them in several runs")]
     TooMany,

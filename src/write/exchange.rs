@@ -9,9 +9,11 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::SinkExt;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::merged::lost_counts;
-use super::{Ladder, Pause, Target, WriteError, tick};
+use super::patience::{Pause, Timeout};
+use super::{Ladder, Target, WriteError, tick};
 use crate::count::{Counts, TableCounts};
 use crate::db::exchange::{self, Apart};
 use crate::db::ledger::{self, Portion, PortionKey};
@@ -50,8 +52,14 @@ pub enum Exchanged {
     Refused(String),
 }
 
-/// What feeds an exchange: merged rows in key order.
-pub type Feed = mpsc::Receiver<Result<Merged, SpillError>>;
+/// What feeds an exchange.
+#[derive(Debug)]
+pub struct Feed {
+    /// Merged rows in key order.
+    pub rows: mpsc::Receiver<Result<Merged, SpillError>>,
+    /// The thread that merges them; the rows are all there if it ends well.
+    pub thread: JoinHandle<()>,
+}
 
 impl Ladder {
     /// Fills, keys and attaches one partition. `feed` begins to merge its rows, once an attempt.
@@ -64,11 +72,13 @@ impl Ladder {
         mut feed: impl FnMut() -> Feed,
     ) -> Result<Exchanged, WriteError> {
         let mut pause = Pause::new(self.retry.deadline);
+        self.timeout = Timeout::default();
         loop {
             let counters = Arc::clone(&self.counters);
             let mut buffer = std::mem::take(&mut self.buffer);
+            let timeout = self.timeout;
             let db = self.connection().await?;
-            let attempt = attempt(db, job, &mut feed, &mut buffer).await;
+            let attempt = attempt(db, job, timeout, &mut feed, &mut buffer).await;
             self.buffer = buffer;
             let error = match attempt {
                 Ok(outcome) => {
@@ -84,10 +94,7 @@ impl Ladder {
                 return Ok(Exchanged::Refused(error.to_string()));
             }
             match error.class() {
-                Class::Redo | Class::Reconnect => {
-                    tick(&self.counters.retries);
-                    pause.wait(error).await?;
-                }
+                Class::Redo | Class::Reconnect => self.pause(&mut pause, error).await?,
                 _ => return Err(error),
             }
         }
@@ -106,12 +113,14 @@ fn refuses(error: &WriteError) -> bool {
 async fn attempt(
     db: &Connection,
     job: &Exchange<'_>,
+    timeout: Timeout,
     feed: &mut impl FnMut() -> Feed,
     buffer: &mut BytesMut,
 ) -> Result<Exchanged, WriteError> {
     if !ledger::begin_portion(db, &job.key, LOCK_TIMEOUT_MS).await? {
         return Ok(Exchanged::Busy);
     }
+    timeout.apply(db).await?;
     let expected = |&rows: &u64| Counts { read: rows, inserted: rows, ..Counts::default() };
     let mut portion = Portion {
         key: job.key.clone(),
@@ -175,7 +184,7 @@ async fn fill(
     let mut copied = Copied { sent: 0, stored: 0, lost: lost_counts(&[], job.rows.len()) };
     let mut encoder: Option<Encoder> = None;
     buffer.clear();
-    while let Some(merged) = feed.recv().await {
+    while let Some(merged) = feed.rows.recv().await {
         let merged = merged?;
         for (all, lost) in copied.lost.iter_mut().zip(lost_counts(&merged.lost, job.rows.len())) {
             *all += lost;
@@ -200,6 +209,7 @@ async fn fill(
         }
         copied.sent += order.len() as u64;
     }
+    feed.thread.await.map_err(|_| SpillError::Thread)?;
     if let Some(encoder) = encoder {
         encoder.trailer(buffer);
     }

@@ -12,7 +12,7 @@ use super::routing::{Routing, days};
 use crate::column::TimeRanges;
 use crate::count::Counts;
 use crate::db::ledger::{Share, Stretch};
-use crate::limit::{ROUTE_PART_ROWS, SPILL_RUNS_MAX};
+use crate::limit::{ROUTE_PART_ROWS, SPILL_BLOCK_ROWS, SPILL_RUNS_MAX};
 use crate::pipeline::PipelineError;
 use crate::pipeline::decoder::Prepared;
 use crate::pipeline::partitions::width_for;
@@ -70,6 +70,17 @@ pub(super) struct Gathered {
     /// What each route receives.
     pub routes: BTreeMap<i64, Share>,
     spans: BTreeMap<usize, Vec<Span>>,
+}
+
+impl Gathered {
+    /// Bytes that a part of a route takes while it is merged and written, about: its rows, as they
+    /// are and as they are sent, and the blocks of runs that they come from.
+    pub fn part_bytes(&self) -> usize {
+        let rows: u64 = self.routes.values().flat_map(|share| &share.rows).sum();
+        let bytes: u64 = self.runs.iter().map(Run::bytes).sum();
+        let blocks = 2 * self.runs.len() * SPILL_BLOCK_ROWS;
+        (bytes / rows.max(1)) as usize * (2 * ROUTE_PART_ROWS + blocks)
+    }
 }
 
 impl Gathering {

@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 use super::Members;
@@ -61,6 +61,8 @@ struct Shared {
     members: Arc<[Member]>,
     tasks: Mutex<VecDeque<Task>>,
     rows: u64,
+    /// One for each part that may be in memory.
+    room: Arc<Semaphore>,
 }
 
 impl Store {
@@ -81,9 +83,11 @@ impl Store {
         let apart = tasks.iter().any(|task| task.partition.is_some());
         let writers = if apart { self.plan.exchangers } else { self.plan.writers };
         let writers = writers.min(tasks.len()).max(1);
+        let parts = self.plan.memory_bytes / self.gathered.part_bytes().max(1);
+        let room = Arc::new(Semaphore::new(parts.clamp(1, Semaphore::MAX_PERMITS)));
         let tasks = Mutex::new(VecDeque::from(tasks));
         let members = members.into();
-        let shared = Arc::new(Shared { store: self, target, members, tasks, rows });
+        let shared = Arc::new(Shared { store: self, target, members, tasks, rows, room });
         let writers: Vec<_> =
             (0..writers).map(|_| tokio::spawn(Writer::new(Arc::clone(&shared)).run())).collect();
         let mut end = PassEnd::Complete;
@@ -214,6 +218,8 @@ struct Merging {
     task: Task,
     /// None for a partition that is filled apart: its rows are merged as they are sent.
     rows: Option<(Arc<Part>, MergeThread)>,
+    /// Its room in memory.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 type MergeThread = JoinHandle<Result<Merged, SpillError>>;
@@ -238,13 +244,19 @@ impl Writer {
 
     async fn run(mut self) -> (Counts, PassEnd) {
         let mut end = PassEnd::Complete;
-        let mut next = self.begin_next();
-        while let Some(current) = next.take() {
+        let mut next = None;
+        loop {
+            let Some(current) = (match next.take() {
+                Some(begun) => Some(begun),
+                None => self.begin_next().await,
+            }) else {
+                break;
+            };
             if self.shared.store.cancel.is_interrupted() {
                 end = PassEnd::Interrupted;
                 break;
             }
-            next = self.begin_next();
+            next = self.begin_ahead();
             let live = Arc::clone(&self.shared.store.live);
             self.shared.store.pace.lock().await.wait(current.task.rows).await;
             let began = Instant::now();
@@ -262,14 +274,23 @@ impl Writer {
         (self.totals, end)
     }
 
-    fn begin_next(&self) -> Option<Merging> {
+    /// Begins the next task as soon as there is room for its rows.
+    async fn begin_next(&self) -> Option<Merging> {
+        let room = Arc::clone(&self.shared.room).acquire_owned().await.ok();
         let task = self.shared.lock().pop_front()?;
-        Some(self.begin(task))
+        Some(self.begin(task, room))
     }
 
-    fn begin(&self, task: Task) -> Merging {
+    /// Begins the next task if there is room for its rows already.
+    fn begin_ahead(&self) -> Option<Merging> {
+        let room = Arc::clone(&self.shared.room).try_acquire_owned().ok()?;
+        let task = self.shared.lock().pop_front()?;
+        Some(self.begin(task, Some(room)))
+    }
+
+    fn begin(&self, task: Task, room: Option<OwnedSemaphorePermit>) -> Merging {
         if task.partition.is_some() {
-            return Merging { task, rows: None };
+            return Merging { task, rows: None, _room: room };
         }
         let store = &self.shared.store;
         let part = Arc::new(Part {
@@ -283,10 +304,10 @@ impl Writer {
             let part = Arc::clone(&part);
             tokio::task::spawn_blocking(move || part.merge(HashSet::new()))
         };
-        Merging { task, rows: Some((part, merging)) }
+        Merging { task, rows: Some((part, merging)), _room: room }
     }
 
-    async fn write(&mut self, Merging { task, rows }: Merging) -> Result<(), PipelineError> {
+    async fn write(&mut self, Merging { task, rows, _room }: Merging) -> Result<(), PipelineError> {
         let Some((part, merging)) = rows else { return self.exchange(task).await };
         let merged = merging.await.map_err(|_| PipelineError::Lost("a merging thread"))??;
         let shared = Arc::clone(&self.shared);
@@ -322,7 +343,8 @@ impl Writer {
         }
         store.make(&[range]).await?;
         for part in store.parts(&task.name, task.route, share) {
-            let merging = self.begin(part);
+            // One by one, and without waiting: the task begun ahead may hold the last room.
+            let merging = self.begin(part, None);
             Box::pin(self.write(merging)).await?;
         }
         Ok(())
@@ -351,8 +373,8 @@ impl Shared {
 
 /// Merges a route on a thread of its own.
 fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
-    let (sender, receiver) = mpsc::channel(1);
-    tokio::task::spawn_blocking(move || {
+    let (sender, rows) = mpsc::channel(1);
+    let thread = tokio::task::spawn_blocking(move || {
         let mut merge = match Merge::new(&gathered.runs, &gathered.order, range) {
             Ok(merge) => merge,
             Err(error) => {
@@ -370,5 +392,5 @@ fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
             }
         }
     });
-    receiver
+    Feed { rows, thread }
 }
