@@ -1,5 +1,7 @@
 //! What was found in a file that is known, for people and as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::InspectRequest;
@@ -315,7 +317,7 @@ impl Shown<'_> {
             "missing": self.missing, "zone": recognised.facts.zone,
             "interval": self.intervals().0, "usual_interval": self.intervals().1,
             "skipped": known.skipped,
-            "children": known.children.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "children": known.children.iter().cloned().collect::<BTreeMap<_, _>>(),
             "records": known.records, "rejected": known.rejected(),
             "from": known.range_us.map(|range| instant(range.0)),
             "to": known.range_us.map(|range| instant(range.1)),

@@ -184,7 +184,8 @@ pub(super) fn what_next(
         return match (guessed, &subject.verdict) {
             (None, Verdict::Strange(RecogniseError::Unknown(unknown), _)) => format!(
                 "\nno column is called like a time or a close; say which are, in a file \
-                 {layout}, and load by it:\n{}\n  tidegate backfill {file} --layout {layout}{given}\n",
+                 {layout}, and load by it:\n{}\n  \
+                 tidegate backfill {file} --layout {layout}{given}\n",
                 unknown.example.lines().map(|line| format!("    {line}\n")).collect::<String>(),
             ),
             (None, _) => String::new(),
@@ -257,7 +258,8 @@ pub(super) fn json(
         })
     });
     json!({
-        "source": subject.name, "bytes": subject.bytes, "recognised": false, "why_not": error.to_string(),
+        "source": subject.name, "bytes": subject.bytes, "recognised": false,
+        "why_not": error.to_string(),
         "tried": tried, "guess": guess,
     })
 }
