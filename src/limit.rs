@@ -82,6 +82,11 @@ pub const PARTITIONS_PER_LOAD_MAX: usize = 1_000;
 /// Tickers that are kept in memory, by symbol; older ones are asked for again.
 pub const TICKERS_CACHED_MAX: usize = 200_000;
 
+/// Bytes of a file that `inspect` reads unless it is told to read all; of an archive's members
+/// together, too.
+pub const INSPECT_BYTES_MAX: u64 = 256 * MIB as u64;
+/// Rows of a Parquet file that `inspect` reads unless it is told to read all.
+pub const INSPECT_ROWS_MAX: u64 = 4_000_000;
 /// Bytes at the head of a file that recognition looks at.
 pub const SAMPLE_BYTES: usize = 64 * KIB;
 /// Records at the head of a file that recognition tries to decode.
@@ -164,5 +169,6 @@ pub const PASSES_MAX: usize = 1_000;
 const _: () = assert!(MEMORY_BYTES_MIN >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
 const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 3 >= CHUNK_BYTES * CHUNK_LEASE_FACTOR);
 const _: () = assert!(MEMORY_BYTES_MIN >= PARQUET_UNIT_LEASE_BYTES);
+const _: () = assert!(INSPECT_BYTES_MAX > 2 * RECORD_BYTES_MAX as u64);
 const _: () = assert!(RECORD_BYTES_MAX >= CHUNK_BYTES);
 const _: () = assert!(PARTITIONS_PER_TRANSACTION_MAX <= PARTITIONS_PER_LOAD_MAX);

@@ -54,6 +54,9 @@ pub enum Verb {
         /// Draft a layout for a file that none knows, and write it here
         #[arg(long, value_name = "FILE.toml")]
         write_layout: Option<PathBuf>,
+        /// Read large files to their ends, instead of their first 256 MiB
+        #[arg(long)]
+        all: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -217,6 +220,8 @@ Exit code 0 whatever is missing.";
 
 const INSPECT_EXAMPLES: &str = "Examples:
   tidegate inspect BTCUSDT-1h-2024-12.csv
+  tidegate inspect archive.zip data/*.csv.gz
+  gunzip -c bars.csv.gz | tidegate inspect -
   tidegate inspect odd.csv --write-layout odd.toml
   tidegate backfill odd.csv --layout odd.toml --symbol ACME
 

@@ -73,9 +73,9 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             };
             (gaps::run(&request).await?, json)
         }
-        Verb::Inspect { inputs, facts, write_layout, json } => {
+        Verb::Inspect { inputs, facts, write_layout, all, json } => {
             let (layout, facts) = (facts.layout(), facts.given()?);
-            let request = inspect::InspectRequest { inputs, layout, facts, write_layout };
+            let request = inspect::InspectRequest { inputs, layout, facts, write_layout, all };
             (inspect::run(&request)?, json)
         }
         Verb::Status { run, limit, database, json } => {

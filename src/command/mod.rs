@@ -4,10 +4,12 @@
 pub mod backfill;
 pub mod doctor;
 pub mod embedded;
+mod forecast;
 pub mod gaps;
 pub mod inspect;
 pub mod migrate;
 pub mod plan;
+mod plan_show;
 pub mod refresh;
 pub mod rejects;
 pub mod status;

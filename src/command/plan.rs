@@ -4,22 +4,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use serde_json::json;
-
 use crate::column::TargetTable;
 use crate::dataset::{self, Dataset};
 use crate::db::ledger::{self, ContentKey, Load, NewLoad};
-use crate::db::{Connection, Database, catalog};
-use crate::error::Exit;
-use crate::limit::{BATCH_ROWS, CHUNK_BYTES};
+use crate::db::{Connection, catalog};
 use crate::mapping::FieldSource;
 use crate::report::human;
-use crate::report::list::{Cell, Grid};
 use crate::span::SpanUnit;
 use crate::write::Strategy;
 
 use super::access::has_ledger;
 use super::map::{Route, Wishes, route};
+use super::plan_show as show;
 use super::survey::{Source, Survey, survey};
 use super::to_be_made::{child_to_be_made, to_be_made};
 use super::{Answer, CommandError, LoadRequest, scatter};
@@ -32,8 +28,6 @@ const CUT_JSON: &str = "json-4MiB-1";
 const CUT_PARQUET: &str = "parquet-65536-1";
 /// The column for what a `timestamptz` cannot hold; without it digits of times are lost.
 const NANOS: &str = "ts_nanos";
-/// Bytes a second that a load is expected to make where nothing is known.
-const BYTES_PER_S_GUESS: f64 = 60e6;
 
 /// How a source stands in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +72,17 @@ pub async fn run(request: &LoadRequest, units: bool) -> Result<Answer, CommandEr
     let survey = survey(request)?;
     let (database, connection) = request.access.connect().await?;
     let planning = plan(request, survey, &connection).await?;
-    Ok(answer(request, &database, &planning, units))
+    show::answer(request, (&database, &connection), &planning, units).await
+}
+
+impl Planning {
+    /// The loads that have something to load.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Planned> {
+        let open = |planned: &&Planned| {
+            matches!(planned.standing, Standing::New | Standing::Resumable { .. })
+        };
+        self.loads.iter().filter(open)
+    }
 }
 
 /// Plans the surveyed sources against a database, reading only.
@@ -399,105 +403,4 @@ impl Planned {
     pub(super) fn strategy(&self) -> Strategy {
         if self.is_scattered() { Strategy::Exchange } else { self.route.target.strategy }
     }
-
-    /// Batches that it will be cut into.
-    fn batches(&self) -> u64 {
-        match self.source.rows {
-            Some(rows) => rows.div_ceil(BATCH_ROWS as u64),
-            None => self.source.fingerprint.bytes.div_ceil(CHUNK_BYTES as u64),
-        }
-    }
-
-    fn fact(&self, name: &str) -> Cell {
-        match self.content.facts.get(name) {
-            Some(value) => value.as_str().into(),
-            None => "in file".into(),
-        }
-    }
-
-    fn why_strategy(&self) -> &'static str {
-        let table = &self.route.target.root().table;
-        match self.strategy() {
-            Strategy::Stage if table.row_security => "row security refuses COPY",
-            Strategy::Stage if table.before_triggers => "triggers may change rows",
-            Strategy::Stage => "asked for",
-            Strategy::Exchange if self.route.makes_partitions => {
-                "rows are sorted first, fresh partitions of many rows filled apart and attached"
-            }
-            Strategy::Exchange => "many rows for a table with a key: they are sorted first",
-            Strategy::Direct if self.route.target.key.is_empty() => "no key to keep",
-            Strategy::Direct => "batches that meet stored keys are staged",
-        }
-    }
-}
-
-fn answer(request: &LoadRequest, database: &Database, planning: &Planning, units: bool) -> Answer {
-    let headers = [
-        "unit", "source", "layout", "symbol", "interval", "zone", "target", "size", "strategy",
-        "state",
-    ];
-    let mut grid = Grid::new(headers).right(&[0, 7]).paths(&[1]);
-    let mut bytes_to_load = 0;
-    let mut exit = Exit::Done;
-    let mut messages = planning.messages.clone();
-    for (at, planned) in (1_u64..).zip(&planning.loads) {
-        let bytes = planned.source.fingerprint.bytes;
-        let state = match &planned.standing {
-            Standing::New => "to load".to_owned(),
-            Standing::Resumable { portions_done } => {
-                format!("to resume: {portions_done} of about {} batches done", planned.batches())
-            }
-            Standing::Done => "loaded before".to_owned(),
-            Standing::Blocked(why) => {
-                exit = Exit::Failed;
-                messages.push(format!("{}: {why}", planned.source.name));
-                "blocked".to_owned()
-            }
-        };
-        if matches!(planned.standing, Standing::New | Standing::Resumable { .. }) {
-            bytes_to_load += bytes;
-        }
-        grid.push([
-            at.into(),
-            Cell::from(&*planned.source.name),
-            planned.source.recognised.layout.as_str().into(),
-            planned.fact("symbol"),
-            planned.fact("interval"),
-            planned.fact("zone"),
-            planned.content.target.as_str().into(),
-            Cell::shown(human::size(bytes), bytes),
-            Cell::from(planned.strategy().name()),
-            state.into(),
-        ]);
-        if units {
-            let why = planned.source.recognised.why.join("; ");
-            messages.push(format!("unit {at}: {why}; {}", planned.why_strategy()));
-        }
-        if !planned.route.unused.is_empty() {
-            let unused = planned.route.unused.join(", ");
-            messages.push(format!("{}: not stored: {unused}", planned.source.name));
-        }
-    }
-    messages.extend(planning.ignored.iter().map(|(name, why)| format!("ignored: {name}: {why}")));
-    for (name, why) in &planning.failed {
-        exit = Exit::Failed;
-        messages.push(format!("cannot be loaded: {name}: {why}"));
-    }
-    let seconds = bytes_to_load as f64 / BYTES_PER_S_GUESS;
-    let duration = std::time::Duration::from_secs_f64(seconds.ceil());
-    messages.push(format!(
-        "{} to load into {}, about {}; nothing was written",
-        human::size(bytes_to_load),
-        database.display(),
-        human::duration(duration)
-    ));
-    let json = json!({
-        "units": grid.to_json(),
-        "bytes_to_load": bytes_to_load,
-        "expected_s": seconds,
-        "writers": request.writers,
-        "ignored": planning.ignored.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-        "failed": planning.failed.iter().map(|(name, _)| name).collect::<Vec<_>>(),
-    });
-    Answer { exit, grid: Some(grid), json: Some(json), text: None, messages }
 }

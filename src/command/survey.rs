@@ -101,22 +101,18 @@ struct Known {
     columns: Vec<String>,
 }
 
-impl Known {
-    /// Whether the content is one record of several tables: an archive of such is one source, not
-    /// thousands.
-    fn is_record(&self, seen: &Seen<'_>) -> bool {
-        let recognised = &self.recognised;
-        // One line is one document.
-        let one_line = || seen.whole && !seen.head.trim_ascii().contains(&b'\n');
-        let whole = |shape: &JsonShape| match shape.records {
-            JsonRecords::Documents => true,
-            JsonRecords::Lines => one_line(),
-            JsonRecords::Members | JsonRecords::Array(_) => false,
-        };
-        recognised.json.as_ref().is_some_and(whole)
-            && dataset::by_name(&recognised.dataset)
-                .is_some_and(|dataset| !dataset.children.is_empty())
-    }
+/// Whether a content is one record of several tables: an archive of such is one source, not
+/// thousands.
+pub(super) fn is_record(recognised: &Recognised, seen: &Seen<'_>) -> bool {
+    // One line is one document.
+    let one_line = || seen.whole && !seen.head.trim_ascii().contains(&b'\n');
+    let whole = |shape: &JsonShape| match shape.records {
+        JsonRecords::Documents => true,
+        JsonRecords::Lines => one_line(),
+        JsonRecords::Members | JsonRecords::Array(_) => false,
+    };
+    recognised.json.as_ref().is_some_and(whole)
+        && dataset::by_name(&recognised.dataset).is_some_and(|dataset| !dataset.children.is_empty())
 }
 
 impl Surveyor<'_> {
@@ -229,7 +225,7 @@ impl Visitor for Surveyor<'_> {
             return Want::No;
         }
         match self.recognise(seen) {
-            Ok(Some(mut known)) if seen.in_tar && known.is_record(seen) => {
+            Ok(Some(mut known)) if seen.in_tar && is_record(&known.recognised, seen) => {
                 if let Some(shape) = &mut known.recognised.json {
                     shape.records = JsonRecords::Members;
                 }

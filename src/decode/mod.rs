@@ -8,6 +8,7 @@
 //! [`Cutter`] says where chunks end, the [`TextDecoder`] turns a chunk into a batch. JSON goes
 //! through the like two ([`JsonCutter`], [`JsonDecoder`]).
 
+mod chunks;
 mod column;
 mod common;
 mod count;
@@ -31,6 +32,7 @@ use arrow::array::RecordBatch;
 use crate::batch::{Child, Rejects};
 use crate::span::RowPlace;
 
+pub use chunks::{Cutting, FindEnds, next_chunk};
 pub use count::count_records;
 pub use cut::{Cut, Cutter};
 pub use error::DecodeError;

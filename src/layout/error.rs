@@ -246,6 +246,7 @@ impl fmt::Display for Unknown {
         for (layout, why) in &self.tried {
             writeln!(f, "    {layout}: {why}")?;
         }
+        writeln!(f, "  `tidegate inspect` shows what it looks like and drafts a layout for it")?;
         writeln!(f, "  if one of them is right, say --layout NAME, and what the file does not")?;
         writeln!(f, "  say with --symbol, --interval and --tz; else describe the file in a")?;
         write!(f, "  layout file and say --layout FILE.toml:")?;

@@ -13,9 +13,9 @@ use crossbeam_channel::{Receiver, Sender};
 use super::budget::Lease;
 use super::crossing::TickerDesk;
 use super::live::Live;
-use super::reader::{Piece, TextPiece, UnitResult, Work};
+use super::reader::{Piece, PiecePlace, TextPiece, UnitResult, Work};
 use super::{Form, LoadPlan, PipelineError, Stage, prepare};
-use crate::batch::{Batch, Original};
+use crate::batch::{Batch, Chunk, Original};
 use crate::db::ledger::PortionKey;
 use crate::decode::{DecodeError, Decoded, JsonDecoder, ParquetSource, ParquetUnit, TextDecoder};
 use crate::limit::BATCH_ROWS;
@@ -98,21 +98,33 @@ impl Decoder<'_> {
                 TextDecoder::new(&plan.mapping, shape).map_err(|cause| self.named(load, cause))?
             }
         };
-        let mut decoded = decoder
-            .decode(&piece.chunk, piece.start == 0)
-            .map_err(|cause| self.named(load, cause))?;
-        decoded.add_dropped(piece.dropped);
+        let TextPiece { chunk, place } = piece;
+        let decoded =
+            decoder.decode(&chunk, place.start == 0).map_err(|cause| self.named(load, cause))?;
         *kept = Some((load, decoder));
-        let bytes = piece.chunk.bytes.len() as u64 + piece.dropped;
+        self.decoded(load, decoded, (chunk, place), lease, began)
+    }
+
+    /// What a chunk became is a batch in its place.
+    pub(super) fn decoded(
+        &self,
+        load: usize,
+        mut decoded: Decoded,
+        (chunk, place): (Arc<Chunk>, PiecePlace),
+        lease: Arc<Lease>,
+        began: Instant,
+    ) -> UnitResult {
+        decoded.add_dropped(place.dropped);
+        let bytes = chunk.bytes.len() as u64 + place.dropped;
         let span = Span {
-            window: piece.window,
-            start: piece.start,
-            end: piece.start + bytes,
+            window: place.window,
+            start: place.start,
+            end: place.start + bytes,
             first_row: 0,
             first_line: 0,
             lines: decoded.lines,
         };
-        let batch = batch(decoded, span, piece.last, Original::Text(piece.chunk));
+        let batch = batch(decoded, span, place.last, Original::Text(chunk));
         let prepared = self.prepare(load, batch, bytes, lease);
         self.live.worked(Stage::Decode, began);
         prepared
@@ -242,7 +254,7 @@ fn place(batch: &Batch, row: usize) -> i64 {
     (batch.span.start + inside) as i64
 }
 
-pub(super) fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {
+fn batch(decoded: Decoded, span: Span, last: bool, original: Original) -> Batch {
     Batch {
         span,
         last,

@@ -7,31 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::budget::Lease;
-use super::decoder::{Decoder, batch};
-use super::reader::{
-    FindEnds, Piece, PiecePlace, Reader, Start, Stopped, UnitResult, Walk, next_chunk,
-};
+use super::decoder::Decoder;
+use super::reader::{Piece, PiecePlace, Reader, Start, Stopped, UnitResult, Walk, next_chunk};
 use super::{Form, LoadPlan, PipelineError, Stage};
-use crate::batch::{Chunk, Original};
-use crate::decode::{Cut, JsonCutter, JsonDecoder, JsonPiece};
+use crate::batch::Chunk;
+use crate::decode::{JsonCutter, JsonDecoder, JsonPiece};
 use crate::limit::{CHUNK_BYTES, CHUNK_LEASE_FACTOR};
 use crate::mapping::JsonShape;
 use crate::source::{ContentReader, Fingerprint};
-use crate::span::Span;
-
-impl FindEnds for JsonCutter {
-    fn chunk_start(&self) -> u64 {
-        self.chunk_start()
-    }
-
-    fn cut(&mut self, bytes: &[u8], eof: bool) -> Cut {
-        self.cut(bytes, eof)
-    }
-
-    fn drop_rest(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.drop_rest(bytes)
-    }
-}
 
 impl Reader<'_> {
     /// Hands out the pieces of a JSON source that are asked for and not committed.
@@ -165,21 +148,8 @@ impl Decoder<'_> {
                 JsonDecoder::new(&plan.mapping, shape).map_err(|cause| self.named(load, cause))?
             }
         };
-        let mut decoded = decoder.decode(&piece).map_err(|cause| self.named(load, cause))?;
-        decoded.add_dropped(place.dropped);
+        let decoded = decoder.decode(&piece).map_err(|cause| self.named(load, cause))?;
         *kept = Some((load, decoder));
-        let bytes = piece.chunk.bytes.len() as u64 + place.dropped;
-        let span = Span {
-            window: place.window,
-            start: place.start,
-            end: place.start + bytes,
-            first_row: 0,
-            first_line: 0,
-            lines: decoded.lines,
-        };
-        let batch = batch(decoded, span, place.last, Original::Text(piece.chunk));
-        let prepared = self.prepare(load, batch, bytes, lease);
-        self.live.worked(Stage::Decode, began);
-        prepared
+        self.decoded(load, decoded, (piece.chunk, place), lease, began)
     }
 }

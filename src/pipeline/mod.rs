@@ -32,6 +32,7 @@ use crate::spill::SpillError;
 use crate::write::{RetryPolicy, Target, WriteError};
 
 pub use live::{Live, Stage};
+pub use partitions::width_for;
 pub use pass::{Ended, run};
 pub use signal::{Cancel, watch_signals};
 

@@ -80,7 +80,7 @@ impl<'a> PartitionMaker<'a> {
 }
 
 /// The width of new partitions for so many rows a day, when `made` were made already.
-pub(super) fn width_for(rows_a_day: u64, made: usize) -> Width {
+pub fn width_for(rows_a_day: u64, made: usize) -> Width {
     if rows_a_day >= ROWS_A_DAY_FOR_DAYS && made < PARTITIONS_PER_LOAD_MAX / 2 {
         Width::Day
     } else if rows_a_day >= ROWS_A_DAY_FOR_MONTHS && made < PARTITIONS_PER_LOAD_MAX * 9 / 10 {

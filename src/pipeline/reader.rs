@@ -11,18 +11,15 @@ use super::budget::{Budget, Lease};
 use super::live::Live;
 use super::{Cancel, Form, LoadPlan, PipelineError, Stage};
 use crate::batch::Chunk;
-use crate::decode::{Cut, Cutter, JsonPiece, ParquetSource, ParquetUnit};
+use crate::decode::{self, Cutter, Cutting, FindEnds, JsonPiece, ParquetSource, ParquetUnit};
 use crate::limit::{
-    BATCH_ROWS, CHUNK_BYTES, CHUNK_LEASE_FACTOR, CHUNK_LEASE_LINES, KIB, LINE_LEASE_BYTES,
+    BATCH_ROWS, CHUNK_BYTES, CHUNK_LEASE_FACTOR, CHUNK_LEASE_LINES, LINE_LEASE_BYTES,
     PARQUET_UNIT_LEASE_BYTES, UNIT_BATCHES_QUEUED_MAX,
 };
 use crate::mapping::TextShape;
 use crate::source::{ContentReader, Fingerprint, SourceError};
 
 use super::decoder::Prepared;
-
-/// Bytes by which a chunk grows while its last record's end is looked for.
-const TAIL_BYTES: usize = 64 * KIB;
 
 /// What a unit's decoder sends on: batches in order, or why there are none.
 pub(super) type UnitResult = Result<Box<Prepared>, PipelineError>;
@@ -47,14 +44,10 @@ pub(super) enum Piece {
 /// A chunk and where it is.
 pub(super) struct TextPiece {
     pub chunk: Arc<Chunk>,
-    pub window: u32,
-    pub start: u64,
-    /// Bytes of an over-long record that were dropped behind the chunk.
-    pub dropped: u64,
-    pub last: bool,
+    pub place: PiecePlace,
 }
 
-/// Where a piece of JSON is.
+/// Where a piece of a text or of JSON is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PiecePlace {
     pub window: u32,
@@ -205,13 +198,9 @@ impl Reader<'_> {
             };
             self.live.worked(Stage::Read, began);
             let lease = self.lease_lines(lease, &chunk.bytes).ok_or(Stopped)?;
-            let piece = TextPiece {
-                last: cutter.chunk_start() >= fingerprint.bytes,
-                chunk: Arc::new(Chunk { bytes: chunk.bytes }),
-                window,
-                start,
-                dropped: chunk.dropped,
-            };
+            let last = cutter.chunk_start() >= fingerprint.bytes;
+            let place = PiecePlace { window, start, dropped: chunk.dropped, last };
+            let piece = TextPiece { chunk: Arc::new(Chunk { bytes: chunk.bytes }), place };
             self.hand_out(load, Piece::Text(piece), lease, starts_at.take())?;
         }
         Ok(Ok(()))
@@ -294,72 +283,15 @@ pub(super) fn read_span(plan: &LoadPlan, start: u64, end: u64) -> Result<Vec<u8>
     Ok(bytes)
 }
 
-/// What finds the ends of chunks.
-pub(super) trait FindEnds {
-    /// Offset of the chunk that is looked for.
-    fn chunk_start(&self) -> u64;
-    /// Looks for its end.
-    fn cut(&mut self, bytes: &[u8], eof: bool) -> Cut;
-    /// Looks for the end of a record that is too long.
-    fn drop_rest(&mut self, bytes: &[u8]) -> Option<usize>;
-}
-
-impl FindEnds for Cutter {
-    fn chunk_start(&self) -> u64 {
-        self.chunk_start()
-    }
-
-    fn cut(&mut self, bytes: &[u8], eof: bool) -> Cut {
-        self.cut(bytes, eof)
-    }
-
-    fn drop_rest(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.drop_line(bytes)
-    }
-}
-
-/// A chunk that was cut.
-pub(super) struct Cutting {
-    pub bytes: Vec<u8>,
-    pub dropped: u64,
-}
-
-/// Reads until the chunk's end is found. What was read beyond it is carried to the next chunk.
+/// The next chunk of a source.
 pub(super) fn next_chunk(
     reader: &mut ContentReader,
     cutter: &mut impl FindEnds,
     carried: &mut Vec<u8>,
 ) -> Result<Cutting, PipelineError> {
-    let mut bytes = Vec::with_capacity(CHUNK_BYTES + 2 * TAIL_BYTES);
-    bytes.append(carried);
-    let start = cutter.chunk_start();
-    let whole = CHUNK_BYTES - (start % CHUNK_BYTES as u64) as usize;
-    loop {
-        let wanted = if bytes.len() < whole { whole - bytes.len() } else { TAIL_BYTES };
-        reader.read_more(&mut bytes, wanted)?;
-        match cutter.cut(&bytes, reader.at_end()) {
-            Cut::NeedMore => {}
-            Cut::End(end) => {
-                carried.extend_from_slice(&bytes[end..]);
-                bytes.truncate(end);
-                return Ok(Cutting { bytes, dropped: 0 });
-            }
-            Cut::TooLong(end) => {
-                let mut rest = bytes.split_off(end);
-                let mut dropped = 0;
-                loop {
-                    if let Some(record_end) = cutter.drop_rest(&rest) {
-                        carried.extend_from_slice(&rest[record_end..]);
-                        dropped += record_end as u64;
-                        return Ok(Cutting { bytes, dropped });
-                    }
-                    dropped += rest.len() as u64;
-                    rest.clear();
-                    if reader.read_more(&mut rest, TAIL_BYTES)? == 0 {
-                        return Ok(Cutting { bytes, dropped });
-                    }
-                }
-            }
-        }
-    }
+    let read = |into: &mut Vec<u8>, max| {
+        reader.read_more(into, max)?;
+        Ok(reader.at_end())
+    };
+    decode::next_chunk(read, cutter, carried)
 }

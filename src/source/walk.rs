@@ -80,6 +80,12 @@ pub trait Visitor {
     /// A content that was wanted, once the file was read as far as it goes; in the same order.
     fn take(&mut self, known: Self::Known, content: Content);
 
+    /// Bytes of a compressed content or of a member that are looked at: of a longer one this many
+    /// are hashed, and can be read again. All of them, where something is to be loaded.
+    fn enough(&self) -> u64 {
+        u64::MAX
+    }
+
     /// A member that is passed over, and why.
     fn ignored(&mut self, name: String, why: String);
 
@@ -287,7 +293,7 @@ impl<V: Visitor> Walk<'_, V> {
             Want::This(known) => known,
             Want::Archive(known) => return Ok(Some(known)),
         };
-        let (hash, bytes) = hash_all(input)?;
+        let (hash, bytes) = hash_all(&mut input.take(self.visitor.enough()))?;
         self.wanted(known, (hash, bytes), spot);
         Ok(None)
     }
@@ -357,7 +363,8 @@ impl<V: Visitor> Walk<'_, V> {
                 "it holds records and files of records: load the files by themselves",
             ));
         }
-        io::copy(&mut stream, &mut io::sink())?;
+        let left = self.visitor.enough().saturating_sub(stream.bytes);
+        io::copy(&mut (&mut stream).take(left), &mut io::sink())?;
         if let Some(hash) = stream.hash {
             self.wanted(known, (*hash.finalize().as_bytes(), stream.bytes), spot);
         }

@@ -91,6 +91,130 @@ fn names_that_say_nothing_load_in_two_commands() {
 }
 
 #[test]
+fn epochs_with_fractions_load_in_two_commands() {
+    two_commands(
+        "fractions",
+        "px_SAP.csv",
+        "t,bid_o,bid_h,bid_l,bid_c,v",
+        |at, [o, h, l, c, v]| format!("{}.0,{o},{h},{l},{c},{v}", 1_704_067_200 + at * 3_600),
+    );
+}
+
+/// The command that is printed behind `start`, up to the end of its line.
+fn printed<'a>(text: &'a str, start: &str) -> &'a str {
+    let at = text.find(start).unwrap_or_else(|| panic!("no {start:?}: {text}"));
+    text[at..].lines().next().expect("a line").trim()
+}
+
+#[test]
+fn what_is_printed_is_what_to_type_next() {
+    let db = TestDb::new("typed");
+    let path = db.home().join("my odd file.csv");
+    write_odd(&path, "when;open_px;hi;lo;last;qty", |at, [o, h, l, c, v]| {
+        let (day, hour) = clock(at);
+        format!("2024-01-{day:02} {hour:02}:00;{o};{h};{l};{c};{v}")
+    });
+    let program = || Program::new(&db);
+    let seen = program().args(["inspect", "my odd file.csv"]).run().expect_code(1);
+    let next = printed(&seen.stdout, "tidegate inspect ");
+    assert_eq!(next, "tidegate inspect 'my odd file.csv' --write-layout 'my odd file.toml'");
+    let args = ["inspect", "my odd file.csv", "--write-layout", "my odd file.toml"];
+    let written = program().args(args).run().expect_code(0);
+    let next = printed(&written.stdout, "tidegate backfill ");
+    assert_eq!(
+        next,
+        "tidegate backfill 'my odd file.csv' --layout 'my odd file.toml' --symbol TICKER"
+    );
+    let args = ["backfill", "my odd file.csv", "--layout", "my odd file.toml", "--symbol", "ACME"];
+    let loaded = program().args(args).args(["--progress", "none"]).report_json().run();
+    assert_eq!(loaded.expect_code(0).total("inserted"), 240);
+    equations(&db);
+}
+
+#[test]
+fn one_ticker_a_column_is_said_and_loads_one_by_one() {
+    let db = TestDb::new("wide");
+    let path = db.home().join("wide.csv");
+    write_odd(&path, "Date,AAPL,BRK.B", |at, [o, h, ..]| {
+        let (day, hour) = clock(at);
+        format!("2024-01-{day:02} {hour:02}:00,{o},{h}")
+    });
+    let program = || Program::new(&db);
+    let seen = program().args(["inspect", "wide.csv"]).run().expect_code(1);
+    assert!(seen.stdout.contains("for ticker in AAPL BRK.B; do"), "{}", seen.stdout);
+    for ticker in ["AAPL", "BRK.B"] {
+        let layout = format!("wide-{ticker}.toml");
+        let args = ["inspect", "wide.csv", "--symbol", ticker, "--write-layout", &layout];
+        program().args(args).run().expect_code(0);
+        let args = ["backfill", "wide.csv", "--layout", &layout, "--progress", "none"];
+        assert_eq!(program().args(args).report_json().run().expect_code(0).total("inserted"), 240);
+    }
+    let named = db.client().rows("SELECT symbol FROM tickers ORDER BY 1");
+    assert_eq!(named, [[Some("AAPL".to_owned())], [Some("BRK.B".to_owned())]]);
+}
+
+#[test]
+fn trades_are_told_from_bars() {
+    let db = TestDb::new("odd trades");
+    let path = db.home().join("deals.csv");
+    write_odd(&path, "tm,px,sz,sd,deal", |at, [o, ..]| {
+        let side = if at % 2 == 0 { "B" } else { "S" };
+        format!("2024-01-01T00:{:02}:{:02}.5Z,{o},{at}.5,{side},{}", at / 60, at % 60, 1_000 + at)
+    });
+    let program = || Program::new(&db);
+    let args = ["inspect", "deals.csv", "--write-layout", "deals.toml"];
+    let written = program().args(args).run().expect_code(0);
+    assert!(written.stdout.contains("market_trades"), "{}", written.stdout);
+    let args = ["backfill", "deals.csv", "--layout", "deals.toml", "--symbol", "ACME"];
+    let loaded = program().args(args).args(["--progress", "none"]).report_json().run();
+    assert_eq!(loaded.expect_code(0).total("inserted"), 240);
+    let row = db.client().rows("SELECT side, trade_id FROM market_trades ORDER BY ts LIMIT 1");
+    assert_eq!(row, [[Some("buy".to_owned()), Some("1000".to_owned())]]);
+    equations(&db);
+}
+
+#[test]
+fn the_same_rows_are_the_same_in_any_wrapping() {
+    let home = tempfile::tempdir().expect("a folder");
+    let plain = std::fs::read(fixture("bars").join("canonical.csv")).expect("a fixture");
+    let gzip = |name: &str| {
+        let path = home.path().join(name);
+        let file = std::fs::File::create(&path).expect("the folder is writable");
+        let mut out = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        std::io::Write::write_all(&mut out, &plain).expect("the folder is writable");
+        out.finish().expect("the folder is writable");
+        path
+    };
+    let path = gzip("canonical.csv.gz");
+    let original = fixture("bars").join("canonical.csv");
+    let strip = |mut file: Value| {
+        for key in ["source", "load"] {
+            file[key] = Value::Null;
+        }
+        file
+    };
+    let (_, expected) = inspect(home.path(), &[original.to_str().expect("a plain path")]);
+    let (code, packed) = inspect(home.path(), &[path.to_str().expect("a plain path")]);
+    assert_eq!((code, strip(packed)), (0, strip(expected.clone())));
+    let piped = Program::bare(home.path()).args(["inspect", "--json", "-"]).stdin(&path).run();
+    let piped: Value = serde_json::from_str(&piped.expect_code(0).stdout).expect("JSON");
+    assert_eq!(strip(piped["files"][0].clone()), strip(expected));
+}
+
+#[test]
+fn an_archive_of_killmails_is_summed_up() {
+    let home = tempfile::tempdir().expect("a folder");
+    for entry in std::fs::read_dir(fixture("killmails")).expect("fixtures") {
+        let path = entry.expect("an entry").path();
+        let (code, file) = inspect(home.path(), &[path.to_str().expect("a plain path")]);
+        if file["recognised"] == Value::Bool(true) {
+            assert_eq!((code, &file["dataset"]), (0, &Value::from("killmails")), "{file}");
+            assert!(file["children"]["public.participants"].is_u64(), "{file}");
+        }
+    }
+}
+
+#[test]
 fn a_day_and_a_time_without_header_load_in_two_commands() {
     let (day, hour) = clock(0);
     let [o, h, l, c, v] = bar(0);

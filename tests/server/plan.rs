@@ -58,6 +58,59 @@ fn a_plan_writes_nothing() {
 }
 
 #[test]
+fn partitions_and_time_are_told_and_nothing_is_written() {
+    let db = TestDb::new("forecast");
+    let hours: Vec<(u32, &str)> = (0..24).map(|hour| (hour, "1")).collect();
+    let one = file(&db, "a.csv", closes(&hours));
+    let (ended, json) = plan(&db, [&one], 0);
+    let made = json["partitions"].as_array().unwrap().clone();
+    assert!(!made.is_empty(), "{json}");
+    assert_eq!(made[0]["table"], "public.market_data");
+    assert_eq!(json["expected_by_runs"], 0);
+    assert!(ended.stderr.contains("a guess"), "{}", ended.stderr);
+    assert_eq!(objects(&db.client()), Vec::<Vec<_>>::new());
+    load(&db, [&one], 0);
+    let there = db.client().rows(
+        "SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i \
+         JOIN pg_class c ON c.oid = i.inhrelid WHERE inhparent = 'market_data'::regclass",
+    );
+    assert_eq!(there.len(), made.len(), "as many as were foretold: {there:?} {made:?}");
+    let from = made[0]["from"].as_str().unwrap();
+    assert!(there[0][0].as_ref().unwrap().contains(from), "{there:?} {made:?}");
+    // What is there is not made again, and the ledger, once there, is only read.
+    let before = (objects(&db.client()), ledger(&db.client()));
+    let (_, json) = plan(&db, [one.to_str().unwrap(), "--reload"], 0);
+    assert_eq!(json["partitions"], serde_json::json!([]));
+    assert_eq!((objects(&db.client()), ledger(&db.client())), before);
+}
+
+/// Every row of the ledger.
+fn ledger(client: &Client) -> Vec<Vec<Option<String>>> {
+    let tables = ["run", "content", "load_set", "load", "portion", "reject", "stretch", "route"];
+    let all = tables.map(|table| format!("SELECT t::text FROM tidegate.{table} t"));
+    client.rows(&format!("SELECT * FROM ({}) a ORDER BY 1", all.join(" UNION ALL ")))
+}
+
+#[test]
+fn time_is_told_by_past_runs() {
+    let db = TestDb::new("pace");
+    let line = |at: u32| {
+        let (day, rest) = (at / 86_400, at % 86_400);
+        let (hour, minute, second) = (rest / 3_600, rest / 60 % 60, rest % 60);
+        format!("ACME,1s,2024-01-{:02}T{hour:02}:{minute:02}:{second:02}Z,1,2,0.5,1,7\n", day + 1)
+    };
+    let header = "symbol,interval,ts,open,high,low,close,volume\n";
+    let text: String = std::iter::once(header.to_owned()).chain((0..40_000).map(line)).collect();
+    let done = file(&db, "a.csv", text.clone());
+    load(&db, [&done], 0);
+    let next = file(&db, "b.csv", text.replace("ACME", "EMCA"));
+    let (ended, json) = plan(&db, [&next], 0);
+    assert_eq!(json["expected_by_runs"], 1, "{json}");
+    assert!(ended.stderr.contains("as 1 run made"), "{}", ended.stderr);
+    assert!(json["expected_s"].as_f64().unwrap() > 0.0, "{json}");
+}
+
+#[test]
 fn units_say_what_was_recognised() {
     let db = TestDb::new("units");
     let (ended, json) = plan(&db, [fixture("bars").as_os_str(), "--units".as_ref()], 0);

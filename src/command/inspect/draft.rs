@@ -7,17 +7,19 @@ use std::fmt::Write as _;
 use super::guess::Guess;
 use super::profile::Profile;
 use super::roles::{Role, Roles, Source};
+use super::unknown::Guessed;
+use crate::layout::{GivenFacts, Layout, RecogniseError};
 
 /// The layout called `name` as TOML. `None`: too little is known for one that could load anything.
 pub(super) fn layout(
     name: &str,
     file: &str,
-    guess: &Guess,
-    profile: &Profile,
-    roles: &Roles,
+    guessed: &Guessed<'_>,
+    given: &GivenFacts,
 ) -> Option<String> {
+    let Guessed { guess, profile, roles } = guessed;
     roles.source("ts")?;
-    roles.source("close")?;
+    roles.source(if roles.dataset == "bars" { "close" } else { "price" })?;
     if roles.comma.is_some() {
         return None;
     }
@@ -26,12 +28,30 @@ pub(super) fn layout(
     for doubt in &roles.doubts {
         let _ = writeln!(text, "# In doubt: {}.", line(doubt));
     }
-    let _ = writeln!(text, "name = {}\nversion = 1\ndataset = \"bars\"\n", quoted(name));
+    let dataset = quoted(roles.dataset);
+    let _ = writeln!(text, "name = {}\nversion = 1\ndataset = {dataset}\n", quoted(name));
     let by_name = has_clear_names(guess, roles);
     outer(guess, profile, by_name, &mut text);
     columns(guess, roles, by_name, &mut text);
-    facts(roles, &mut text);
+    facts(roles, given, &mut text);
     Some(text)
+}
+
+/// The layout called `name`, for a file that is no text: the one to start from that recognition
+/// made of what the file has. `None`: it has nothing that could be a bar's time and close.
+pub(super) fn of_example(name: &str, error: &RecogniseError) -> Option<String> {
+    let RecogniseError::Unknown(unknown) = error else { return None };
+    let example = &unknown.example;
+    if !says(example, "ts") || !says(example, "close") {
+        return None;
+    }
+    let text = example.replacen("name = \"mine\"", &format!("name = {}", quoted(name)), 1);
+    Layout::parse(&text, name).ok().map(|_| text)
+}
+
+/// Whether a draft has a line for this column or fact.
+pub(super) fn says(draft: &str, key: &str) -> bool {
+    draft.lines().any(|line| line.split('=').next().is_some_and(|word| word.trim() == key))
 }
 
 /// Whether the header's names tell the columns that are used apart.
@@ -101,19 +121,24 @@ fn columns(guess: &Guess, roles: &Roles, by_name: bool, text: &mut String) {
     }
 }
 
-fn facts(roles: &Roles, text: &mut String) {
+fn facts(roles: &Roles, given: &GivenFacts, text: &mut String) {
     text.push_str("\n[facts]\n");
-    if roles.source("symbol").is_none() {
+    if let Some(symbol) = &roles.symbol {
+        let _ = writeln!(text, "symbol = {}", quoted(symbol));
+    } else if roles.source("symbol").is_none() {
         text.push_str("# No column holds the ticker: say it with --symbol, or write\n");
         text.push_str("# symbol = \"ACME\"\n");
     }
-    if roles.source("interval").is_none() {
-        match &roles.interval {
-            Some(interval) => {
+    if roles.source("interval").is_none() && roles.dataset == "bars" {
+        match (&given.interval, &roles.interval) {
+            (Some(interval), _) => {
+                let _ = writeln!(text, "interval = {}", quoted(interval));
+            }
+            (None, Some(interval)) => {
                 text.push_str("# The step between most times.\n");
                 let _ = writeln!(text, "interval = {}", quoted(interval));
             }
-            None => {
+            (None, None) => {
                 text.push_str("# Nothing says the interval: say it with --interval, or write\n");
                 text.push_str("# interval = \"1d\"\n");
             }
@@ -125,7 +150,7 @@ fn facts(roles: &Roles, text: &mut String) {
         text.push_str("# The zone of the times, which do not tell it themselves:\n");
         text.push_str("# UTC, UTC-5 or a name such as Europe/Berlin. Check it.\n");
     }
-    text.push_str("zone = \"UTC\"\n");
+    let _ = writeln!(text, "zone = {}", quoted(given.zone.as_deref().unwrap_or("UTC")));
 }
 
 fn list<'a>(words: impl IntoIterator<Item = &'a String>) -> String {

@@ -1,13 +1,14 @@
-//! A file whose layout is known: all of it is decoded, and what it holds is summed up.
+//! A content whose layout is known: it is decoded, and what it holds is summed up.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 
+use super::Reading;
 use super::quality::{Places, Quality};
 use super::read::{self, Piece};
+use super::subject::Subject;
 use crate::batch::{Reject, value_as_text};
 use crate::command::CommandError;
 use crate::dataset::{self, Dataset};
@@ -48,29 +49,34 @@ pub(super) struct Known {
     pub unused: Vec<String>,
     pub records: u64,
     pub good: u64,
+    /// Records that another dataset takes, or that hold nothing.
+    pub skipped: u64,
+    /// Whether it was read to its end.
+    pub whole: bool,
     /// Least and greatest time.
     pub range_us: Option<(i64, i64)>,
     pub refused: BTreeMap<String, Refused>,
     pub head: Vec<Vec<String>>,
     pub tail: VecDeque<Vec<String>>,
+    /// Rows of other tables that belong to the records, by table.
+    pub children: Vec<(String, u64)>,
     pub quality: Quality,
 }
 
-/// Reads all of a file.
+/// Reads a content, as far as it is not too large.
 pub(super) fn inspect(
-    path: &Path,
+    subject: &Subject,
     recognised: &Recognised,
-    parquet_columns: &[String],
+    reading: &mut Reading,
 ) -> Result<Known, CommandError> {
     let dataset = dataset::by_name(&recognised.dataset).ok_or_else(|| {
         CommandError::Refused(format!("{} is no dataset of this version", recognised.dataset))
     })?;
     let mapping = mapping(recognised, dataset);
-    let header = recognised.shape.as_ref().and_then(|shape| shape.header.as_deref());
-    let names = header.unwrap_or(parquet_columns);
+    let names = names(subject, recognised);
     let columns = mapping.columns.iter().map(|column| Column {
         name: column.name.clone(),
-        from: from(column, names),
+        from: from(column, &names),
         kind: kind_name(column.kind),
         nulls: 0,
         range: None,
@@ -81,17 +87,38 @@ pub(super) fn inspect(
         unused: recognised.other_fields.iter().map(|(name, _)| name.clone()).collect(),
         records: 0,
         good: 0,
+        skipped: 0,
+        whole: true,
         range_us: None,
         refused: BTreeMap::new(),
         head: Vec::new(),
         tail: VecDeque::new(),
+        children: dataset.children.iter().map(|child| (child.table.to_string(), 0)).collect(),
         quality: Quality::new(places(&mapping, dataset), now_us()),
     };
-    match &recognised.shape {
-        Some(shape) => read::text(path, shape, &mapping, |piece| known.add(&piece, &mapping))?,
-        None => read::parquet(path, &mapping, |piece| known.add(&piece, &mapping))?,
-    }
+    let take = |piece: Piece| known.add(&piece, &mapping);
+    known.whole = match (&recognised.shape, &recognised.json, subject.path()) {
+        (Some(shape), _, _) => {
+            reading.content(subject, |input| read::text(input, shape, &mapping, take))?
+        }
+        (None, Some(shape), _) => {
+            reading.content(subject, |input| read::json(input, shape, &mapping, take))?
+        }
+        (None, None, Some(path)) => read::parquet(path, reading.rows_max, &mapping, take)?,
+        (None, None, None) => false,
+    };
     Ok(known)
+}
+
+/// Names of its fields by position.
+fn names(subject: &Subject, recognised: &Recognised) -> Vec<String> {
+    if let Some(shape) = &recognised.shape {
+        return shape.header.clone().unwrap_or_default();
+    }
+    if let Some(shape) = &recognised.json {
+        return shape.fields.iter().map(|path| path.join(".")).collect();
+    }
+    subject.parquet.iter().flatten().map(|(name, _)| name.clone()).collect()
 }
 
 fn now_us() -> i64 {
@@ -125,11 +152,17 @@ fn places(mapping: &Mapping, dataset: &Dataset) -> Places {
     let time = dataset.time.and_then(at);
     let other = |at: &usize| !is_word(at) && Some(*at) != time;
     let number = |name| at(name).filter(|at| mapping.columns[*at].kind == ValueKind::Float);
+    let in_key = |at: &usize| key.contains(at) || Some(*at) == time;
+    let compared = |at: &usize| !in_key(at) && mapping.columns[*at].kind != ValueKind::Json;
+    let id = dataset.position.map(|position| at(position.id));
     Places {
         series: key.iter().copied().filter(is_word).collect(),
         extra: key.iter().copied().filter(other).collect(),
         time,
         bar: ["open", "high", "low", "close", "volume"].map(number),
+        values: (0..mapping.columns.len()).filter(compared).collect(),
+        id,
+        stepwise: dataset.column("interval").is_some(),
     }
 }
 
@@ -164,6 +197,13 @@ impl Known {
         let batch = &piece.decoded.root;
         self.records += piece.decoded.read();
         self.good += batch.num_rows() as u64;
+        self.skipped += piece.decoded.skipped;
+        for child in &piece.decoded.children {
+            // The root is the first of a dataset's tables.
+            if let Some((_, rows)) = self.children.get_mut(child.table.wrapping_sub(1)) {
+                *rows += child.rows.num_rows() as u64;
+            }
+        }
         self.quality.add(piece);
         for (at, column) in self.columns.iter_mut().enumerate() {
             column.add(batch.column(at));

@@ -1,36 +1,41 @@
-//! `inspect`: what a file is, without a database. A file that a layout knows is read from end to
-//! end and summed up; for one that no layout knows, what it looks like is guessed and a layout is
-//! drafted. Loads nothing; every guess is said to be one.
+//! `inspect`: what a file is, without a database. What a layout knows is read and summed up, as far
+//! as it is not too large; for what no layout knows, its look is guessed and a layout is drafted.
+//! Loads nothing; every guess is said to be one, and what was left out is said too.
 
 mod draft;
 mod guess;
 mod known;
+mod list;
 mod names;
 mod profile;
 mod quality;
-mod read;
+pub(super) mod read;
 mod roles;
 mod show;
+mod subject;
 mod unknown;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::decode::ParquetSource;
 use crate::error::Exit;
-use crate::layout::{
-    GivenFacts, Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry,
-};
-use crate::limit::{FIELDS_MAX, RETRY_DEADLINE_S, SAMPLE_BYTES};
-use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind, is_columnar};
-use crate::source;
+use crate::layout::{GivenFacts, Layout, RecogniseError, Recognised, recognise, registry};
+use crate::limit::{FIELDS_MAX, INSPECT_BYTES_MAX, INSPECT_ROWS_MAX, RETRY_DEADLINE_S};
+use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind};
+use crate::source::{self, ContentReader, Spooler, look_into};
 
 use super::survey::layouts;
 use super::{Answer, CommandError, LayoutChoice};
+use list::Listed;
+use read::Input;
+use subject::{Looker, Subject, Verdict};
+
+/// Contents that are shown in full; of more there is a list, and the first of each layout.
+const FULL_MAX: usize = 3;
 
 /// What to look at.
 #[derive(Debug, Clone)]
@@ -43,23 +48,16 @@ pub struct InspectRequest {
     pub facts: GivenFacts,
     /// Where to write a layout drafted for the one file that is not known.
     pub write_layout: Option<PathBuf>,
+    /// Read large files to their ends.
+    pub all: bool,
 }
 
-/// A file and what is known of it before it is read.
-struct Subject<'a> {
-    name: &'a str,
-    path: &'a Path,
-    head: Vec<u8>,
-    bytes: u64,
-    /// Name and type of its columns, if it is Parquet.
-    parquet: Option<Vec<(String, String)>>,
-}
-
-/// What became of one file.
+/// What became of one content.
 struct Inspected {
     text: String,
     json: Value,
     recognised: bool,
+    listed: Listed,
 }
 
 /// Inspects.
@@ -70,38 +68,60 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let (user_layout, only) = layouts(request.layout.as_ref())?;
     let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
     let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
-    let (found, _spool) = find(&request.inputs)?;
+    let mut spooler = Spooler::default();
+    let (found, _spool) = find(&request.inputs, &mut spooler)?;
     if let Some(path) = &request.write_layout {
         may_write(path, found.len())?;
     }
-    let (mut texts, mut files, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
+    let looking = Looking { request, layouts, only: only.as_deref() };
+    let (mut all, mut messages, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
+    let mut more = 0;
     for file in &found {
-        let Some(path) = file.location.file() else {
+        if file.location.file().is_none() {
             return Err(CommandError::Refused(format!(
                 "{}: only files are inspected; plan shows how an object would be loaded",
                 file.name
             )));
-        };
-        let subject = Subject::open(&file.name, path)?;
-        let looking = Looking { request, layouts, only: only.as_deref() };
-        let inspected = looking.inspect(&subject)?;
-        if file.named && !inspected.recognised {
+        }
+        let mut looker = Looker::new(&looking, file);
+        let outcome = look_into(&file.location, &file.name, &mut spooler, &mut looker);
+        let Looker { mut subjects, ignored, more: uncounted, stop, .. } = looker;
+        if let Some(stop) = stop {
+            return Err(stop);
+        }
+        if let Err(error) = outcome {
+            subjects.push(Subject::broken(file.name.clone(), &file.name, error.to_string()));
+        }
+        more += uncounted;
+        messages.extend(ignored.iter().map(|(name, why)| format!("passed over: {name}: {why}")));
+        let inspected = looking.contents(&subjects)?;
+        if file.named && !inspected.iter().any(|one| one.recognised) {
             exit = exit.worse(Exit::Failed);
         }
-        texts.push(inspected.text);
-        files.push(inspected.json);
+        all.extend(inspected);
     }
-    let json = Some(json!({ "files": files }));
-    Ok(Answer { exit, json, text: Some(texts.join("\n")), ..Answer::done() })
+    if more > 0 {
+        messages.push(format!("{more} more members were not looked at"));
+    }
+    let text = if all.len() > FULL_MAX {
+        list::text(request, &all)
+    } else {
+        all.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join("\n")
+    };
+    let files: Vec<Value> = all.into_iter().map(|one| one.json).collect();
+    let json = Some(json!({ "files": files, "messages": messages }));
+    Ok(Answer { exit, json, text: Some(text), messages, ..Answer::done() })
 }
 
-fn find(inputs: &[String]) -> Result<(Vec<source::Found>, Option<source::Spool>), CommandError> {
+fn find(
+    inputs: &[String],
+    spooler: &mut Spooler,
+) -> Result<(Vec<source::Found>, Option<source::Spool>), CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
-    let mut spooler = source::Spooler::default();
     let remotes = source::Remotes::new(Duration::from_secs(RETRY_DEADLINE_S));
-    let mut found = source::find(&paths, &remotes, &mut spooler)?;
+    let mut found = source::find(&paths, &remotes, spooler)?;
     if stdin.is_empty() {
         return Ok((found, None));
     }
@@ -115,48 +135,24 @@ fn may_write(path: &Path, files: usize) -> Result<(), CommandError> {
     let shown = path.display();
     if files != 1 {
         return Err(CommandError::Usage(format!(
-            "--write-layout {shown}: a layout is drafted for one file, and these are {files}"
+            "--write-layout {shown}: a layout is drafted for one file, and these are {files}: \
+             name one of them"
         )));
     }
     if path.extension().is_none_or(|ending| ending != "toml") {
-        return Err(CommandError::Usage(format!("--write-layout {shown}: name a .toml file")));
+        return Err(CommandError::Usage(format!(
+            "--write-layout {shown}: name a .toml file, such as {}",
+            show::word(&path.with_extension("toml").display().to_string())
+        )));
     }
     if path.exists() {
         return Err(CommandError::Refused(format!(
-            "{shown} is there already: remove it, or name another file"
+            "{shown} is there already: load by it with --layout {0}, or remove it, or name \
+             another file",
+            show::word(&shown.to_string())
         )));
     }
     Ok(())
-}
-
-impl<'a> Subject<'a> {
-    fn open(name: &'a str, path: &'a Path) -> Result<Self, CommandError> {
-        let mut head = Vec::with_capacity(SAMPLE_BYTES);
-        let file = File::open(path).map_err(CommandError::file(path))?;
-        let bytes = file.metadata().map_err(CommandError::file(path))?.len();
-        file.take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(CommandError::file(path))?;
-        let parquet = match is_columnar(&head) {
-            true => Some(
-                ParquetSource::open(path)
-                    .map_err(|error| CommandError::Refused(error.to_string()))?
-                    .columns(),
-            ),
-            false => None,
-        };
-        Ok(Self { name, path, head, bytes, parquet })
-    }
-
-    fn is_whole(&self) -> bool {
-        self.bytes as usize == self.head.len()
-    }
-
-    fn sample(&self) -> Sample<'_> {
-        let head = match &self.parquet {
-            Some(columns) => SampleHead::Parquet { columns },
-            None => SampleHead::Text { bytes: &self.head, whole: self.is_whole() },
-        };
-        Sample { name: self.name, head }
-    }
 }
 
 /// What all files have in common.
@@ -167,75 +163,96 @@ struct Looking<'a> {
 }
 
 impl Looking<'_> {
-    fn inspect(&self, subject: &Subject<'_>) -> Result<Inspected, CommandError> {
-        match recognise_with(subject, &self.request.facts, self.layouts, self.only) {
-            Ok((recognised, missing)) => {
-                let layout = self.request.layout.as_ref();
-                let mut known = known(subject, &recognised, &missing, layout)?;
-                if let Some(path) = &self.request.write_layout {
-                    known.text.push_str(&format!(
-                        "\n{} was not written: the layout {} knows this file\n",
-                        path.display(),
-                        recognised.layout
-                    ));
+    /// Reads the contents of one file, in their order, and says of each what it is.
+    fn contents(&self, subjects: &[Subject]) -> Result<Vec<Inspected>, CommandError> {
+        let mut reading = Reading {
+            before: None,
+            drafted: false,
+            bytes_left: if self.request.all { u64::MAX } else { INSPECT_BYTES_MAX },
+            rows_max: if self.request.all { u64::MAX } else { INSPECT_ROWS_MAX },
+        };
+        let mut inspected = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            match &subject.verdict {
+                Verdict::Broken(why) => inspected.push(Inspected {
+                    text: format!("{}: cannot be read: {why}\n", subject.name),
+                    json: json!({ "source": subject.name, "recognised": false, "why_not": why }),
+                    recognised: false,
+                    listed: Listed::not(subject, why),
+                }),
+                Verdict::Known(first, missing) => {
+                    for recognised in std::iter::once(&**first).chain(&first.also) {
+                        let missing = missing.as_slice();
+                        inspected.push(self.known(subject, (recognised, missing), &mut reading)?);
+                    }
                 }
-                Ok(known)
+                Verdict::Strange(error, guess) => {
+                    inspected.push(self.unknown(subject, error, guess.as_ref(), &mut reading)?);
+                }
             }
-            Err(error @ (RecogniseError::BadFact { .. } | RecogniseError::NoSuchLayout { .. })) => {
-                Err(CommandError::Usage(error.to_string()))
-            }
-            Err(error) => self.unknown(subject, &error),
         }
+        Ok(inspected)
     }
 
-    /// A file that no layout knows, or not as it was asked for.
+    fn known(
+        &self,
+        subject: &Subject,
+        (recognised, missing): (&Recognised, &[&'static str]),
+        reading: &mut Reading,
+    ) -> Result<Inspected, CommandError> {
+        let layout = self.request.layout.as_ref();
+        let mut known = known(subject, (recognised, missing), (self.request, layout), reading)?;
+        if let Some(path) = &self.request.write_layout {
+            known.text.push_str(&format!(
+                "\n{} was not written: the layout {} knows this file; the command above loads it\n",
+                path.display(),
+                recognised.layout
+            ));
+        }
+        Ok(known)
+    }
+
+    /// A content that no layout knows, or not as it was asked for.
     fn unknown(
         &self,
-        subject: &Subject<'_>,
+        subject: &Subject,
         error: &RecogniseError,
+        guess: Option<&guess::Guess>,
+        reading: &mut Reading,
     ) -> Result<Inspected, CommandError> {
-        let is_text = matches!(
-            error,
-            RecogniseError::Unknown(_)
-                | RecogniseError::DoesNotFit { .. }
-                | RecogniseError::Ambiguous { .. }
-                | RecogniseError::Contradiction { .. }
-        );
-        let guess = match &subject.parquet {
-            None if is_text => guess::guess(&subject.head, subject.is_whole()),
-            _ => None,
+        // One layout is drafted, for the first content that needs one.
+        let out = self.request.write_layout.as_deref().filter(|_| !reading.drafted);
+        let profile = guess.map(|guess| profile(subject, guess, reading)).transpose()?;
+        let guessed = guess.zip(profile.as_ref()).map(|(guess, profile)| {
+            let roles = roles::find(profile, self.request.facts.symbol.as_deref());
+            unknown::Guessed { guess, profile, roles }
+        });
+        let json = unknown::json(subject, error, guessed.as_ref());
+        let mut text = unknown::text(subject, error, guessed.as_ref());
+        let name = out.and_then(Path::file_stem).map_or("mine".into(), |s| s.to_string_lossy());
+        let name = draft::name_of(&name);
+        let draft = match &guessed {
+            Some(guessed) => draft::layout(&name, &subject.name, guessed, &self.request.facts),
+            None => draft::of_example(&name, error),
         };
-        let Some(guess) = guess else {
-            let json = unknown::json(subject.name, subject.bytes, error, None);
-            let text = unknown::text(subject.name, subject.bytes, error, &subject.head, None);
-            return Ok(Inspected { text, json, recognised: false });
-        };
-        let profile = profile(subject.path, &guess)?;
-        let roles = roles::find(&profile);
-        let out = self.request.write_layout.as_deref();
-        let stem = out.and_then(Path::file_stem).map_or("mine".into(), |s| s.to_string_lossy());
-        let draft = draft::layout(&draft::name_of(&stem), subject.name, &guess, &profile, &roles);
-        let guessed = unknown::Guessed { guess: &guess, profile: &profile, roles: &roles };
-        let json = unknown::json(subject.name, subject.bytes, error, Some(&guessed));
-        let mut text =
-            unknown::text(subject.name, subject.bytes, error, &subject.head, Some(&guessed));
-        let inspected = match (out, draft) {
-            (Some(out), Some(draft)) => return self.written(subject, out, &draft, &text),
-            (_, draft) => {
-                text.push_str(&unknown::what_next(subject.name, &guessed, draft.is_some()));
-                Inspected { text, json, recognised: false }
-            }
-        };
-        Ok(inspected)
+        if let (Some(out), Some(draft)) = (out, &draft) {
+            reading.drafted = true;
+            return self.written(subject, out, draft, &text, reading);
+        }
+        let next = unknown::what_next(subject, guessed.as_ref(), self.request, draft.as_deref());
+        text.push_str(&next);
+        let listed = Listed::not(subject, &error.to_string());
+        Ok(Inspected { text, json, recognised: false, listed })
     }
 
     /// Writes the draft, and looks at the file once more by it.
     fn written(
         &self,
-        subject: &Subject<'_>,
+        subject: &Subject,
         out: &Path,
         draft: &str,
         before: &str,
+        reading: &mut Reading,
     ) -> Result<Inspected, CommandError> {
         let layout = Layout::parse(draft, &out.display().to_string())?;
         let name = layout.name.clone();
@@ -250,11 +267,12 @@ impl Looking<'_> {
         let choice = LayoutChoice::File(out.to_owned());
         match again {
             Ok((recognised, missing)) => {
-                let known = known(subject, &recognised, &missing, Some(&choice))?;
-                text.push_str(&format!("\nBy this layout:\n\n{}", known.text));
-                let mut json = known.json;
-                json["layout_written"] = json!(out.display().to_string());
-                Ok(Inspected { text, json, recognised: true })
+                reading.begin_again(self.request.all);
+                let by = (self.request, Some(&choice));
+                let mut known = known(subject, (&recognised, &missing), by, reading)?;
+                known.text = format!("{text}\nBy this layout:\n\n{}", known.text);
+                known.json["layout_written"] = json!(out.display().to_string());
+                Ok(known)
             }
             Err(error) => {
                 text.push_str(&format!("\nIt does not fit yet, mend it: {error}\n"));
@@ -262,15 +280,46 @@ impl Looking<'_> {
                     "source": subject.name, "recognised": false, "why_not": error.to_string(),
                     "layout_written": out.display().to_string()
                 });
-                Ok(Inspected { text, json, recognised: false })
+                let listed = Listed::not(subject, &error.to_string());
+                Ok(Inspected { text, json, recognised: false, listed })
             }
         }
     }
 }
 
+/// How far the contents of one file are read.
+struct Reading {
+    /// The reader of the content before.
+    before: Option<ContentReader>,
+    /// Whether a layout was drafted.
+    drafted: bool,
+    bytes_left: u64,
+    rows_max: u64,
+}
+
+impl Reading {
+    fn begin_again(&mut self, all: bool) {
+        self.bytes_left = if all { u64::MAX } else { INSPECT_BYTES_MAX };
+    }
+
+    /// Reads a content by `read`, which says whether it came to the end.
+    fn content(
+        &mut self,
+        subject: &Subject,
+        read: impl FnOnce(Input<'_>) -> Result<bool, CommandError>,
+    ) -> Result<bool, CommandError> {
+        let mut bytes = subject.open(&mut self.before)?;
+        let input = Input { name: &subject.name, bytes: bytes.reader(), enough: self.bytes_left };
+        let whole = read(input)?;
+        self.before = bytes.end();
+        self.bytes_left = self.bytes_left.saturating_sub(subject.bytes.unwrap_or_default());
+        Ok(whole)
+    }
+}
+
 /// Recognises a file even if facts are missing: which ones.
 fn recognise_with(
-    subject: &Subject<'_>,
+    subject: &Subject,
     given: &GivenFacts,
     layouts: &[Layout],
     only: Option<&str>,
@@ -303,27 +352,23 @@ fn recognise_with(
 const MISSING: &str = "?";
 
 fn known(
-    subject: &Subject<'_>,
-    recognised: &Recognised,
-    missing: &[&'static str],
-    layout: Option<&LayoutChoice>,
+    subject: &Subject,
+    (recognised, missing): (&Recognised, &[&'static str]),
+    (request, layout): (&InspectRequest, Option<&LayoutChoice>),
+    reading: &mut Reading,
 ) -> Result<Inspected, CommandError> {
-    let columns = subject.parquet.iter().flatten().map(|(name, _)| name.clone());
-    let columns: Vec<String> = columns.collect();
-    let known = known::inspect(subject.path, recognised, &columns)?;
-    let shown = show::Shown {
-        name: subject.name,
-        bytes: subject.bytes,
-        recognised,
-        missing,
-        layout,
-        known: &known,
-    };
-    Ok(Inspected { text: shown.text(), json: shown.json(), recognised: true })
+    let known = known::inspect(subject, recognised, reading)?;
+    let shown = show::Shown { subject, recognised, missing, layout, known: &known, request };
+    let listed = Listed::known(subject, recognised, &known);
+    Ok(Inspected { text: shown.text(), json: shown.json(), recognised: true, listed })
 }
 
-/// Reads all of a text as columns of plain text.
-fn profile(path: &Path, guess: &guess::Guess) -> Result<profile::Profile, CommandError> {
+/// Reads a text as columns of plain text.
+fn profile(
+    subject: &Subject,
+    guess: &guess::Guess,
+    reading: &mut Reading,
+) -> Result<profile::Profile, CommandError> {
     let names: Vec<String> = match &guess.header {
         Some(names) => names.clone(),
         None => (0..guess.fields).map(|at| format!("field {}", at + 1)).collect(),
@@ -347,7 +392,9 @@ fn profile(path: &Path, guess: &guess::Guess) -> Result<profile::Profile, Comman
         nulls: Vec::new(),
     };
     let mut profile = profile::Profile::new(names);
-    read::text(path, &guess.shape(), &mapping, |piece| profile.add(&piece))?;
+    profile.whole = reading.content(subject, |input| {
+        read::text(input, &guess.shape(), &mapping, |piece| profile.add(&piece))
+    })?;
     profile.settle();
     Ok(profile)
 }
@@ -374,6 +421,7 @@ mod tests {
                 layout: None,
                 facts: GivenFacts::default(),
                 write_layout: Some(folder.path().join("draft.toml")),
+                all: false,
             };
             let answer = run(&request).unwrap();
             prop_assert!(answer.json.is_some() && answer.text.is_some());

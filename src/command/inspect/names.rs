@@ -2,7 +2,7 @@
 //! no values.
 
 /// Words in the names of columns, in some of the languages in which files come.
-const WORDS: [(&str, &[&str]); 10] = [
+const WORDS: [(&str, &[&str]); 14] = [
     (
         "ts",
         &[
@@ -151,6 +151,30 @@ const WORDS: [(&str, &[&str]); 10] = [
             "wertpapier",
         ],
     ),
+    ("price", &["price", "px", "p", "rate", "preis", "kurs", "precio", "prezzo", "prix", "last"]),
+    (
+        "size",
+        &[
+            "size",
+            "sz",
+            "qty",
+            "quantity",
+            "amount",
+            "volume",
+            "vol",
+            "shares",
+            "contracts",
+            "menge",
+            "stücke",
+            "stück",
+            "lots",
+            "cantidad",
+            "quantità",
+            "quantité",
+        ],
+    ),
+    ("side", &["side", "sd", "bs", "buysell", "direction", "aggressor", "seite", "taker"]),
+    ("trade_id", &["id", "tid", "trade", "tradeid", "deal", "dealid", "seq", "sequence", "exec"]),
     ("interval", &["interval", "timeframe", "period", "resolution", "granularity", "frame", "bar"]),
 ];
 /// Words that make another thing of a name: not a bar's open, but its open interest.
@@ -198,6 +222,18 @@ pub(super) fn says(name: &str, column: &str) -> u32 {
     if long { 10 + 40 * hits / words.len() as u32 } else { 0 }
 }
 
+/// Whether a name may be a ticker: capitals, and no word that says something else.
+pub(super) fn is_ticker(name: &str) -> bool {
+    let sign = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || ".-/_^=".contains(c);
+    let plain = (1..=20).contains(&name.len()) && name.chars().all(sign);
+    let words = words_of(name);
+    let known = |word: &String| {
+        OTHER_WORDS.contains(&word.as_str())
+            || WORDS.iter().any(|(_, words)| words.contains(&word.as_str()))
+    };
+    plain && name.chars().any(|c| c.is_ascii_uppercase()) && !words.iter().any(known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,5 +248,7 @@ mod tests {
         assert_eq!(says("Open Interest", "open"), 0);
         assert_eq!(says("Adj Close", "close"), 0);
         assert_eq!(says("l x", "low"), 0);
+        assert!(is_ticker("AAPL") && is_ticker("BRK.B") && is_ticker("BTC-USD"));
+        assert!(!is_ticker("VOLUME") && !is_ticker("BID PX") && !is_ticker("Apple"));
     }
 }

@@ -319,6 +319,8 @@ pub(super) struct Profile {
     pub rows: u64,
     pub rejected: u64,
     pub first_reject: Option<(u64, String)>,
+    /// Whether the text was read to its end.
+    pub whole: bool,
     /// By position of the first and the second column.
     pairs: BTreeMap<(usize, usize), Pair>,
     before: Vec<Option<f64>>,
@@ -335,6 +337,7 @@ impl Profile {
             rows: 0,
             rejected: 0,
             first_reject: None,
+            whole: true,
             pairs: BTreeMap::new(),
             before,
             sample: Vec::new(),

@@ -73,7 +73,7 @@ pub(super) struct Gaps {
 /// Everything that was noticed.
 #[derive(Debug)]
 pub(super) struct Quality {
-    places: Places,
+    pub places: Places,
     series_at: HashMap<Vec<String>, usize>,
     pub series: Vec<Series>,
     /// Records of series beyond the bound.
@@ -99,6 +99,12 @@ pub(super) struct Places {
     pub time: Option<usize>,
     /// Open, high, low, close, volume.
     pub bar: [Option<usize>; 5],
+    /// What records of one key may differ in.
+    pub values: Vec<usize>,
+    /// The vendor's id, if records are known by one: without it equal records are no duplicates.
+    pub id: Option<Option<usize>>,
+    /// Whether records come at an interval, so that there are gaps.
+    pub stepwise: bool,
 }
 
 impl Quality {
@@ -146,7 +152,9 @@ impl Quality {
             if ts > self.now_us + DAY_US {
                 self.find("future_time", at);
             }
-            self.key(&(series, ts, rows.extra(row)), &bar);
+            if rows.has_key(row) {
+                self.key(&(series, ts, rows.extra(row)), rows.values_hash(row));
+            }
             let jumped = self.series[series].step(ts, bar[3]);
             if jumped {
                 self.find("jump", at);
@@ -168,15 +176,11 @@ impl Quality {
     }
 
     /// Whether the record's key was there before, with which values.
-    fn key(&mut self, key: &(usize, i64, Vec<Option<String>>), bar: &[Option<f64>; 5]) {
+    fn key(&mut self, key: &(usize, i64, Vec<Option<String>>), values: u32) {
         let &(series, ts, _) = key;
-        let hash = |value: &dyn Fn(&mut DefaultHasher)| {
-            let mut hasher = DefaultHasher::new();
-            value(&mut hasher);
-            hasher.finish()
-        };
-        let key = hash(&|to| key.hash(to));
-        let values = hash(&|to| bar.map(|value| value.map(f64::to_bits)).hash(to)) as u32;
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let key = hasher.finish();
         match self.keys.get(&key) {
             Some(before) => {
                 self.duplicate += 1;
@@ -320,6 +324,9 @@ struct Rows<'a> {
     extra: Vec<&'a ArrayRef>,
     time: Option<&'a ArrayRef>,
     bar: [Option<&'a ArrayRef>; 5],
+    values: Vec<&'a ArrayRef>,
+    /// As [`Places::id`].
+    id: Option<Option<&'a ArrayRef>>,
 }
 
 struct Word<'a> {
@@ -341,7 +348,32 @@ impl<'a> Rows<'a> {
             extra: places.extra.iter().map(|&at| batch.column(at)).collect(),
             time: column(places.time),
             bar: places.bar.map(column),
+            values: places.values.iter().map(|&at| batch.column(at)).collect(),
+            id: places.id.map(column),
         }
+    }
+
+    /// Whether a record can be told from others.
+    fn has_key(&self, row: usize) -> bool {
+        match self.id {
+            None => true,
+            Some(None) => false,
+            Some(Some(ids)) => value_as_text(ids, row).is_some_and(|id| !id.is_empty()),
+        }
+    }
+
+    /// What a record says besides its key. Numbers, which are most, are not written out for it.
+    fn values_hash(&self, row: usize) -> u32 {
+        let mut hasher = DefaultHasher::new();
+        for column in &self.values {
+            match column.as_primitive_opt::<Float64Type>() {
+                Some(numbers) => {
+                    numbers.is_valid(row).then(|| numbers.value(row).to_bits()).hash(&mut hasher);
+                }
+                None => value_as_text(column, row).hash(&mut hasher),
+            }
+        }
+        hasher.finish() as u32
     }
 
     fn names(&self, row: usize) -> Vec<String> {

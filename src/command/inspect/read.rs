@@ -1,23 +1,22 @@
-//! A whole file, batch by batch, as a load would see it: the same cuts, the same decoder, no
-//! database. Holds one chunk and its batch at a time.
+//! A content, batch by batch, as a load would see it: the same cuts, the same decoder, no
+//! database. Holds one chunk and its batch at a time, and stops where enough was seen.
 
-use std::fs::File;
-use std::io::Read;
+use std::io::{self, BufRead, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::batch::{Chunk, Original};
 use crate::command::CommandError;
-use crate::decode::{Cut, Cutter, DecodeError, Decoded, ParquetSource, TextDecoder};
-use crate::limit::{CHUNK_BYTES, KIB};
-use crate::mapping::{Mapping, TextShape};
-
-/// Bytes by which a chunk grows while its last record's end is looked for.
-const TAIL_BYTES: usize = 64 * KIB;
+use crate::decode::{
+    Cutter, DecodeError, Decoded, FindEnds, JsonCutter, JsonDecoder, JsonPiece, ParquetSource,
+    TextDecoder, next_chunk,
+};
+use crate::mapping::{JsonShape, Mapping, TextShape};
 
 /// A batch and where it is.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(in crate::command) struct Piece {
+    /// What its bytes became.
     pub decoded: Decoded,
     /// Where its records' original bytes are.
     pub original: Original,
@@ -27,98 +26,114 @@ pub(super) struct Piece {
     pub first_row: u64,
 }
 
-/// Decodes all of a text and hands each batch to `take`.
-pub(super) fn text(
-    path: &Path,
+/// Bytes, their name, and how many of them are enough.
+pub(in crate::command) struct Input<'a> {
+    /// For people.
+    pub name: &'a str,
+    /// From the first on.
+    pub bytes: &'a mut dyn BufRead,
+    /// No chunk is begun at or after this byte.
+    pub enough: u64,
+}
+
+impl Input<'_> {
+    /// Hands each chunk to `take`, with the bytes that were dropped behind it. `true`: to the end.
+    fn chunks<C: FindEnds>(
+        &mut self,
+        mut cutter: C,
+        mut take: impl FnMut(&mut C, Vec<u8>, u64) -> Result<(), CommandError>,
+    ) -> Result<bool, CommandError> {
+        let failed =
+            |name: &str, cause: io::Error| CommandError::Refused(format!("{name}: {cause}"));
+        let mut carried = Vec::new();
+        loop {
+            let rest = self.bytes.fill_buf().map_err(|cause| failed(self.name, cause))?;
+            if rest.is_empty() && carried.is_empty() {
+                return Ok(true);
+            }
+            if cutter.chunk_start() >= self.enough {
+                return Ok(false);
+            }
+            let read = |into: &mut Vec<u8>, max: usize| {
+                (&mut *self.bytes).take(max as u64).read_to_end(into)?;
+                Ok(self.bytes.fill_buf()?.is_empty())
+            };
+            let chunk = next_chunk(read, &mut cutter, &mut carried);
+            let chunk = chunk.map_err(|cause| failed(self.name, cause))?;
+            take(&mut cutter, chunk.bytes, chunk.dropped)?;
+        }
+    }
+}
+
+/// Counts lines and records from piece to piece.
+struct Counting {
+    first_line: u64,
+    first_row: u64,
+}
+
+impl Counting {
+    fn piece(&mut self, mut decoded: Decoded, dropped: u64, chunk: Arc<Chunk>) -> Piece {
+        decoded.add_dropped(dropped);
+        let Self { first_line, first_row } = *self;
+        self.first_line += decoded.lines;
+        self.first_row += decoded.read();
+        Piece { decoded, original: Original::Text(chunk), first_line, first_row }
+    }
+}
+
+/// Decodes a text and hands each batch to `take`. Whether it came to the end.
+pub(in crate::command) fn text(
+    mut input: Input<'_>,
     shape: &TextShape,
     mapping: &Mapping,
     mut take: impl FnMut(Piece),
-) -> Result<(), CommandError> {
-    let mut decoder = TextDecoder::new(mapping, shape).map_err(named(path))?;
-    let mut file = File::open(path).map_err(CommandError::file(path))?;
-    let mut cutter = Cutter::new(shape, 0);
-    let mut carried = Vec::new();
-    let (mut first, mut first_line, mut first_row) = (true, 1, 1);
-    loop {
-        let mut read = |into: &mut Vec<u8>, max: usize| {
-            file.by_ref().take(max as u64).read_to_end(into).map_err(CommandError::file(path))
-        };
-        let Some((bytes, dropped)) = next_chunk(&mut read, &mut cutter, &mut carried)? else {
-            return Ok(());
-        };
+) -> Result<bool, CommandError> {
+    let name = input.name.to_owned();
+    let mut decoder = TextDecoder::new(mapping, shape).map_err(named(&name))?;
+    let mut counting = Counting { first_line: 1, first_row: 1 };
+    let mut first = true;
+    input.chunks(Cutter::new(shape, 0), |_, bytes, dropped| {
         let chunk = Arc::new(Chunk { bytes });
-        let mut decoded = decoder.decode(&chunk, first).map_err(named(path))?;
-        decoded.add_dropped(dropped);
-        let (lines, rows) = (decoded.lines, decoded.read());
-        take(Piece { decoded, original: Original::Text(chunk), first_line, first_row });
-        first = false;
-        first_line += lines;
-        first_row += rows;
-    }
+        let decoded = decoder.decode(&chunk, std::mem::replace(&mut first, false));
+        take(counting.piece(decoded.map_err(named(&name))?, dropped, chunk));
+        Ok(())
+    })
 }
 
-/// Reads until the chunk's end is found: its bytes, and how many of an over-long record were
-/// dropped behind it. `None`: the file ended before.
-fn next_chunk(
-    read: &mut impl FnMut(&mut Vec<u8>, usize) -> Result<usize, CommandError>,
-    cutter: &mut Cutter,
-    carried: &mut Vec<u8>,
-) -> Result<Option<(Vec<u8>, u64)>, CommandError> {
-    let mut bytes = Vec::with_capacity(CHUNK_BYTES + 2 * TAIL_BYTES);
-    bytes.append(carried);
-    let whole = CHUNK_BYTES - (cutter.chunk_start() % CHUNK_BYTES as u64) as usize;
-    loop {
-        let wanted = if bytes.len() < whole { whole - bytes.len() } else { TAIL_BYTES };
-        let at_end = read(&mut bytes, wanted)? < wanted;
-        if at_end && bytes.is_empty() {
-            return Ok(None);
-        }
-        match cutter.cut(&bytes, at_end) {
-            Cut::NeedMore => {}
-            Cut::End(end) => {
-                carried.extend_from_slice(&bytes[end..]);
-                bytes.truncate(end);
-                return Ok(Some((bytes, 0)));
-            }
-            Cut::TooLong(end) => {
-                let rest = bytes.split_off(end);
-                let dropped = drop_line(read, cutter, carried, rest)?;
-                return Ok(Some((bytes, dropped)));
-            }
-        }
-    }
-}
-
-/// Passes over the rest of a record that is too long; what follows it is carried.
-fn drop_line(
-    read: &mut impl FnMut(&mut Vec<u8>, usize) -> Result<usize, CommandError>,
-    cutter: &mut Cutter,
-    carried: &mut Vec<u8>,
-    mut rest: Vec<u8>,
-) -> Result<u64, CommandError> {
-    let mut dropped = 0;
-    loop {
-        if let Some(line_end) = cutter.drop_line(&rest) {
-            carried.extend_from_slice(&rest[line_end..]);
-            return Ok(dropped + line_end as u64);
-        }
-        dropped += rest.len() as u64;
-        rest.clear();
-        if read(&mut rest, TAIL_BYTES)? == 0 {
-            return Ok(dropped);
-        }
-    }
-}
-
-/// Decodes all of a Parquet file and hands each batch to `take`.
-pub(super) fn parquet(
-    path: &Path,
+/// Decodes JSON and hands each batch to `take`. Whether it came to the end.
+pub(in crate::command) fn json(
+    mut input: Input<'_>,
+    shape: &JsonShape,
     mapping: &Mapping,
     mut take: impl FnMut(Piece),
-) -> Result<(), CommandError> {
+) -> Result<bool, CommandError> {
+    let name = input.name.to_owned();
+    let mut decoder = JsonDecoder::new(mapping, shape).map_err(named(&name))?;
+    let mut counting = Counting { first_line: 1, first_row: 1 };
+    let mut first = true;
+    input.chunks(JsonCutter::new(shape, 0), |cutter, bytes, dropped| {
+        let (records, chunk) = (cutter.take_records(), Arc::new(Chunk { bytes }));
+        let first = std::mem::replace(&mut first, false);
+        let piece = JsonPiece { chunk: Arc::clone(&chunk), records, first };
+        let decoded = decoder.decode(&piece).map_err(named(&name))?;
+        take(counting.piece(decoded, dropped, chunk));
+        Ok(())
+    })
+}
+
+/// Decodes a Parquet file and hands each batch to `take`. Whether it came to the end.
+pub(in crate::command) fn parquet(
+    path: &Path,
+    rows_max: u64,
+    mapping: &Mapping,
+    mut take: impl FnMut(Piece),
+) -> Result<bool, CommandError> {
     let plain = |error: DecodeError| CommandError::Refused(error.to_string());
     let source = ParquetSource::open(path).map_err(plain)?;
     for unit in source.units() {
+        if unit.first_row >= rows_max {
+            return Ok(false);
+        }
         let mut first_row = unit.first_row + 1;
         for decoded in source.read_unit(&unit, mapping).map_err(plain)? {
             let decoded = decoded.map_err(plain)?;
@@ -127,9 +142,9 @@ pub(super) fn parquet(
             first_row += rows;
         }
     }
-    Ok(())
+    Ok(true)
 }
 
-fn named(path: &Path) -> impl Fn(DecodeError) -> CommandError {
-    move |error| CommandError::Refused(format!("{}: {error}", path.display()))
+fn named(name: &str) -> impl Fn(DecodeError) -> CommandError {
+    move |error| CommandError::Refused(format!("{name}: {error}"))
 }

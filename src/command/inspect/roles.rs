@@ -1,7 +1,7 @@
 //! Which column of an unknown text is what: by its name where the values agree, else by the values
 //! alone. High is never below the others, low never above, close is next to the open that follows.
 
-use super::names::says;
+use super::names::{is_ticker, says};
 use super::profile::{Column, Part, Profile};
 use crate::layout::normalise_interval;
 
@@ -31,6 +31,12 @@ pub(super) struct Roles {
     pub zoned: bool,
     /// The interval that most steps between times have.
     pub interval: Option<String>,
+    /// What the rows are.
+    pub dataset: &'static str,
+    /// Names of columns that each hold the prices of one ticker.
+    pub wide: Vec<String>,
+    /// The ticker of the column that was taken among those.
+    pub symbol: Option<String>,
     /// A column that is loaded and has decimal commas, which cannot be read.
     pub comma: Option<String>,
     /// What a person should look at.
@@ -55,13 +61,17 @@ impl Roles {
     }
 }
 
-/// Finds out what the columns are.
-pub(super) fn find(profile: &Profile) -> Roles {
-    let mut roles = Roles::default();
+/// Finds out what the columns are. With one ticker a column, that of `symbol` is taken.
+pub(super) fn find(profile: &Profile, symbol: Option<&str>) -> Roles {
+    let mut roles = Roles { dataset: "bars", ..Roles::default() };
     times(profile, &mut roles);
-    words(profile, &mut roles);
-    prices(profile, &mut roles);
-    amounts(profile, &mut roles);
+    if !trades(profile, &mut roles) {
+        words(profile, &mut roles);
+        if !wide(profile, &mut roles, symbol) {
+            prices(profile, &mut roles);
+            amounts(profile, &mut roles);
+        }
+    }
     let commas = roles.roles.iter().find_map(|role| match role.source {
         Source::One(at) => Some(&profile.columns[at]).filter(|column| column.commas > 0),
         Source::Join(..) => None,
@@ -198,6 +208,68 @@ fn words(profile: &Profile, roles: &mut Roles) {
     if let Some(at) = places.find(|&at| free(roles, at) && ticker(&profile.columns[at])) {
         roles.give("symbol", Source::One(at), "its values, which look like tickers");
     }
+}
+
+/// Trades: a time, a price and a size, by their names, and a side or an id beside them.
+fn trades(profile: &Profile, roles: &mut Roles) -> bool {
+    let column = |at: Option<usize>| at.map(|at| &profile.columns[at]);
+    let positive = |column: &Column| column.is_numeric() && column.least >= 0.0;
+    let bar = |name| named(profile, roles, name, Column::is_numeric).is_some();
+    if roles.source("ts").is_none() || bar("high") || bar("low") || bar("open") {
+        return false;
+    }
+    let price = named(profile, roles, "price", Column::is_numeric);
+    let size = named(profile, roles, "size", positive);
+    let side = named(profile, roles, "side", is_side);
+    let side = side.or_else(|| profile.columns.iter().position(is_side));
+    let id = named(profile, roles, "trade_id", |column| column.many_words || column.rows < 64);
+    let (Some(price), Some(size)) = (price, size) else { return false };
+    if price == size || column(side).is_none() && column(id).is_none() {
+        return false;
+    }
+    roles.dataset = "market_trades";
+    roles.interval = None;
+    let found = [("trade_id", id), ("price", Some(price)), ("size", Some(size))];
+    for (column, at) in found.into_iter().filter_map(|(column, at)| Some((column, at?))) {
+        roles.give(column, Source::One(at), by_name(profile, at));
+    }
+    if let Some(at) = side {
+        roles.give("side", Source::One(at), "its values, which are sides of trades");
+        roles.doubts.push("whether the side is the taker's: turn it round if not".to_owned());
+    }
+    if let Some(at) = named(profile, roles, "symbol", |column| !column.is_numeric()) {
+        roles.give("symbol", Source::One(at), by_name(profile, at));
+    }
+    true
+}
+
+/// Whether a column says who traded.
+fn is_side(column: &Column) -> bool {
+    const SIDES: [&str; 8] = ["b", "s", "buy", "sell", "bid", "ask", "unknown", "n"];
+    let side = |word: &String| SIDES.contains(&word.to_lowercase().as_str());
+    !column.many_words && column.words.len() >= 2 && column.words.keys().all(side)
+}
+
+/// One ticker a column: nothing but columns of prices that are called like tickers.
+fn wide(profile: &Profile, roles: &mut Roles, symbol: Option<&str>) -> bool {
+    let ticker = |at: &usize| {
+        let column = &profile.columns[*at];
+        roles.is_free(*at) && column.is_numeric() && is_ticker(&column.name)
+    };
+    let tickers: Vec<usize> = (0..profile.columns.len()).filter(ticker).collect();
+    let others = (0..profile.columns.len())
+        .filter(|at| roles.is_free(*at) && profile.columns[*at].is_numeric())
+        .count();
+    if tickers.len() < 2 || tickers.len() < others || roles.source("symbol").is_some() {
+        return false;
+    }
+    roles.wide = tickers.iter().map(|&at| profile.columns[at].name.clone()).collect();
+    let taken = tickers.iter().find(|&&at| Some(profile.columns[at].name.as_str()) == symbol);
+    if let Some(&at) = taken {
+        roles.symbol = symbol.map(str::to_owned);
+        roles.give("close", Source::One(at), "the column that is called as --symbol says");
+    }
+    true
 }
 
 /// Whether column `one` is hardly ever below column `two`.

@@ -1,13 +1,18 @@
 //! What was found in a file that is known, for people and as JSON.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
+use super::InspectRequest;
 use super::draft::symbol_in;
 use super::known::Known;
 use super::quality::{Gaps, Series};
 use super::roles::interval_of;
+use super::subject::{Subject, layout_word};
 use crate::command::LayoutChoice;
-use crate::layout::Recognised;
+use crate::layout::{GivenFacts, Recognised};
+use crate::limit::INSPECT_BYTES_MAX;
 use crate::report::human;
 use crate::report::list::{Cell, Grid};
 
@@ -21,20 +26,21 @@ pub(super) fn instant(us: i64) -> String {
 
 /// A file whose layout is known, and what it holds.
 pub(super) struct Shown<'a> {
-    pub name: &'a str,
-    pub bytes: u64,
+    pub subject: &'a Subject,
     pub recognised: &'a Recognised,
     /// Facts that nothing says.
     pub missing: &'a [&'static str],
     /// The layout that was asked for.
     pub layout: Option<&'a LayoutChoice>,
     pub known: &'a Known,
+    pub request: &'a InspectRequest,
 }
 
 impl Shown<'_> {
     pub fn text(&self) -> String {
-        let Self { name, recognised, known, .. } = self;
-        let mut out = format!("{name}: {} ({})\n", recognised.layout, recognised.dataset);
+        let Self { subject, recognised, known, .. } = self;
+        let Recognised { layout, dataset, .. } = recognised;
+        let mut out = format!("{}: {layout} ({dataset})\n", subject.name);
         for why in &recognised.why {
             line(&mut out, why);
         }
@@ -43,7 +49,19 @@ impl Shown<'_> {
             rejected => format!(", {} of them would be rejected", human::count(rejected)),
         };
         let records = human::plural(known.records, "record");
-        out.push_str(&format!("\n{}, {records}{refused}\n", human::size(self.bytes)));
+        let size = subject.bytes.map(human::size).unwrap_or_default();
+        let part = if known.whole { "" } else { " in the part that was read" };
+        out.push_str(&format!("\n{size}, {records}{part}{refused}\n"));
+        if known.skipped > 0 {
+            let skipped = human::count(known.skipped);
+            line(&mut out, &format!("{skipped} of them are not of this dataset, or hold nothing"));
+        }
+        for (table, rows) in &known.children {
+            line(&mut out, &format!("and {} for {table}", human::plural(*rows, "row")));
+        }
+        if !known.whole {
+            line(&mut out, &format!("{}; --all reads it to its end", self.part()));
+        }
         out.push_str("\ncolumns\n");
         indent(&mut out, &self.columns().render(0, false));
         if !known.unused.is_empty() {
@@ -51,9 +69,14 @@ impl Shown<'_> {
             line(&mut out, &format!("not loaded: {}", names.collect::<Vec<_>>().join(", ")));
         }
         if let Some((from, to)) = known.range_us {
-            out.push_str(&format!("\ntime       {} to {}\n", instant(from), instant(to)));
+            let zone = &recognised.facts.zone;
+            let zone = if *zone == "UTC" { String::new() } else { format!(", read as {zone}") };
+            out.push_str(&format!("\ntime       {} to {}{zone}\n", instant(from), instant(to)));
         }
-        out.push_str(&self.series());
+        let series = &known.quality.series;
+        if series.iter().any(|series| series.rows > 0 && !series.name.is_empty()) {
+            out.push_str(&self.series());
+        }
         out.push_str("\nrecords\n");
         indent(&mut out, &self.sample().render(0, false));
         out.push_str("\nquality\n");
@@ -61,10 +84,20 @@ impl Shown<'_> {
             line(&mut out, &found);
         }
         out.push_str(&format!("\nload it: {}\n", self.command()));
-        if self.missing.contains(&"symbol") && symbol_in(self.name).is_none() {
+        if self.missing.contains(&"symbol") && symbol_in(&subject.name).is_none() {
             line(&mut out, "TICKER stands for the ticker, which neither file nor name says");
         }
         out
+    }
+
+    /// What was read of a content that is too large to be read whole.
+    fn part(&self) -> String {
+        match &self.subject.parquet {
+            Some(_) => {
+                format!("only its first {} were read", human::plural(self.known.records, "record"))
+            }
+            None => format!("no more than {} of a file are read", human::size(INSPECT_BYTES_MAX)),
+        }
     }
 
     fn columns(&self) -> Grid {
@@ -106,13 +139,15 @@ impl Shown<'_> {
     /// One line a series, the longest ones first.
     fn series(&self) -> String {
         let series = self.longest_first();
-        let mut grid =
-            Grid::new(["series", "records", "from", "to", "usual step", "gaps", "missing"])
-                .right(&[1, 5, 6]);
+        let headers = ["series", "records", "from", "to", "usual step", "gaps", "missing"];
+        let stepwise = self.known.quality.places.stepwise;
+        let shown = if stepwise { headers.len() } else { 4 };
+        let right: &[usize] = if stepwise { &[1, 5, 6] } else { &[1] };
+        let mut grid = Grid::new(headers.into_iter().take(shown)).right(right);
         for one in series.iter().take(SERIES_SHOWN_MAX) {
             let step = one.usual_step();
             let gaps = step.map_or_else(Gaps::default, |(step, _)| one.gaps(step));
-            grid.push([
+            let cells = [
                 Cell::from(series_name(one)),
                 Cell::from(one.rows),
                 Cell::from(instant(one.first_us)),
@@ -120,7 +155,8 @@ impl Shown<'_> {
                 Cell::from(step.map_or_else(String::new, step_text)),
                 Cell::from(gaps.gaps),
                 Cell::from(gaps.missing),
-            ]);
+            ];
+            grid.push(cells.into_iter().take(shown));
         }
         let mut out = String::from("\nseries\n");
         indent(&mut out, &grid.render(0, false));
@@ -149,6 +185,11 @@ impl Shown<'_> {
     fn quality(&self) -> Vec<String> {
         let quality = &self.known.quality;
         let mut said = vec![format!("order: {}", order(&quality.series))];
+        if !quality.places.stepwise {
+            said.extend(self.duplicates());
+            said.extend(self.findings());
+            return said;
+        }
         let mut gaps = Gaps::default();
         let mut longest: Option<(&Series, (i64, i64))> = None;
         for series in &quality.series {
@@ -163,22 +204,40 @@ impl Shown<'_> {
             }
         }
         said.push(gaps_text(gaps, longest));
-        said.push(match quality.duplicate {
+        said.extend(self.duplicates());
+        if let (Some(interval), Some(step)) = self.intervals()
+            && interval != step
+        {
+            said.push(format!("the interval is {interval}, but most steps are {step}"));
+        }
+        said.extend(self.findings());
+        said
+    }
+
+    /// Keys that come again.
+    fn duplicates(&self) -> Vec<String> {
+        let quality = &self.known.quality;
+        if quality.places.id == Some(None) {
+            return vec!["records have no id: equal ones are all loaded".to_owned()];
+        }
+        let mut said = vec![match quality.duplicate {
             0 => "duplicate keys: none".to_owned(),
             count => format!(
                 "duplicate keys: {}, {} of them with other values",
                 human::count(count),
                 human::count(quality.conflicting)
             ),
-        });
+        }];
         if quality.keys_full {
             said.push("duplicates far apart are counted among the first million keys".to_owned());
         }
-        if let (Some(interval), Some(step)) = self.intervals()
-            && interval != step
-        {
-            said.push(format!("the interval is {interval}, but most steps are {step}"));
-        }
+        said
+    }
+
+    /// Rules and signs.
+    fn findings(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        let quality = &self.known.quality;
         for finding in &quality.findings {
             let place = if self.recognised.shape.is_some() { "line" } else { "record" };
             said.push(format!(
@@ -203,23 +262,19 @@ impl Shown<'_> {
 
     /// The command that loads the file.
     fn command(&self) -> String {
-        let mut words = vec!["tidegate backfill".to_owned(), word(self.name)];
-        match self.layout {
-            Some(LayoutChoice::File(path)) => {
-                words.push(format!("--layout {}", word(&path.display().to_string())));
-            }
-            Some(LayoutChoice::Named(name)) => words.push(format!("--layout {name}")),
-            None => {}
-        }
+        let mut words = vec!["tidegate backfill".to_owned(), word(&self.subject.file)];
+        words.extend(self.layout.map(|layout| format!("--layout {}", layout_word(layout))));
+        let mut command = words.join(" ");
+        command.push_str(&given_words(&self.request.facts));
         for fact in self.missing {
             let value = match *fact {
-                "symbol" => symbol_in(self.name).unwrap_or_else(|| "TICKER".to_owned()),
+                "symbol" => symbol_in(&self.subject.name).unwrap_or_else(|| "TICKER".to_owned()),
                 "interval" => self.intervals().1.unwrap_or_else(|| "INTERVAL".to_owned()),
                 other => other.to_uppercase(),
             };
-            words.push(format!("--{fact} {}", word(&value)));
+            command.push_str(&format!(" --{fact} {}", word(&value)));
         }
-        words.join(" ")
+        command
     }
 
     pub fn json(&self) -> Value {
@@ -256,10 +311,13 @@ impl Shown<'_> {
             (finding.rule.to_owned(), json!({ "count": finding.count, "first": finding.first }))
         });
         json!({
-            "source": self.name, "bytes": self.bytes, "recognised": true,
+            "source": self.subject.name, "bytes": self.subject.bytes, "recognised": true,
+            "read_all": known.whole,
             "layout": recognised.layout, "dataset": recognised.dataset, "why": recognised.why,
             "missing": self.missing, "zone": recognised.facts.zone,
             "interval": self.intervals().0, "usual_interval": self.intervals().1,
+            "skipped": known.skipped,
+            "children": known.children.iter().cloned().collect::<BTreeMap<_, _>>(),
             "records": known.records, "rejected": known.rejected(),
             "from": known.range_us.map(|range| instant(range.0)),
             "to": known.range_us.map(|range| instant(range.1)),
@@ -329,6 +387,23 @@ fn explain(rule: &str) -> &'static str {
         "jump" => "a close over 20 times the one before, or under a twentieth: other units?",
         _ => "",
     }
+}
+
+/// The facts that were given, as flags, each with a space before it.
+pub(super) fn given_words(given: &GivenFacts) -> String {
+    let GivenFacts { symbol, interval, zone, venue, date, dataset } = given;
+    let flags = [
+        ("dataset", dataset),
+        ("symbol", symbol),
+        ("interval", interval),
+        ("tz", zone),
+        ("venue", venue),
+        ("date", date),
+    ];
+    let flag = |(flag, value): (&str, &Option<String>)| {
+        value.as_ref().map(|value| format!(" --{flag} {}", word(value)))
+    };
+    flags.into_iter().filter_map(flag).collect()
 }
 
 pub(super) fn line(out: &mut String, text: &str) {

@@ -1,13 +1,18 @@
 //! What is said of a file that no layout knows, for people and as JSON: what was tried, how it
 //! begins, what it looks like, and what to do next.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
+use super::InspectRequest;
+use super::draft::{says, symbol_in};
 use super::guess::Guess;
 use super::profile::{Column, Profile};
 use super::roles::{Roles, Source};
-use super::show::{indent, line, word};
-use crate::layout::{RecogniseError, normalise_interval};
+use super::show::{given_words, indent, line, word};
+use super::subject::{Subject, Verdict};
+use crate::layout::{GivenFacts, RecogniseError, normalise_interval};
 use crate::mapping::is_columnar;
 use crate::report::human;
 use crate::report::list::{Cell, Grid};
@@ -20,7 +25,7 @@ const LINE_CHARS: usize = 160;
 pub(super) struct Guessed<'a> {
     pub guess: &'a Guess,
     pub profile: &'a Profile,
-    pub roles: &'a Roles,
+    pub roles: Roles,
 }
 
 impl Guessed<'_> {
@@ -82,19 +87,23 @@ fn kind(column: &Column) -> String {
 
 /// A file that no layout knows, for people.
 pub(super) fn text(
-    name: &str,
-    bytes: u64,
+    subject: &Subject,
     error: &RecogniseError,
-    head: &[u8],
     guessed: Option<&Guessed<'_>>,
 ) -> String {
-    let mut out = format!("{name}: not recognised, {}\n", human::size(bytes));
+    let head = subject.head.as_slice();
+    let size = subject.bytes.map(|bytes| format!(", {}", human::size(bytes)));
+    let mut out = format!("{}: not recognised{}\n", subject.name, size.unwrap_or_default());
     match error {
         RecogniseError::Unknown(unknown) => {
             if unknown.parquet {
                 line(&mut out, &format!("columns: {}", unknown.first_line));
             }
-            line(&mut out, "tried");
+            if unknown.tried.is_empty() {
+                line(&mut out, "no layout comes near it");
+            } else {
+                line(&mut out, "layouts that come nearest, and why they do not fit");
+            }
             for (layout, why) in &unknown.tried {
                 line(&mut out, &format!("  {layout}: {why}"));
             }
@@ -117,9 +126,13 @@ pub(super) fn text(
         (None, _) => "no header".to_owned(),
     };
     let records = human::plural(profile.rows, "record");
+    let part = if profile.whole { "" } else { "the part that was read has " };
     let fields = human::plural(guess.fields as u64, "field");
     let delimiter = char::from(guess.delimiter);
-    line(&mut out, &format!("{records} of {fields} with {delimiter:?} between them, {header}"));
+    line(
+        &mut out,
+        &format!("{part}{records} of {fields} with {delimiter:?} between them, {header}"),
+    );
     if let Some((at, reason)) = &profile.first_reject {
         let rejected = human::count(profile.rejected);
         line(&mut out, &format!("{rejected} more lines do not: the first is {at}: {reason}"));
@@ -134,35 +147,89 @@ pub(super) fn text(
     out
 }
 
-/// What to do with a file that no layout knows.
-pub(super) fn what_next(name: &str, guessed: &Guessed<'_>, drafted: bool) -> String {
-    if let Some(column) = &guessed.roles.comma {
-        let from = format!("\n{column:?} has decimal commas, which no layout reads");
-        if guessed.guess.delimiter == b',' {
-            return format!("{from}: let the file be written with decimal points\n");
+/// What to do with a file that no layout knows: the commands to type next.
+pub(super) fn what_next(
+    subject: &Subject,
+    guessed: Option<&Guessed<'_>>,
+    request: &InspectRequest,
+    draft: Option<&str>,
+) -> String {
+    let file = word(&subject.file);
+    let given = given_words(&request.facts);
+    let layout = word(&free_name(&subject.file));
+    if let Some(Guessed { guess, roles, .. }) = guessed {
+        if let Some(column) = &roles.comma {
+            let from = format!("\n{column:?} has decimal commas, which no layout reads");
+            if guess.delimiter == b',' {
+                return format!("{from}: let the file be written with decimal points\n");
+            }
+            return format!(
+                "{from}; with points instead:\n  tr , . < {file} > points.csv\n  \
+                 tidegate inspect points.csv --write-layout points.toml{given}\n",
+            );
         }
-        return format!(
-            "{from}; with points instead:\n  tr , . < {0} > points.csv\n  \
-             tidegate inspect points.csv --write-layout mine.toml\n",
-            word(name)
-        );
+        if !roles.wide.is_empty() && roles.symbol.is_none() {
+            let tickers: Vec<String> = roles.wide.iter().map(|name| word(name)).collect();
+            let stem = layout.trim_end_matches(".toml").trim_matches('\'').to_owned();
+            let each = format!("{stem}-$ticker.toml");
+            return format!(
+                "\neach of its columns has the prices of one ticker; to load them, one layout a \
+                 ticker:\n  for ticker in {}; do\n    tidegate inspect {file} --symbol \"$ticker\" \
+                 --write-layout \"{each}\"{given} &&\n    tidegate backfill {file} --layout \
+                 \"{each}\"{given}\n  done\n",
+                tickers.join(" "),
+            );
+        }
     }
-    if drafted {
-        format!(
-            "\nto load it, let a layout be drafted, look at it, and load by it:\n  \
-             tidegate inspect {0} --write-layout mine.toml\n  \
-             tidegate backfill {0} --layout mine.toml\n",
-            word(name)
-        )
-    } else {
-        "\nno layout can be drafted: a time and a price are needed, and were not found\n".to_owned()
+    let Some(draft) = draft else {
+        return match (guessed, &subject.verdict) {
+            (None, Verdict::Strange(RecogniseError::Unknown(unknown), _)) => format!(
+                "\nno column is called like a time or a close; say which are, in a file \
+                 {layout}, and load by it:\n{}\n  \
+                 tidegate backfill {file} --layout {layout}{given}\n",
+                unknown.example.lines().map(|line| format!("    {line}\n")).collect::<String>(),
+            ),
+            (None, _) => String::new(),
+            (Some(_), _) => "\nno layout can be drafted: a time and a price are needed, and were \
+                             not found\n"
+                .to_owned(),
+        };
+    };
+    let mut facts = given.clone();
+    let mut blanks = String::new();
+    let GivenFacts { symbol, interval, .. } = &request.facts;
+    if symbol.is_none() && !says(draft, "symbol") {
+        let guess = symbol_in(&subject.name);
+        if guess.is_none() {
+            blanks.push_str("\n  (TICKER stands for the ticker, which nothing in the file says)");
+        }
+        facts.push_str(&format!(" --symbol {}", word(guess.as_deref().unwrap_or("TICKER"))));
     }
+    let bars = guessed.is_none_or(|guessed| guessed.roles.dataset == "bars");
+    if interval.is_none() && bars && !says(draft, "interval") {
+        blanks.push_str("\n  (INTERVAL stands for the bars' interval, such as 1m, 1h, 1d)");
+        facts.push_str(" --interval INTERVAL");
+    }
+    format!(
+        "\nto load it, let a layout be drafted, look at it, and load by it:\n  \
+         tidegate inspect {file} --write-layout {layout}{given}\n  \
+         tidegate backfill {file} --layout {layout}{facts}{blanks}\n"
+    )
+}
+
+/// A name for a layout file made of the file's, under which nothing is there yet.
+fn free_name(file: &str) -> String {
+    let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
+    let stem = base.split('.').next().filter(|stem| !stem.is_empty() && *stem != "-");
+    let stem = stem.unwrap_or("mine");
+    let names = (2..1_000).map(|number| format!("{stem}-{number}.toml"));
+    let mut names = std::iter::once(format!("{stem}.toml")).chain(names);
+    names.find(|name| !Path::new(name).exists()).unwrap_or_else(|| "mine.toml".to_owned())
 }
 
 /// A file that no layout knows, as JSON.
 pub(super) fn json(
-    name: &str,
-    bytes: u64,
+    subject: &Subject,
     error: &RecogniseError,
     guessed: Option<&Guessed<'_>>,
 ) -> Value {
@@ -186,12 +253,14 @@ pub(super) fn json(
             "delimiter": char::from(guess.delimiter).to_string(), "fields": guess.fields,
             "preamble": guess.preamble, "header": guess.header, "records": profile.rows,
             "other_lines": profile.rejected, "columns": columns.collect::<Vec<_>>(),
+            "dataset": roles.dataset, "wide": roles.wide, "read_all": profile.whole,
             "time": roles.time, "interval": roles.interval, "doubts": roles.doubts,
             "sample": profile.sample,
         })
     });
     json!({
-        "source": name, "bytes": bytes, "recognised": false, "why_not": error.to_string(),
+        "source": subject.name, "bytes": subject.bytes, "recognised": false,
+        "why_not": error.to_string(),
         "tried": tried, "guess": guess,
     })
 }
