@@ -13,7 +13,8 @@ fn filled() -> TestDb<'static> {
              now() - interval '3 years' + interval '1 day');
          DO $$ BEGIN
              EXECUTE format('CREATE TABLE market_data_p_now PARTITION OF market_data
-                 FOR VALUES FROM (%L) TO (%L)', date_trunc('day', now(), 'UTC') - interval '60 days',
+                 FOR VALUES FROM (%L) TO (%L)',
+                 date_trunc('day', now(), 'UTC') - interval '60 days',
                  now() + interval '1 day');
          END $$;
          INSERT INTO market_data (ticker_id, interval, ts, open, high, low, close, volume)
