@@ -9,7 +9,14 @@ fn filled() -> TestDb<'static> {
     let db = migrated("market");
     db.client().execute(
         "INSERT INTO tickers (id, symbol) VALUES (1, 'A'), (2, 'B'), (3, 'C');
-         SELECT tidegate.make_partitions('market_data', 'year', now() - interval '3 years', now());
+         SELECT tidegate.make_partitions('market_data', 'year', now() - interval '3 years',
+             now() - interval '3 years' + interval '1 day');
+         DO $$ BEGIN
+             EXECUTE format('CREATE TABLE market_data_p_now PARTITION OF market_data
+                 FOR VALUES FROM (%L) TO (%L)',
+                 date_trunc('day', now(), 'UTC') - interval '60 days',
+                 now() + interval '1 day');
+         END $$;
          INSERT INTO market_data (ticker_id, interval, ts, open, high, low, close, volume)
          SELECT 1, '10m', date_trunc('hour', now()) - n * interval '10 minutes', n, n, n, n, 1
          FROM generate_series(0, 40 * 144) n
@@ -88,9 +95,10 @@ fn a_partial_index_is_rolled_forward() {
     let names = "SELECT relname FROM pg_class WHERE relname ~ '_recent_[0-9]{8}$' ORDER BY 1";
     let first = texts(&db, names);
     assert_eq!(first.len(), 1);
-    // As if it had been built two months ago, and another partition had been recent then.
+    // As if it had been built almost two months ago, and another partition had been recent then.
     let old = &first[0][0];
-    let renamed = format!("{}20200101", &old[..old.len() - 8]);
+    let day: String = client.query_one("SELECT to_char(now() - interval '58 days', 'YYYYMMDD')");
+    let renamed = format!("{}{day}", &old[..old.len() - 8]);
     client.execute(&format!("ALTER INDEX {old} RENAME TO {renamed}"));
     let other: String = client.query_one(
         "SELECT partition::text FROM tidegate.partitions('market_data') ORDER BY lower LIMIT 1",
