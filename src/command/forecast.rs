@@ -179,7 +179,7 @@ fn tail(planned: &Planned) -> Result<Option<ContentReader>, CommandError> {
     let mut reader = ContentReader::open(&source.location, source.fingerprint.clone(), start)?;
     let mut line = Vec::new();
     let mut first = (&mut reader).take(RECORD_BYTES_MAX as u64);
-    first.read_until(b'\n', &mut line).map_err(CommandError::file(Path::new(&source.name)))?;
+    first.read_until(b'\n', &mut line).map_err(CommandError::file(Path::new(&*source.name)))?;
     Ok(Some(reader))
 }
 
@@ -188,7 +188,7 @@ fn parquet(planned: &Planned, look: &mut impl FnMut(Piece, bool)) -> Result<bool
     let plain = |error: crate::decode::DecodeError| CommandError::Refused(error.to_string());
     let Source { name, location, fingerprint, .. } = &planned.source;
     let bytes = location.bytes(Some(fingerprint))?;
-    let source = ParquetSource::over(Path::new(name), bytes).map_err(plain)?;
+    let source = ParquetSource::over(Path::new(&**name), bytes).map_err(plain)?;
     let units = source.units();
     let ends = [units.first(), units.last().filter(|_| units.len() > 1)];
     for (at, unit) in ends.into_iter().flatten().enumerate() {

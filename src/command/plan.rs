@@ -26,8 +26,6 @@ const CUT_TEXT: &str = "text-4MiB-1";
 const CUT_JSON: &str = "json-4MiB-1";
 /// How batches of Parquet are cut.
 const CUT_PARQUET: &str = "parquet-65536-1";
-/// The column for what a `timestamptz` cannot hold; without it digits of times are lost.
-const NANOS: &str = "ts_nanos";
 
 /// How a source stands in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,9 +114,9 @@ pub(super) async fn plan(
                 continue;
             }
         };
-        if route.unused.iter().any(|column| column == NANOS) {
+        if route.unused.iter().any(|column| column == "ts_nanos") {
             planning.messages.push(format!(
-                "{}: nanoseconds are cut off: {} has no column {NANOS}",
+                "{}: nanoseconds are cut off: {} has no column ts_nanos",
                 source.name,
                 tables[0].display_name()
             ));
@@ -165,7 +163,6 @@ fn drop_repeats(planning: &mut Planning) {
             None => true,
             Some(first) => {
                 let message = format!("{name} has the same content as {first}: loaded once");
-                // A file of two datasets is come upon twice.
                 if !messages.contains(&message) {
                     messages.push(message);
                 }
