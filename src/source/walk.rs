@@ -36,7 +36,7 @@ pub struct Seen<'a> {
     pub head: &'a [u8],
     /// Whether they are all.
     pub whole: bool,
-    /// The content as a file of its own, where it is one. Formats made of seeks (Parquet, Arrow) always
+    /// The content as a file of its own, where it is one. Formats made of seeks (Parquet) always
     /// have it.
     pub path: Option<&'a Path>,
     /// Whether it is a member of a tar stream, which may be taken whole: [`Want::Archive`].
