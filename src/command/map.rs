@@ -303,12 +303,11 @@ impl Building<'_> {
         let quality = quality(dataset, &mapping, wishes.no_check);
         let tables = family(dataset, (self.table, self.targets), children)?;
         let target = Arc::new(aim(dataset, tables, &mapping, wishes.policy, strategy));
-        let (tickers, identity) = (self.tickers, self.identity);
         Ok(Route {
             mapping,
             target,
-            tickers,
-            identity,
+            tickers: self.tickers,
+            identity: self.identity,
             checker,
             quality,
             makes_partitions,

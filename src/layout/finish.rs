@@ -68,10 +68,7 @@ pub(super) fn finish(
         version: layout.version,
         dataset: layout.dataset.name.to_owned(),
         fields,
-        nulls: match layout.format {
-            Format::Parquet => layout.text.nulls.iter().map(|null| null.clone().into()).collect(),
-            Format::Text | Format::Json => Vec::new(),
-        },
+        nulls: nulls(layout),
         facts,
         why: outside.why,
         quirks: Quirks { sieve: fit.sieve, ..layout.quirks.clone() },
@@ -80,6 +77,14 @@ pub(super) fn finish(
         json: fit.json,
         other_fields: fit.others,
     })
+}
+
+/// What means "nothing" in a file with types; the shapes of others have it.
+fn nulls(layout: &Layout) -> Vec<Vec<u8>> {
+    match layout.format {
+        Format::Parquet => layout.text.nulls.iter().map(|null| null.clone().into()).collect(),
+        Format::Text | Format::Json => Vec::new(),
+    }
 }
 
 /// Everything that can say a fact, and what was found so far.

@@ -145,8 +145,8 @@ fn trades_and_option_bars_are_loaded_by_their_columns_names() {
     assert_eq!(
         db.client().rows(stored),
         [
-            row(&["NIFTY", "2020-01-30", "12000.00", "100", "105", "20000"]),
-            row(&["NIFTY", "2020-01-30", "12000.50", "-", "97.95", "75"]),
+            row(&["NIFTY", "2020-01-30", "12000", "100", "105", "20000"]),
+            row(&["NIFTY", "2020-01-30", "12000.5", "-", "97.95", "75"]),
         ]
     );
 }
