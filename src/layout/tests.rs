@@ -473,6 +473,7 @@ bucket), open (open, o, open_price), close (close, c, close_price)
     assert!(
         message.ends_with(
             "
+  `tidegate inspect` shows what it looks like and drafts a layout for it
   if one of them is right, say --layout NAME, and what the file does not
   say with --symbol, --interval and --tz; else describe the file in a
   layout file and say --layout FILE.toml:
