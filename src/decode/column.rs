@@ -113,7 +113,7 @@ impl ColumnBuilder {
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match &mut self.values {
-            Values::Word(words) => words.push(trim(bytes))?,
+            Values::Word(words) => words.push(trim(bytes)),
             Values::Text(texts) => texts.push(bytes),
             Values::Float(values) => values.push(parse_float(bytes)?),
             Values::Decimal(texts) => {
@@ -360,23 +360,20 @@ impl Default for Words {
 
 impl Words {
     #[inline]
-    /// Refuses a word with a line end or the like in it: what swallowed it is no ticker.
-    fn push(&mut self, word: &[u8]) -> Result<(), Fault> {
+    fn push(&mut self, word: &[u8]) {
         let slot = slot(word);
         let cached = self.cache[slot];
         let code = if cached >= 0 && self.distinct.get(cached as usize) == word {
             cached
         } else {
-            self.look_up(word, slot)?
+            self.look_up(word, slot)
         };
         self.keys.push(code);
-        Ok(())
     }
 
-    fn look_up(&mut self, word: &[u8], slot: usize) -> Result<i32, Fault> {
+    fn look_up(&mut self, word: &[u8], slot: usize) -> i32 {
         let code = match self.map.get(word) {
             Some(code) => *code,
-            None if word.iter().any(u8::is_ascii_control) => return Err(Fault::ControlCharacter),
             None => {
                 let code = self.distinct.len() as i32;
                 self.distinct.push(word);
@@ -386,7 +383,7 @@ impl Words {
             }
         };
         self.cache[slot] = code;
-        Ok(code)
+        code
     }
 
     fn truncate(&mut self, rows: usize) {

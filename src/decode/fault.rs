@@ -19,7 +19,6 @@ pub(super) enum Fault {
     Number(NumberFault),
     Time(TimeFault),
     Boolean,
-    ControlCharacter,
     Json(JsonFault),
     Utf8,
     /// No symbol of an option in the form of the OCC.
@@ -59,7 +58,6 @@ impl Fault {
             Fault::Time(TimeFault::DstGap) => "dst_gap",
             Fault::Time(TimeFault::DstOverlap) => "dst_overlap",
             Fault::Boolean => "bad_boolean",
-            Fault::ControlCharacter => "control_character",
             Fault::Json(_) => "bad_json",
             Fault::Utf8 => "invalid_utf8",
             Fault::Contract => "bad_contract",
@@ -76,11 +74,6 @@ impl Fault {
             Fault::Number(fault) => fault.to_string(),
             Fault::Time(fault) => fault.to_string(),
             Fault::Boolean => "neither true nor false".to_owned(),
-            Fault::ControlCharacter => {
-                "a word with a line end or another control character in it (a quote may be \
-                 missing)"
-                    .to_owned()
-            }
             Fault::Json(JsonFault::Bad(at)) => format!("not valid JSON at byte {at}"),
             Fault::Json(JsonFault::TooDeep(_)) => {
                 format!("JSON nested deeper than {DEPTH_MAX} levels")
