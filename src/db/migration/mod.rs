@@ -191,6 +191,8 @@ async fn build_indexes(
     if is_recorded(&transaction, all, migration).await? {
         return Ok(false);
     }
+    // Closes the portal of the last question, whose snapshot CONCURRENTLY would wait for.
+    transaction.batch_execute("SELECT 1").await?;
     for statement in index::parse(migration.up)? {
         index::build(connection, &statement).await?;
     }
