@@ -145,7 +145,7 @@ fn one_ticker_a_column_is_said_and_loads_one_by_one() {
     for ticker in ["AAPL", "BRK.B"] {
         let layout = format!("wide-{ticker}.toml");
         let args = ["inspect", "wide.csv", "--symbol", ticker, "--write-layout", &layout];
-        program().args(args).run().expect_code(0);
+        let _ = program().args(args).run().expect_code(0);
         let args = ["backfill", "wide.csv", "--layout", &layout, "--progress", "none"];
         assert_eq!(program().args(args).report_json().run().expect_code(0).total("inserted"), 240);
     }

@@ -573,9 +573,24 @@ fn scales_words_and_cuts_work_as_in_texts() {
         Rewrite::Words(pairs.iter().map(owned).collect())
     };
     let cases = [
-        (0, ValueKind::Decimal, Rewrite::Number { scale: 2, thousands: None }, ["123.45", "-"]),
-        (0, ValueKind::Float, Rewrite::Number { scale: 2, thousands: None }, ["123.45", "-"]),
-        (1, ValueKind::Float, Rewrite::Number { scale: -5, thousands: None }, ["125000.0", "-"]),
+        (
+            0,
+            ValueKind::Decimal,
+            Rewrite::Number { comma: false, scale: 2, thousands: None },
+            ["123.45", "-"],
+        ),
+        (
+            0,
+            ValueKind::Float,
+            Rewrite::Number { comma: false, scale: 2, thousands: None },
+            ["123.45", "-"],
+        ),
+        (
+            1,
+            ValueKind::Float,
+            Rewrite::Number { comma: false, scale: -5, thousands: None },
+            ["125000.0", "-"],
+        ),
         (2, ValueKind::Word, pairs(&[("true", "sell"), ("false", "buy")]), ["sell", "buy"]),
         (3, ValueKind::Word, pairs(&[("60", "1h"), ("1440", "1d")]), ["1h", "1d"]),
         (
@@ -584,7 +599,12 @@ fn scales_words_and_cuts_work_as_in_texts() {
             Rewrite::CutToMicros,
             ["1970-01-01T00:00:00.000001Z", "1969-12-31T23:59:59.999999Z"],
         ),
-        (5, ValueKind::Float, Rewrite::Number { scale: 0, thousands: Some(b',') }, ["1234.5", "-"]),
+        (
+            5,
+            ValueKind::Float,
+            Rewrite::Number { comma: false, scale: 0, thousands: Some(b',') },
+            ["1234.5", "-"],
+        ),
     ];
     for (at, kind, rewrite, want) in cases {
         let mut wanted = mapping(vec![with(column("x", at, kind, false), rewrite)]);
@@ -610,7 +630,7 @@ fn quirks_of_rows_are_those_of_records() {
     let required = |(at, name)| column(name, at, ValueKind::Float, at != 1 && at != 2);
     let mut wanted = mapping(names.map(required).collect());
     assert_eq!(rules(&read_one(&file, &wanted)).len(), 2);
-    wanted.quirks = Quirks { idle_skipped: true, zero_untraded: true, sieve: None };
+    wanted.quirks = Quirks { idle_skipped: true, zero_untraded: true, order: None, sieve: None };
     let decoded = read_one(&file, &wanted);
     assert_eq!(rules(&decoded), [(3, "null_value".to_owned())]);
     assert_eq!((decoded.skipped, decoded.read()), (1, 4));
