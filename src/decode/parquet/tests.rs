@@ -454,6 +454,10 @@ fn real_files_are_read_whole() {
             (0..source.columns().len())
                 .filter_map(|at| {
                     let found = schema.field(at).data_type();
+                    // What such bytes mean, only a layout says.
+                    if matches!(found, DataType::FixedSizeBinary(_)) {
+                        return None;
+                    }
                     let kind = [ValueKind::Time, ValueKind::Float, ValueKind::Text]
                         .into_iter()
                         .find(|kind| cells::can_become(found, *kind, None))?;
