@@ -13,7 +13,7 @@ use crate::limit::SAMPLE_RECORDS;
 use crate::mapping::{FieldSource, JsonShape, Rewrite, Sieve, TextShape, TimeFormat, Zone};
 
 /// A layout that fits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Fit {
     pub(super) shape: Option<TextShape>,
     pub(super) json: Option<JsonShape>,

@@ -126,16 +126,7 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let interval = told_interval(&choices, &sampled, layout);
     add_later(layout, &mut fields, &mut paths);
     let json = shape(layout, records, paths, None);
-    Ok(Fit {
-        shape: None,
-        json: Some(json),
-        fields,
-        sieve: None,
-        others,
-        interval,
-        head: Vec::new(),
-        why,
-    })
+    Ok(Fit { json: Some(json), fields, others, interval, why, ..Fit::default() })
 }
 
 /// Keys that a vendor leaves out of records without such a value may come after the sample.
@@ -185,16 +176,7 @@ fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Resul
     let interval = told_interval(&choices, &sampled, layout);
     let paths = (0..count).map(|at| vec![at.to_string()]).collect();
     let json = shape(layout, records, paths, Some((count, count)));
-    Ok(Fit {
-        shape: None,
-        json: Some(json),
-        fields,
-        sieve: None,
-        others,
-        interval,
-        head: Vec::new(),
-        why,
-    })
+    Ok(Fit { json: Some(json), fields, others, interval, why, ..Fit::default() })
 }
 
 fn shape(

@@ -1,6 +1,11 @@
 //! Where stored bytes are: in a file, or in an object of a store. Everything above reads both in
 //! the same way, block by block or from any offset.
 
+#![cfg_attr(
+    not(feature = "remote"),
+    expect(unreachable_code, unused_variables, reason = "without the feature there is no object")
+)]
+
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Seek, SeekFrom};

@@ -218,7 +218,7 @@ struct Merging {
     task: Task,
     /// None for a partition that is filled apart: its rows are merged as they are sent.
     rows: Option<(Arc<Part>, MergeThread)>,
-    /// Its room in memory.
+    /// The room of its rows in memory.
     _room: Option<OwnedSemaphorePermit>,
 }
 
@@ -290,7 +290,8 @@ impl Writer {
 
     fn begin(&self, task: Task, room: Option<OwnedSemaphorePermit>) -> Merging {
         if task.partition.is_some() {
-            return Merging { task, rows: None, _room: room };
+            // Its rows are never in memory together.
+            return Merging { task, rows: None, _room: None };
         }
         let store = &self.shared.store;
         let part = Arc::new(Part {
