@@ -10,7 +10,7 @@ mod parse;
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
+    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
     verify,
 };
 use crate::error::Exit;
@@ -105,6 +105,12 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let what = what.map(Into::into);
             let request = verify::VerifyRequest { access: database.access(), what };
             (verify::run(&request).await?, json)
+        }
+        Verb::Bench { domain, names, seconds, baseline, database, json } => {
+            let patience = std::time::Duration::from_secs(seconds);
+            let access = database.access();
+            let request = bench::BenchRequest { access, domain, names, patience, baseline };
+            (bench::run(&request).await?, json)
         }
         Verb::Doctor { database, json } => {
             (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)

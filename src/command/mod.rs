@@ -2,6 +2,7 @@
 //! knows no flag; `cli` does both.
 
 pub mod backfill;
+pub mod bench;
 pub mod doctor;
 pub mod embedded;
 mod forecast;
