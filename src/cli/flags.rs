@@ -192,6 +192,17 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Write at a set or rising rate, ask the critical queries beside, and say which targets hold
+    #[command(after_help = super::loadtest::EXAMPLES)]
+    Loadtest {
+        #[command(flatten)]
+        flags: super::loadtest::LoadTestFlags,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Start, stop and use the embedded PostgreSQL
     #[command(after_help = "Examples:\n  tidegate db start\n  tidegate db psql -- -c 'SELECT 1'")]
     Db {

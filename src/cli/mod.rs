@@ -4,13 +4,14 @@
 
 mod flags;
 mod load;
+mod loadtest;
 mod output;
 mod parse;
 
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
+    Access, CommandError, bench, doctor, embedded, gaps, inspect, loadtest, migrate, plan, refresh, rejects, status,
     verify,
 };
 use crate::error::Exit;
@@ -111,6 +112,11 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let access = database.access();
             let request = bench::BenchRequest { access, domain, names, patience, baseline };
             (bench::run(&request).await?, json)
+        }
+        Verb::Loadtest { flags, database, json } => {
+            let request = flags.request(database.access());
+            let stopping = || output::message("stopping: what was measured is shown in a moment");
+            (loadtest::run(&request, stopping, output::message).await?, json)
         }
         Verb::Doctor { database, json } => {
             (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)

@@ -8,6 +8,7 @@ pub mod embedded;
 mod forecast;
 pub mod gaps;
 pub mod inspect;
+pub mod loadtest;
 pub mod migrate;
 pub mod plan;
 mod plan_show;

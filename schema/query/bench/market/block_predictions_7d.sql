@@ -1,6 +1,6 @@
 -- title: Block predictions for a ticker in 7 days
 -- target_ms: 15
--- needs: public.block_predictions, index public.block_predictions_accuracy_idx
+-- needs: public.block_predictions
 -- empty: no block predictions in the last 7 days
 -- plan: index block_predictions_accuracy_idx | block_predictions_pkey
 -- plan: no seq scan public.block_predictions

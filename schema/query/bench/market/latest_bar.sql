@@ -1,6 +1,6 @@
 -- title: Latest bar of a ticker, asked without a function
 -- target_ms: 5
--- needs: public.market_data, index public.market_data_latest_idx
+-- needs: public.market_data
 -- plan: index market_data_latest_idx | market_data_recent_idx
 -- plan: no seq scan public.market_data
 -- plan: partitions 2

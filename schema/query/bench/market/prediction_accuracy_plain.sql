@@ -1,6 +1,6 @@
 -- title: The same, asked without a function
 -- target_ms: 50
--- needs: public.predictions, index public.predictions_accuracy_idx
+-- needs: public.predictions
 -- empty: no predictions in the last 30 days
 -- plan: index predictions_accuracy_idx
 -- plan: no seq scan public.predictions

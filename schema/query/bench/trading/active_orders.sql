@@ -1,6 +1,6 @@
 -- title: Active orders of a symbol
 -- target_ms: 10
--- needs: public.orders, index public.idx_orders_symbol_status
+-- needs: public.orders
 -- plan: index idx_orders_symbol_status
 -- plan: no seq scan public.orders
 SELECT o.symbol

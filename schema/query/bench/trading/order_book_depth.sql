@@ -1,7 +1,7 @@
 -- The best 20 levels of each side, met in the order of the index.
 -- title: Depth of a symbol's order book
 -- target_ms: 5
--- needs: public.orders, index public.idx_orders_symbol_status
+-- needs: public.orders
 -- plan: index idx_orders_symbol_status
 -- plan: no seq scan public.orders
 SELECT o.symbol

@@ -1,6 +1,6 @@
 -- title: Recent trades of a symbol
 -- target_ms: 10
--- needs: public.trades, index public.idx_trades_symbol_executed_at
+-- needs: public.trades
 -- plan: index idx_trades_symbol_executed_at | idx_trades_symbol_time_volume
 -- plan: no seq scan public.trades
 SELECT t.symbol

@@ -1,6 +1,6 @@
 -- title: The same from the trades alone
 -- target_ms: none
--- needs: public.trades, index public.idx_trades_symbol_time_volume
+-- needs: public.trades
 -- empty: no trades in the last 24 hours
 SELECT t.symbol, now() - interval '24 hours' AS since
 FROM public.trades t
