@@ -209,7 +209,7 @@ fn minutes(text: &str) -> Result<u32, CommandError> {
         _ => None,
     };
     let number: Option<u32> = spelled[..split].parse().ok();
-    unit.zip(number).and_then(|(unit, number)| number.checked_mul(unit)).ok_or_else(|| {
-        CommandError::Usage(format!("--interval {text}: bars are made of 1m to 1d"))
-    })
+    unit.zip(number)
+        .and_then(|(unit, number)| number.checked_mul(unit))
+        .ok_or_else(|| CommandError::Usage(format!("--interval {text}: bars are made of 1m to 1d")))
 }

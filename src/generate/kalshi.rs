@@ -82,9 +82,7 @@ impl Games {
     fn start_us(&self, game: u64) -> i64 {
         let at = match self.shared_us {
             None => game as i64 * EVERY_US,
-            Some(time) => {
-                (i128::from(time) * i128::from(game) / i128::from(self.games)) as i64
-            }
+            Some(time) => (i128::from(time) * i128::from(game) / i128::from(self.games)) as i64,
         };
         (self.from_us + at + SECOND_US - 1).div_euclid(SECOND_US) * SECOND_US
     }
@@ -203,7 +201,7 @@ impl Games {
             });
             ticker.push_text(|text| text.push_str(&sides[slot.side]));
             let few = 1.0 / (random.unit() + 0.001);
-            contracts.push(few as i64);
+            contracts.push((few as i64).max(1));
             yes.push(price);
             no.push(100 - price);
             taker.push_word(random.below(2) as usize);

@@ -102,7 +102,7 @@ impl Killmails {
         let us = us.div_euclid(1_000_000).max(start.div_euclid(1_000_000) + 1) * 1_000_000;
         let us = if us >= end { start } else { us };
         let attackers = match scene.battle {
-            true => heavy(&mut random, 6.0, ATTACKERS_MAX),
+            true => heavy(&mut random, 14.0, ATTACKERS_MAX),
             false => heavy(&mut random, 1.3, ATTACKERS_MAX),
         };
         let system = match scene.battle {
@@ -179,7 +179,8 @@ fn attacker(
     into.push('{');
     // The police and pirates of the game have a faction and no name.
     if !in_fleet && random.chance(0.08) {
-        let _ = write!(into, "\"damage_done\":{damage},\"faction_id\":{},", 500_010 + random.below(16));
+        let _ =
+            write!(into, "\"damage_done\":{damage},\"faction_id\":{},", 500_010 + random.below(16));
     } else {
         let of_side = in_fleet || random.chance(0.5);
         let corporation = match of_side {

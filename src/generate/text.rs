@@ -71,7 +71,9 @@ pub fn json_text(text: &str, into: &mut Vec<u8>) {
             b'"' | b'\\' => into.extend_from_slice(&[b'\\', byte]),
             0..0x20 => {
                 into.extend_from_slice(b"\\u00");
-                into.extend([byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[digit as usize]));
+                into.extend(
+                    [byte >> 4, byte & 15].map(|digit| b"0123456789abcdef"[digit as usize]),
+                );
             }
             _ => into.push(byte),
         }

@@ -45,7 +45,8 @@ pub async fn run(
     let work = Arc::new(Batchwork::new(request)?);
     std::fs::create_dir_all(&folder.path).map_err(CommandError::file(&folder.path))?;
     not_there(&work, folder)?;
-    let (cancel, done, began) = (Cancel::default(), Arc::new(Progressing::default()), Instant::now());
+    let (cancel, done, began) =
+        (Cancel::default(), Arc::new(Progressing::default()), Instant::now());
     let signals = tokio::spawn(watch_signals(cancel.clone(), on_stopping));
     let mut writing = {
         let (work, done, path) = (Arc::clone(&work), Arc::clone(&done), folder.path.clone());

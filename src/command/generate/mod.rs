@@ -69,7 +69,8 @@ impl Batchwork {
         let dataset = request.spec.dataset;
         let form = request.form.unwrap_or(Form::usual(dataset));
         form.suits(dataset).map_err(CommandError::Usage)?;
-        let impossible = |error: crate::generate::GenerateError| CommandError::Usage(error.to_string());
+        let impossible =
+            |error: crate::generate::GenerateError| CommandError::Usage(error.to_string());
         let generator = Generator::new(&request.spec).map_err(impossible)?;
         let each = if dataset.children.is_empty() { FILE_ROWS } else { FILE_KILLMAILS };
         let seed = request.spec.seed;

@@ -15,8 +15,8 @@ const CLOCK_MS: i64 = 720_000;
 
 /// Teams.
 pub const TEAMS: [&str; 16] = [
-    "ARB", "BRK", "CDR", "DNV", "EVR", "FRM", "GLN", "HBR", "IRN", "JPR", "KNG", "LKS", "MRN", "NTH",
-    "OKS", "PNE",
+    "ARB", "BRK", "CDR", "DNV", "EVR", "FRM", "GLN", "HBR", "IRN", "JPR", "KNG", "LKS", "MRN",
+    "NTH", "OKS", "PNE",
 ];
 
 /// What the score was at a time.
@@ -69,7 +69,7 @@ impl Game {
                 false => normal_below(lead / (17.0 * left.sqrt())),
             };
             states.push(State {
-                ts_us: start_us + (at as i64 + 1) * STEP_US - 1,
+                ts_us: start_us + (at as i64 + 1) * STEP_US - 1_000_000,
                 period: (at / QUARTER) as i64 + 1,
                 clock_ms: CLOCK_MS - CLOCK_MS * (at % QUARTER) as i64 / QUARTER as i64,
                 home: home_score,

@@ -92,9 +92,8 @@ fn push(ticker: &Ticker, number: usize, ts_us: i64, bar: &Bar, into: &mut Record
     turnover.push(match ticker.kind {
         // Near enough: volume at the average of the four prices.
         Kind::Crypto => {
-            let price = i128::from(bar.open + bar.high + bar.low + bar.close)
-                * i128::from(ticker.tick)
-                / 4;
+            let price =
+                i128::from(bar.open + bar.high + bar.low + bar.close) * i128::from(ticker.tick) / 4;
             let quantity = i128::from(bar.volume) * i128::from(ticker.lot);
             let units = i128::from(UNITS);
             (price * quantity / units / (units / 10_000)) as i64

@@ -83,9 +83,8 @@ impl Sessions {
         if kind == Kind::Crypto {
             return (midnight, midnight + DAY_US);
         }
-        let zone = self
-            .zone
-            .get_or_insert_with(|| TimeZone::get(calendar::ZONE).unwrap_or(TimeZone::UTC));
+        let zone =
+            self.zone.get_or_insert_with(|| TimeZone::get(calendar::ZONE).unwrap_or(TimeZone::UTC));
         let day = civil(number);
         let (start, usual) = calendar::SESSION;
         let end = if calendar::ends_early(day) { calendar::EARLY_END } else { usual };

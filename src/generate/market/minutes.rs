@@ -67,9 +67,10 @@ impl Minutes {
         let (open, close) = (day.open as f64, day.close as f64);
         let (top, bottom) = (open.max(close), open.min(close));
         let (high, low) = (day.high as f64, day.low as f64);
-        let widest = self.path.iter().fold((0.0f64, 0.0f64), |(least, most), place| {
-            (least.min(*place), most.max(*place))
-        });
+        let widest = self
+            .path
+            .iter()
+            .fold((0.0f64, 0.0f64), |(least, most), place| (least.min(*place), most.max(*place)));
         let stretch = (high - low - 0.5 * (top - bottom)) / (widest.1 - widest.0).max(1e-9);
         let (mut most, mut least) = (top, bottom);
         for (minute, place) in self.path.iter_mut().enumerate() {

@@ -7,8 +7,8 @@ pub(super) mod bars;
 pub(super) mod days;
 pub(super) mod minutes;
 mod predictions;
-mod ticks;
 pub(super) mod ticker;
+mod ticks;
 
 use std::ops::Range;
 
@@ -74,7 +74,9 @@ impl TickerDays {
                 let tickers = ticker::some(*count, kinds);
                 return Self::of(spec, tickers, wanted, &rows_of)?.enough(wanted);
             }
-            Names::Enough => wanted.map_or(least, |rows| ((rows / each) as usize).clamp(least, 500)),
+            Names::Enough => {
+                wanted.map_or(least, |rows| ((rows / each) as usize).clamp(least, 500))
+            }
         };
         // More tickers until the range holds the rows.
         loop {

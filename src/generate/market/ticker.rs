@@ -108,7 +108,12 @@ impl Ticker {
 
 /// `count` tickers with names of our own, of the kinds in turn.
 pub fn some(count: usize, kinds: &[Kind]) -> Vec<Ticker> {
-    let names = (0..count).map(|at| name(at / kinds.len(), kinds[at % kinds.len()]));
+    let mut used = [0; 3];
+    let names = kinds.iter().cycle().take(count).map(|kind| {
+        let at = &mut used[*kind as usize];
+        *at += 1;
+        name(*at - 1, *kind)
+    });
     names.map(|name| Ticker::new(&name)).collect()
 }
 
@@ -119,9 +124,7 @@ fn name(at: usize, kind: Kind) -> String {
     };
     match kind {
         Kind::Stock => STOCKS.get(at).map_or_else(|| letters(at) + "Q", |&name| name.to_owned()),
-        Kind::Crypto => {
-            PAIRS.get(at).map_or_else(|| letters(at) + "USDT", |&name| name.to_owned())
-        }
+        Kind::Crypto => PAIRS.get(at).map_or_else(|| letters(at) + "USDT", |&name| name.to_owned()),
         Kind::Future => {
             let root = ROOTS.get(at).map_or_else(|| letters(at) + "Z", |&name| name.to_owned());
             format!("{root}25")
@@ -151,9 +154,9 @@ mod tests {
 
     #[test]
     fn names_are_different_and_of_their_kind() {
-        let kinds = [Kind::Stock, Kind::Crypto, Kind::Future];
+        let kinds = [Kind::Stock, Kind::Crypto, Kind::Future, Kind::Stock];
         let made = some(3_000, &kinds);
-        assert!(made.iter().enumerate().all(|(at, ticker)| ticker.kind == kinds[at % 3]));
+        assert!(made.iter().enumerate().all(|(at, ticker)| ticker.kind == kinds[at % 4]));
         let names: HashSet<&str> = made.iter().map(|ticker| ticker.symbol.as_str()).collect();
         assert_eq!(names.len(), 3_000);
     }

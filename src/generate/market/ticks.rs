@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::super::random::{Random, split};
 use super::super::records::{NONE, Records};
 use super::super::{GenerateError, Spec, Units};
-use super::{TickerDays, USUAL};
 use super::days::{Bar, Day};
 use super::minutes::Minutes;
 use super::ticker::{Kind, PLACES, Ticker};
+use super::{TickerDays, USUAL};
 use crate::dataset::Dataset;
 
 /// Trades on a venue.
@@ -27,7 +27,8 @@ impl Ticks {
             let why = "market_trades have no --interval: they add up to bars of any";
             return Err(GenerateError::Impossible(why.to_owned()));
         }
-        let days = TickerDays::new(spec, (&KINDS, USUAL.0, USUAL.1), |_, day| day.bar.trades as u64)?;
+        let days =
+            TickerDays::new(spec, (&KINDS, USUAL.0, USUAL.1), |_, day| day.bar.trades as u64)?;
         Ok(Self { dataset: spec.dataset, days })
     }
 }
@@ -139,8 +140,8 @@ impl MinuteTicks {
             if price != before {
                 sold = price < before;
             }
-            let ts_us = day.minute_us(minute)
-                + ((at as f64 + bits) * (MINUTE_US / count as f64)) as i64;
+            let ts_us =
+                day.minute_us(minute) + ((at as f64 + bits) * (MINUTE_US / count as f64)) as i64;
             self.ticks.push(Tick { ts_us, price, lots: self.lots[at], sold });
         }
     }

@@ -87,7 +87,8 @@ impl Chain {
                 let log = ln(price);
                 let away = (log - ln(open)) / (usual * years.sqrt());
                 // Puts far below cost more than calls far above: a smile that is a smirk.
-                let smile = 1.0 - 0.03 * away + 0.015 * away.clamp(-6.0, 6.0) * away.clamp(-6.0, 6.0);
+                let smile =
+                    1.0 - 0.03 * away + 0.015 * away.clamp(-6.0, 6.0) * away.clamp(-6.0, 6.0);
                 let strike = round(price * UNITS as f64);
                 let interest = [0, 1].map(|side| {
                     let key = [seed, 18, ticker.key, expiry as u64, strike as u64, side];

@@ -142,8 +142,8 @@ impl Moment {
 
     /// Contracts traded, and in how many trades.
     fn traded(&mut self, usual: i64) -> (i64, i64) {
-        let volume = (usual as f64 * self.busy * self.random.between(0.2, 1.8)
-            + self.random.unit()) as i64;
+        let volume =
+            (usual as f64 * self.busy * self.random.between(0.2, 1.8) + self.random.unit()) as i64;
         (volume, if volume == 0 { 0 } else { 1 + self.random.below(volume as u64) as i64 / 3 })
     }
 

@@ -23,7 +23,14 @@ const EVERY_US: i64 = MINUTE_US;
 const USERS: u64 = 20_000;
 
 const SYMBOLS: [&str; 8] = [
-    "BTC/USDT", "ETH/USDT", "SOL/USDT", "ADA/USDT", "XRP/USDT", "DOT/USDT", "AVAX/USDT", "LTC/USDT",
+    "BTC/USDT",
+    "ETH/USDT",
+    "SOL/USDT",
+    "ADA/USDT",
+    "XRP/USDT",
+    "DOT/USDT",
+    "AVAX/USDT",
+    "LTC/USDT",
 ];
 const STATUSES: [&str; 7] =
     ["PENDING", "OPEN", "PARTIALLY_FILLED", "FILLED", "CANCELLED", "REJECTED", "EXPIRED"];
@@ -196,8 +203,8 @@ impl Groups {
             let (buyer, seller) = (skewed(&mut random), ORDERS / 2 + skewed(&mut random));
             let step = (random.normal() * wide as f64) as i64;
             let price = (middle + step).max(1);
-            let executed_us = first
-                + ((at as f64 + random.unit()) / TRADES as f64 * (end - first) as f64) as i64;
+            let executed_us =
+                first + ((at as f64 + random.unit()) / TRADES as f64 * (end - first) as f64) as i64;
             for party in [buyer, seller] {
                 let order = &mut orders[party];
                 order.filled += lots;
@@ -233,7 +240,12 @@ impl Groups {
 }
 
 /// Says how an order ended, once its trades are known.
-fn settle(order: &mut Order, random: &mut Random, (middle, wide, usual): (i64, i64, f64), end: i64) {
+fn settle(
+    order: &mut Order,
+    random: &mut Random,
+    (middle, wide, usual): (i64, i64, f64),
+    end: i64,
+) {
     order.in_force = [0, 0, 0, 1, 3, 4][random.below(6) as usize];
     let away = (random.unit() * 3.0 * wide as f64) as i64;
     let Some((least, most)) = order.traded else {
