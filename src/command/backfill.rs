@@ -96,6 +96,7 @@ pub async fn run(
     watch: &Watch,
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
+    let command = if request.made.is_empty() { "backfill" } else { "generate" };
     let survey = survey(request)?;
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
@@ -110,7 +111,7 @@ pub async fn run(
     };
     bring_up(&database, &mut connection, &domains).await?;
     let planning = plan(request, survey, &connection).await?;
-    let run_id = ledger::begin_run(&connection, "backfill").await?;
+    let run_id = ledger::begin_run(&connection, command).await?;
     let begun = begin(request, &connection, run_id, &planning).await?;
     let progress = Progressing { request, database: &database, run_id, watch };
     let ended = progress.load(&planning, &begun, cancel).await?;
@@ -119,7 +120,7 @@ pub async fn run(
         Ok(()) => connection,
         Err(_) => database.connect_within(request.retry_deadline, true).await?,
     };
-    let mut report = Report::new(run_id.to_string(), "backfill", started_at);
+    let mut report = Report::new(run_id.to_string(), command, started_at);
     progress.account(&connection, planning, &begun, ended, &mut report).await?;
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;

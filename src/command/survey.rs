@@ -56,6 +56,7 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
         found.push(Found::spooled("-", copy));
     }
+    found.extend(request.made.iter().cloned().map(Found::made));
     let survey = Survey::default();
     let mut surveyor =
         Surveyor { request, layouts, only, survey, unit: 0, file: OfFile::default(), stop: None };
