@@ -175,7 +175,8 @@ fn what_changed_is_analysed_and_indexes_are_built_anew_when_their_time_comes() {
     assert_eq!(of_trades(&run(&db, &analyze)), Some(1), "the part that changed");
 
     let reindex = UpkeepPlan { reindex: Some(Age::of_months(3)), ..UpkeepPlan::default() };
-    let node = "SELECT relfilenode FROM pg_class WHERE relname = (SELECT indexrelid::regclass::text \
+    let node = "SELECT relfilenode FROM pg_class WHERE relname = (SELECT \
+                indexrelid::regclass::text \
                 FROM pg_index WHERE indrelid = (SELECT max(partition::oid) FROM \
                 tidegate.partitions('trades')) ORDER BY 1 LIMIT 1)";
     let before = client.query_one::<u32>(node);
