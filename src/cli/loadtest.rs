@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::parse;
-use crate::command::Access;
-use crate::command::loadtest::LoadTestRequest;
+use super::{output, parse};
+use crate::command::loadtest::{LoadTestRequest, run as run_test};
+use crate::command::{Access, Answer, CommandError};
 use crate::limit::{LOADTEST_RAMP_SECONDS, LOADTEST_ROWS, LOADTEST_SECONDS};
 
+/// What `--help` shows.
 pub const EXAMPLES: &str = "Examples:
   tidegate loadtest --rate 100000/day
   tidegate loadtest --dataset trades --rate 2000 --duration 5m --queries 8
@@ -56,10 +57,9 @@ pub struct LoadTestFlags {
     /// How long in all [default: 60s, with --ramp 10m]
     #[arg(long, value_name = "TIME", value_parser = parse::pause)]
     duration: Option<Duration>,
-    /// Rows in all, at most
-    #[arg(long, value_name = "N", default_value_t = LOADTEST_ROWS,
-          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    rows: u64,
+    /// Rows in all, at most, such as 500k, 5M [default: 5M]
+    #[arg(long, value_name = "N", value_parser = parse::count)]
+    rows: Option<u64>,
     /// How often the statistics of the last 24 hours are refreshed meanwhile
     #[arg(long, value_name = "TIME", value_parser = parse::pause, default_value = "5m")]
     refresh_every: Duration,
@@ -74,9 +74,15 @@ pub struct LoadTestFlags {
     clean: bool,
 }
 
+/// Runs `loadtest`.
+pub async fn run(flags: &LoadTestFlags, access: Access) -> Result<Answer, CommandError> {
+    let stopping = || output::message("stopping: what was measured is shown in a moment");
+    run_test(&flags.request(access), stopping, output::message).await
+}
+
 impl LoadTestFlags {
     /// The flags resolved.
-    pub fn request(&self, access: Access) -> LoadTestRequest {
+    fn request(&self, access: Access) -> LoadTestRequest {
         let seconds = if self.ramp.is_some() { LOADTEST_RAMP_SECONDS } else { LOADTEST_SECONDS };
         LoadTestRequest {
             access,
@@ -89,7 +95,7 @@ impl LoadTestFlags {
             writers: self.writers.into(),
             every: self.batch_interval,
             duration: self.duration.unwrap_or(Duration::from_secs(seconds)),
-            rows_max: self.rows,
+            rows_max: self.rows.unwrap_or(LOADTEST_ROWS),
             refresh_every: self.refresh_every,
             keep: self.keep,
             yes: self.yes,

@@ -12,7 +12,7 @@ mod parse;
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, bench, doctor, embedded, gaps, inspect, loadtest, migrate, plan, refresh, rejects, status,
+    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
     verify,
 };
 use crate::error::Exit;
@@ -116,9 +116,7 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             (bench::run(&request).await?, json)
         }
         Verb::Loadtest { flags, database, json } => {
-            let request = flags.request(database.access());
-            let stopping = || output::message("stopping: what was measured is shown in a moment");
-            (loadtest::run(&request, stopping, output::message).await?, json)
+            (loadtest::run(&flags, database.access()).await?, json)
         }
         Verb::Doctor { database, json } => {
             (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)

@@ -1,5 +1,5 @@
--- derived.snapshot_features_trade_v1 written for its reader, not for speed: what it must say, against
--- which tests hold it. Each snapshot looks for its trade, among all of them: only for small data.
+-- derived.snapshot_features_trade_v1 written for its reader, not for speed: what it must say. Tests
+-- hold it to this. Each snapshot looks for its trade among all of them, so only for small data;
 -- snapshot_features_before.sql is the form that benchmarks compare the view with.
 WITH game_time_info AS (
     SELECT g.game_id, g.home_team, g.away_team, g.game_start,

@@ -1,6 +1,6 @@
--- derived.snapshot_features_trade_v1 before it was optimised, for scripts/bench-snapshot-features: the
--- window scans the trades a second time, and first and last prices come from ordered aggregates, which
--- force a sort of all trades and a GroupAggregate.
+-- derived.snapshot_features_trade_v1 before it was optimised, for scripts/bench-snapshot-features:
+-- the window scans the trades a second time, and first and last prices come from ordered aggregates,
+-- which force a sort of all trades and a GroupAggregate.
 WITH game_time_info AS (
     SELECT g.game_id, g.home_team, g.away_team, g.game_start,
            coalesce(g.game_end, (SELECT max(s.ts) FROM espn.game_states s
@@ -69,31 +69,36 @@ side_markets AS (
           GROUP BY 1, 2, 3) v
     ORDER BY game_id, kalshi_team_side, trades DESC, ticker
 ),
--- Seconds with trades and snapshots in one line of time, as in the view.
+-- Seconds with trades and snapshots in one line of time, as in the view: each snapshot belongs to
+-- the second with trades before it. Values are carried along, for the planner thinks the CTEs small
+-- and would join them badly.
 time_line AS (
-    SELECT sm.game_id, sm.ticker, sm.kalshi_team_side, tac.period_ts, NULL::bigint AS sequence,
-           tac.period_ts AS traded
+    SELECT sm.game_id, sm.kalshi_team_side, sm.ticker, tac.period_ts, NULL::bigint AS sequence,
+           tac.period_ts AS traded, tac.last_price, tac.vwap, tac.trade_count, tac.contracts
     FROM side_markets sm JOIN trade_agg_core tac USING (game_id, ticker, kalshi_team_side)
     UNION ALL
-    SELECT sm.game_id, sm.ticker, sm.kalshi_team_side, date_trunc('second', s.ts), s.sequence, NULL
+    SELECT sm.game_id, sm.kalshi_team_side, sm.ticker, date_trunc('second', s.ts), s.sequence,
+           NULL, NULL, NULL, NULL, NULL
     FROM espn.game_states s JOIN side_markets sm USING (game_id)
 ),
-snapshot_seconds AS (
-    SELECT * FROM (
-        SELECT tl.game_id, tl.ticker, tl.kalshi_team_side, tl.sequence, tl.period_ts,
-               max(tl.traded) OVER (PARTITION BY tl.game_id, tl.ticker, tl.kalshi_team_side
-                   ORDER BY tl.period_ts, tl.sequence NULLS FIRST
-                   ROWS UNBOUNDED PRECEDING) AS traded
-        FROM time_line tl
-    ) filled
-    WHERE filled.sequence IS NOT NULL AND filled.traded IS NOT NULL
+numbered AS (
+    SELECT tl.*, count(tl.traded) OVER (PARTITION BY tl.game_id, tl.kalshi_team_side
+               ORDER BY tl.period_ts, tl.sequence NULLS FIRST ROWS UNBOUNDED PRECEDING) AS second_no
+    FROM time_line tl
 ),
-snapshot_sides AS (
-    SELECT ss.sequence, tac.*
-    FROM snapshot_seconds ss
-    JOIN trade_agg_core tac
-        ON tac.game_id = ss.game_id AND tac.ticker = ss.ticker
-       AND tac.kalshi_team_side = ss.kalshi_team_side AND tac.period_ts = ss.traded
+carried AS (
+    SELECT n.game_id, n.kalshi_team_side, n.ticker, n.sequence, n.second_no,
+           first_value(n.traded) OVER second AS period_ts,
+           first_value(n.last_price) OVER second AS last_price,
+           first_value(n.vwap) OVER second AS vwap,
+           first_value(n.trade_count) OVER second AS trade_count,
+           first_value(n.contracts) OVER second AS contracts
+    FROM numbered n
+    WINDOW second AS (PARTITION BY n.game_id, n.kalshi_team_side, n.second_no
+        ORDER BY n.period_ts, n.sequence NULLS FIRST)
+),
+snapshot_sides AS MATERIALIZED (
+    SELECT * FROM carried WHERE sequence IS NOT NULL AND second_no > 0
 )
 SELECT s.game_id, s.sequence, s.ts, gtk.home_team, gtk.away_team,
        extract(epoch FROM s.ts - gtk.game_start) AS seconds_since_start,

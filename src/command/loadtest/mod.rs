@@ -103,7 +103,8 @@ pub async fn run(
     let link = Link::probe(&database).await?;
     let cancel = Cancel::default();
     let signals = tokio::spawn(watch_signals(cancel.clone(), on_stopping));
-    let source = Source::new(&db, subject, request.rows_max, now_us()).await?;
+    let rows = request.rows_max.saturating_add(LOADTEST_FIRST_ROWS);
+    let source = Source::new(&db, subject, rows, now_us()).await?;
     let room = Arc::new(Room(AtomicU64::new(request.rows_max)));
     let mut test = Test {
         request,

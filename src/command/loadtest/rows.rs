@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
+    ArrayRef, AsArray as _, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array,
     RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::compute::{max, min};
@@ -218,7 +218,8 @@ impl Source {
             // Names for now; `ids` puts numbers in their place.
             return texts(values, "");
         }
-        if self.subject.live && dataset.time == Some(name) {
+        // What else has a time (when an order changed) is no earlier.
+        if self.subject.live && matches!(values, Values::Times(_)) {
             return spread(rows, span);
         }
         let kind = dataset.column(name).map(|column| column.kind);
