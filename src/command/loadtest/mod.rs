@@ -1,5 +1,5 @@
-//! `loadtest`: rows written at a set or rising rate while the critical queries are asked beside, and
-//! whether these hold their targets. What it writes is marked and taken away at the end.
+//! `loadtest`: rows written at a set or rising rate while the critical queries are asked beside,
+//! and whether these hold their targets. What it writes is marked and taken away at the end.
 
 mod level;
 mod reader;
