@@ -109,10 +109,12 @@ pub async fn run(
     let before = Counters::read(&test.db).await?;
     tokio::time::sleep_until(start.into()).await;
     let (written, waiting) = watch(test, &mut writers, rate, end, show).await?;
-    let ended_early = Instant::now() < end;
-    if ended_early {
+    let ended_early = test.cancel.is_set() || test.room.is_spent();
+    match ended_early {
         // The queries have nothing to be asked beside any more.
-        test.cancel.stop();
+        true => test.cancel.stop(),
+        // The last batch falls due before the end.
+        false => tokio::time::sleep_until(end.into()).await,
     }
     let latencies = tokio::task::spawn_blocking(move || asking.join()).await;
     test.cancel.rearm();
