@@ -93,8 +93,7 @@ pub(super) fn done(
     let mut loads: BTreeMap<usize, Vec<(i64, String)>> = BTreeMap::new();
     for (at, planned) in planning.loads.iter().enumerate() {
         // The report's first files are the plan's loads, in its order.
-        let sealed =
-            report.files.get(at).is_some_and(|file| file.sealed && file.error.is_none());
+        let sealed = report.files.get(at).is_some_and(|file| file.sealed && file.error.is_none());
         let load = begun.get(&at).map(|load| load.id);
         let load = load.or_else(|| planned.found.as_ref().map(|found| found.id));
         if let Some(load) = load.filter(|_| sealed) {

@@ -114,10 +114,7 @@ pub async fn recall(
 }
 
 /// Whether a table has rows; `None`: it is not the one that was loaded into.
-async fn has_rows(
-    db: &Connection,
-    (target, oid): &(String, u32),
-) -> Result<Option<bool>, DbError> {
+async fn has_rows(db: &Connection, (target, oid): &(String, u32)) -> Result<Option<bool>, DbError> {
     let named = "SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c \
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = $1";
     let Some(row) = db.query_typed_opt(named, &[(oid, Type::OID)]).await? else { return Ok(None) };
