@@ -1,5 +1,5 @@
-//! When the New York Stock Exchange trades: its session, holidays and early closes, by its rules, from
-//! 1998 on. What `gaps` looks for and what `generate` makes are the same bars.
+//! When the New York Stock Exchange trades: its session, holidays and early closes, by its rules,
+//! from 1998 on. What `gaps` looks for and what `generate` makes are the same bars.
 
 use jiff::civil::{Date, Weekday, date};
 use jiff::{Span, ToSpan};

@@ -95,8 +95,8 @@ impl Batchwork {
         let now = Timestamp::now().as_microsecond();
         let time = self.dataset.time.and_then(|name| last.column(name)?.number(0));
         let ahead = time.is_some_and(|time| time > now + 86_400_000_000);
-        let text = "the last records are in the future, which loading refuses (future_time): choose \
-                    an earlier --from or --to, or fewer --rows";
+        let text = "the last records are in the future, which loading refuses (future_time): \
+                    choose an earlier --from or --to, or fewer --rows";
         ahead.then(|| text.to_owned()).into_iter().collect()
     }
 }

@@ -98,7 +98,7 @@ impl TickerDays {
     ) -> Result<Self, GenerateError> {
         let mut sessions = Sessions::default();
         let (first, last) = (spec.from_us, spec.to_us.unwrap_or(TIMES_US.end));
-        let mut paths: Vec<Path> = tickers.iter().map(|ticker| Path::new(ticker)).collect();
+        let mut paths: Vec<Path> = tickers.iter().map(Path::new).collect();
         let mut made = Self { seed: spec.seed, tickers, days: Vec::new(), rows: 0 };
         let from_day = first.div_euclid(days::DAY_US) - 1;
         for (ticker, path) in made.tickers.iter().zip(&mut paths) {

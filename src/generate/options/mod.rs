@@ -1,5 +1,5 @@
-//! Option chains: strikes around the price, two expiries, volatility with a smile, prices and greeks
-//! by Black and Scholes, and open interest that grows from day to day until the contract expires.
+//! Option chains: strikes around the price, two expiries, volatility with a smile, prices and
+//! greeks by Black and Scholes, and open interest that grows from day to day until expiry.
 //! Calls and puts keep their parity to the cent.
 
 mod chain;
