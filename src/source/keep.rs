@@ -247,7 +247,9 @@ impl KeptReader {
     fn load(&mut self, number: u64) -> io::Result<bool> {
         let start = number * KEPT_BLOCK_BYTES as u64;
         let stretch = start / BLOCK_BYTES as u64;
-        if self.looked != Some(stretch) && !self.opened.is_still(&self.stored.stamp)? {
+        // A store is asked now and then; a file costs nothing.
+        let look = self.looked != Some(stretch) || matches!(self.opened, Opened::File(_));
+        if look && !self.opened.is_still(&self.stored.stamp)? {
             return Ok(false);
         }
         self.looked = Some(stretch);

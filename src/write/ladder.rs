@@ -27,10 +27,8 @@ const SIFT_ROUNDS_MAX: u32 = 4;
 /// Merges in a row whose counts are not the server's before it is called a miscount.
 pub(super) const MERGE_ROUNDS_MAX: u32 = 5;
 
-/// Pieces that met stored keys after which, if they are most, the others are not tried.
+/// Pieces that met stored keys after which, if little was copied for each, no more are tried.
 const PIECES_REFUSED_MAX: usize = 4;
-/// Pieces of a batch that are cut at the row that met a stored key.
-const PIECES_CUT_MAX: usize = 32;
 /// One row in so many that meets a stored key makes many.
 const MEETS_MANY: u64 = 16;
 
@@ -372,13 +370,12 @@ impl Filling<'_> {
         let piece_rows = order.len().div_ceil(COPY_PIECES_MAX).max(COPY_PIECE_ROWS_MIN);
         let (mut copied, mut left) = (Vec::with_capacity(order.len()), Vec::new());
         let mut pending: Vec<&[u32]> = order.chunks(piece_rows).rev().collect();
-        let (mut tried, mut refused) = (0, 0);
+        let mut refused = 0;
         while let Some(piece) = pending.pop() {
-            if refused >= PIECES_REFUSED_MAX && refused * 2 > tried {
+            if refused >= PIECES_REFUSED_MAX && copied.len() < refused * COPY_PIECE_ROWS_MIN {
                 left.extend_from_slice(piece);
                 continue;
             }
-            tried += 1;
             self.db.batch_execute("SAVEPOINT piece").await?;
             match self.copy(piece, buffer).await {
                 Ok(()) => {
@@ -391,12 +388,13 @@ impl Filling<'_> {
                     refused += 1;
                     // A hint: one that leads astray costs time, for what is left is merged.
                     let row = copied_row(&error).filter(|&row| row < piece.len());
-                    match row.filter(|_| refused <= PIECES_CUT_MAX && self.target.tables.len() == 1)
-                    {
+                    match row.filter(|_| self.target.tables.len() == 1) {
                         Some(row) => {
-                            left.push(piece[row]);
-                            let halves = [&piece[row + 1..], &piece[..row]];
-                            pending.extend(halves.into_iter().filter(|half| !half.is_empty()));
+                            // A few rows before it are not worth a COPY of their own.
+                            let before = if row < COPY_PIECE_ROWS_MIN { 0 } else { row };
+                            left.extend_from_slice(&piece[before..=row]);
+                            let parts = [&piece[row + 1..], &piece[..before]];
+                            pending.extend(parts.into_iter().filter(|part| !part.is_empty()));
                         }
                         None => left.extend_from_slice(piece),
                     }
