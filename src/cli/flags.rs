@@ -61,6 +61,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Make load-test data: into files, or straight into the database
+    #[command(after_help = super::generate::EXAMPLES)]
+    Generate(Box<super::generate::GenerateFlags>),
     /// Show which bars are missing, by ticker and the sessions of a market
     #[command(after_help = GAPS_EXAMPLES)]
     Gaps {

@@ -26,7 +26,13 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
-    for path in &flags.report {
+    json_only(&flags.report)?;
+    load(&request, flags.progress, &flags.report).await
+}
+
+/// Reports are JSON.
+pub(super) fn json_only(reports: &[PathBuf]) -> Result<(), CommandError> {
+    for path in reports {
         if path.extension().is_none_or(|ending| ending != "json") {
             return Err(CommandError::Usage(format!(
                 "--report {}: this version writes .json only",
@@ -34,11 +40,20 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
             )));
         }
     }
-    let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
+    Ok(())
+}
+
+/// Loads with progress, prints and writes the report.
+pub(super) async fn load(
+    request: &LoadRequest,
+    progress: ProgressChoice,
+    reports: &[PathBuf],
+) -> Result<Exit, CommandError> {
+    let mut progress = Progress::new(progress.mode(), Box::new(std::io::stderr()));
     let stopping =
         "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
     let ended = watched(
-        &request,
+        request,
         || output::message(stopping),
         |now| {
             // Before the sources are known there is nothing to show.
@@ -52,7 +67,7 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
     )
     .await;
     let report = ended?;
-    deliver(&report, &flags.report)
+    deliver(&report, reports)
 }
 
 /// Prints and writes the report.
@@ -65,7 +80,7 @@ fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
 }
 
 impl ProgressChoice {
-    fn mode(self) -> ProgressMode {
+    pub(super) fn mode(self) -> ProgressMode {
         let terminal = std::io::stderr().is_terminal();
         match self {
             ProgressChoice::Auto => ProgressMode::auto(terminal),
@@ -86,6 +101,7 @@ impl LoadFlags {
         in_order(self.from, self.to)?;
         Ok(LoadRequest {
             inputs: self.inputs.clone(),
+            made: Vec::new(),
             access: Access { url: self.database.database_url.clone() },
             table: self.table.clone(),
             layout: self.facts.layout(),
@@ -93,7 +109,7 @@ impl LoadFlags {
             on_conflict: self.on_conflict.map(policy),
             reload: self.reload,
             verify: self.verify,
-            strategy: self.strategy(),
+            strategy: self.strategy.strategy(),
             writers: self.writers.map(usize::from),
             spill_bytes_max: self.spill_max.map_or(SPILL_BYTES_MAX, |bytes| bytes as u64),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
@@ -107,9 +123,11 @@ impl LoadFlags {
             arguments: without_credentials(std::env::args()),
         })
     }
+}
 
-    fn strategy(&self) -> Option<Strategy> {
-        match self.strategy {
+impl StrategyChoice {
+    pub(super) fn strategy(self) -> Option<Strategy> {
+        match self {
             StrategyChoice::Auto => None,
             StrategyChoice::Direct => Some(Strategy::Direct),
             StrategyChoice::Stage => Some(Strategy::Stage),
@@ -195,7 +213,7 @@ fn signed(argument: &str) -> Option<(&str, &str)> {
 }
 
 /// The command line as it may be shown: a URL may hold a password.
-fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut hide_next = false;
     for (at, argument) in arguments.enumerate() {

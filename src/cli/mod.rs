@@ -3,6 +3,7 @@
 //! sees a flag, and below it nobody prints.
 
 mod flags;
+mod generate;
 mod load;
 mod output;
 mod parse;
@@ -60,6 +61,7 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let answer = plan::run(&request, units.is_some()).await?;
             return Ok(output::answer(&answer, json));
         }
+        Verb::Generate(flags) => return generate::run(&flags).await,
         Verb::Gaps { ticker, interval, from, to, calendar, database, json } => {
             let interval = interval.as_deref().map(load::interval).transpose()?;
             load::in_order(from, to)?;

@@ -9,6 +9,9 @@ use crate::dataset;
 use crate::limit::{KIB, MEMORY_BYTES_MIN, MIB};
 use crate::pipeline::RejectBudget;
 
+/// How long a batch is tried where no flag says so.
+pub const RETRY_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
 /// `96MiB`, `1GiB`, `512KiB`, or bytes.
 pub fn size(text: &str) -> Result<usize, String> {
     let trimmed = text.trim();
@@ -25,6 +28,21 @@ pub fn size(text: &str) -> Result<usize, String> {
         .parse()
         .map_err(|_| format!("{text:?} is no size: use a number with KiB, MiB or GiB"))?;
     number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too much"))
+}
+
+/// A number of records: `250000`, `500k`, `5M`.
+pub fn count(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let (digits, factor) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{text:?} is no number of records: use 250000, 500k or 5M"))
 }
 
 /// A rule or warning that can be switched off, or `all`.

@@ -95,6 +95,7 @@ pub async fn run(
     watch: &Watch,
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
+    let command = if request.made.is_empty() { "backfill" } else { "generate" };
     let mut inputs = survey::find(request)?;
     let spared = memo::spare(request, &request.access, &mut inputs).await?;
     let mut survey = survey::look(request, inputs)?;
@@ -113,7 +114,7 @@ pub async fn run(
     bring_up(&database, &mut connection, &domains).await?;
     let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
     let planning = plan(request, survey, &connection).await?;
-    let run_id = ledger::begin_run(&connection, "backfill").await?;
+    let run_id = ledger::begin_run(&connection, command).await?;
     let begun = begin(request, &connection, run_id, &planning).await?;
     let progress = Progressing { request, database: &database, run_id, watch, spill_bytes_max };
     let ended = progress.load(&planning, &begun, cancel).await?;
@@ -122,7 +123,7 @@ pub async fn run(
         Ok(()) => connection,
         Err(_) => database.connect_within(request.retry_deadline, true).await?,
     };
-    let mut report = Report::new(run_id.to_string(), "backfill", started_at);
+    let mut report = Report::new(run_id.to_string(), command, started_at);
     progress.account(&connection, &planning, &begun, ended, &mut report).await?;
     let done = memo::done(request, &looked, &planning, &begun, &report);
     ledger::note(&connection, &done).await?;

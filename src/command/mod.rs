@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod embedded;
 mod forecast;
 pub mod gaps;
+pub mod generate;
 pub mod inspect;
 pub mod migrate;
 pub mod plan;
@@ -38,7 +39,7 @@ use crate::error::Exit;
 use crate::layout::{GivenFacts, LayoutError};
 use crate::pipeline::{PipelineError, RejectBudget};
 use crate::report::list::Grid;
-use crate::source::SourceError;
+use crate::source::{Made, SourceError};
 use crate::write::{Strategy, WriteError};
 
 pub use access::Access;
@@ -48,6 +49,8 @@ pub use access::Access;
 pub struct LoadRequest {
     /// Paths, directories, globs, or `-`.
     pub inputs: Vec<String>,
+    /// What is generated, behind the inputs.
+    pub made: Vec<Made>,
     /// Which database.
     pub access: Access,
     /// A table of the user's instead of the dataset's own.

@@ -11,6 +11,7 @@
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
 //! - `gaps`: bars that are missing, by calendar.
+//! - `generate`: load-test data, as files and straight into the database.
 //! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
 //! - `json`: JSON in all its shapes.
 //! - `ladder`, `children`: each rung, for one table and for several.
@@ -51,6 +52,7 @@ mod exit_codes;
 mod faults;
 mod fixtures_load;
 mod gaps;
+mod generate;
 mod harness;
 mod inspect;
 mod json;
