@@ -19,6 +19,7 @@ mod access;
 mod count_again;
 mod finding;
 mod map;
+mod recall;
 mod recipe;
 mod recipe_rewrite;
 mod rules;

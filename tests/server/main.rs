@@ -32,6 +32,7 @@
 //! - `tables`: tables of the user's own.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
+//! - `verify_data`: rows against the ledger, and against files.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -70,3 +71,4 @@ mod tables;
 mod timescale;
 mod vendors;
 mod verify;
+mod verify_data;

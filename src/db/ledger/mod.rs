@@ -20,7 +20,7 @@ use crate::span::{Span, SpanUnit};
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
 pub use pace::{Pace, pace};
-pub use portion::{begin_portion, claim, done_portions, record, touch};
+pub use portion::{begin_portion, claim, done_portions, record, record_replay, touch};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
     windows,
