@@ -72,41 +72,13 @@ impl<'a> Comparer<'a> {
     /// The server's, and those of encoding.
     pub async fn differing(&mut self, target: &Target, job: &Job) -> Result<Vec<Seen>, WriteError> {
         let stage = self.stage(target, job).await?;
-        let root = target.root();
-        let children: Vec<String> =
-            (1..target.tables.len()).map(|at| differing_children(target, at, &stage)).collect();
-        let children = match children.is_empty() {
-            true => String::new(),
-            false => format!(", children AS MATERIALIZED ({})", children.join(" UNION ")),
-        };
-        let joined = if children.is_empty() { "" } else { " LEFT JOIN children d USING (row)" };
-        let class = match joined {
-            "" => "class",
-            _ => "CASE WHEN class = 1 AND d.row IS NOT NULL THEN 2 ELSE class END",
-        };
-        let what = match joined {
-            "" => "what",
-            _ => {
-                "CASE WHEN d.row IS NULL THEN what ELSE concat_ws('; ', nullif(what, ''), \
-                  'rows of other tables that belong to it') END"
-            }
-        };
-        let sql = format!(
-            "WITH found AS MATERIALIZED (SELECT s.{ROW} AS row, {} AS key, {} AS class, {} AS what \
-             FROM {} s LEFT JOIN {} t ON {}){children} \
-             SELECT row, key, {class}, {what} FROM found{joined} WHERE {class} <> {} ORDER BY row",
-            key(target),
-            class_of(target),
-            what_differs(target),
-            stage.root(),
-            root.table.sql_name(),
-            condition(target, job),
-            statement::EQUAL,
-        );
+        let sql = look_up(target, job, stage, "true");
+        let sql = format!("{sql} WHERE class <> {} ORDER BY row", statement::EQUAL);
         self.rows(&sql, &[]).await
     }
 
-    /// The rows of a job whose keys are among `keys`, however they stand.
+    /// The rows of a job whose keys are among those that the query `keys` gives, however they
+    /// stand.
     ///
     /// # Errors
     /// The server's, and those of encoding.
@@ -118,17 +90,8 @@ impl<'a> Comparer<'a> {
         parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)],
     ) -> Result<Vec<Seen>, WriteError> {
         let stage = self.stage(target, job).await?;
-        let sql = format!(
-            "WITH wanted AS MATERIALIZED (SELECT s.* FROM {} s WHERE {} IN ({keys})) \
-             SELECT s.{ROW} AS row, {}, {}, '' FROM wanted s LEFT JOIN {} t ON {} ORDER BY 1",
-            stage.root(),
-            key(target),
-            key(target),
-            class_of(target),
-            target.root().table.sql_name(),
-            condition(target, job),
-        );
-        self.rows(&sql, parameters).await
+        let sql = look_up(target, job, stage, &format!("{} IN ({keys})", key(target)));
+        self.rows(&format!("{sql} ORDER BY row"), parameters).await
     }
 
     async fn rows(
@@ -211,6 +174,37 @@ impl Stage {
     }
 }
 
+/// The query for the staged rows `s` that meet a condition: row, key, class and what differs.
+fn look_up(target: &Target, job: &Job, stage: Stage, wanted: &str) -> String {
+    // Staged rows that are wanted are few or all: either way they are read once.
+    let found = format!(
+        "WITH wanted AS MATERIALIZED (SELECT s.* FROM {} s WHERE {wanted}), \
+         found AS MATERIALIZED (SELECT s.{ROW} AS row, {} AS key, {} AS class, {} AS what \
+         FROM wanted s LEFT JOIN {} t ON {})",
+        stage.root(),
+        key(target),
+        class_of(target),
+        what_differs(target),
+        target.root().table.sql_name(),
+        condition(target, job),
+    );
+    let children: Vec<String> =
+        (1..target.tables.len()).map(|at| differing_children(target, at, stage)).collect();
+    if children.is_empty() {
+        return format!("{found} SELECT row, key, class, what FROM found");
+    }
+    format!(
+        "{found}, children AS MATERIALIZED ({}), \
+         judged AS (SELECT row, key, what, d.row IS NOT NULL AS torn, \
+             CASE WHEN d.row IS NOT NULL THEN {} ELSE class END AS class \
+             FROM found LEFT JOIN children d USING (row)) \
+         SELECT row, key, class, CASE WHEN torn THEN concat_ws('; ', nullif(what, ''), \
+             'rows of other tables that belong to it') ELSE what END FROM judged",
+        children.join(" UNION "),
+        statement::DIFFERENT,
+    )
+}
+
 /// The key of a staged row `s` as text.
 fn key(target: &Target) -> String {
     let root = target.root();
@@ -233,8 +227,8 @@ fn condition(target: &Target, job: &Job) -> String {
 }
 
 /// For each column that is not the key's: whether a staged row `s` says something else than the
-/// stored row `t`, and the column's name.
-fn differences(target: &Target) -> Vec<(String, String)> {
+/// stored row `t`, and the column's position.
+fn differences(target: &Target) -> Vec<(usize, String)> {
     let (root, meeting) = (target.root(), &target.meeting);
     let mut differences = Vec::new();
     for (at, column) in root.columns.iter().enumerate() {
@@ -255,7 +249,7 @@ fn differences(target: &Target) -> Vec<(String, String)> {
             Some(knows) => format!("s.{knows} IS NOT NULL AND {differs}"),
             None => differs,
         };
-        differences.push((name, differs));
+        differences.push((at, differs));
     }
     differences
 }
@@ -273,10 +267,12 @@ fn class_of(target: &Target) -> String {
 
 /// The columns that differ, each with both values.
 fn what_differs(target: &Target) -> String {
-    let shown = differences(target).into_iter().map(|(name, differs)| {
+    let shown = differences(target).into_iter().map(|(at, differs)| {
+        let plain = &target.root().columns[at].name;
+        let name = quote_identifier(plain);
         let value =
             |side: &str| format!("coalesce(left({side}.{name}::text, {SHOWN_MAX}), 'nothing')");
-        let label = name.replace('\'', "''").replace('%', "%%");
+        let label = plain.replace('\'', "''").replace('%', "%%");
         format!(
             "CASE WHEN t.tableoid IS NOT NULL AND {differs} THEN format('{label} is %s in the \
              file, %s in the table', {}, {}) END",
@@ -293,7 +289,7 @@ fn what_differs(target: &Target) -> String {
 
 /// Positions of the staged roots, found and whole, whose rows in table number `at` are not those
 /// that are stored.
-fn differing_children(target: &Target, at: usize, stage: &Stage) -> String {
+fn differing_children(target: &Target, at: usize, stage: Stage) -> String {
     let child = &target.tables[at];
     let whole = match target.meeting.content {
         Some(content) => {
