@@ -132,7 +132,7 @@ pub(in crate::command) fn parquet(
     mapping: &Mapping,
     take: impl FnMut(Piece),
 ) -> Result<bool, CommandError> {
-    let source = ParquetSource::open(path).map_err(plain)?;
+    let source = ParquetSource::open(path).map_err(|error| plain(&error))?;
     columns(&source, rows_max, mapping, take)
 }
 
@@ -148,8 +148,8 @@ pub(in crate::command) fn columns(
             return Ok(false);
         }
         let mut start = unit.first_row;
-        for decoded in source.read_unit(&unit, mapping).map_err(plain)? {
-            let decoded = decoded.map_err(plain)?;
+        for decoded in source.read_unit(&unit, mapping).map_err(|error| plain(&error))? {
+            let decoded = decoded.map_err(|error| plain(&error))?;
             let (rows, first_row) = (decoded.read(), start + 1);
             take(Piece { decoded, original: Original::Columns, first_line: 0, first_row, start });
             start += rows;
@@ -158,7 +158,7 @@ pub(in crate::command) fn columns(
     Ok(true)
 }
 
-fn plain(error: DecodeError) -> CommandError {
+fn plain(error: &DecodeError) -> CommandError {
     CommandError::Refused(error.to_string())
 }
 
