@@ -103,9 +103,13 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = refresh::RefreshRequest { access, names, full, rebuild };
             (refresh::run(&request).await?, json)
         }
-        Verb::Verify { what, database, json } => {
+        Verb::Verify { what, paths, database, json } => {
             let what = what.map(Into::into);
-            let request = verify::VerifyRequest { access: database.access(), what };
+            if !paths.is_empty() && what != Some(verify::What::Data) {
+                let why = "only `verify data` takes files";
+                return Err(CommandError::Usage(why.to_owned()));
+            }
+            let request = verify::VerifyRequest { access: database.access(), what, paths };
             (verify::run(&request).await?, json)
         }
         Verb::Doctor { database, json } => {

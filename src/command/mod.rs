@@ -22,6 +22,7 @@ mod count_again;
 mod finding;
 mod map;
 mod memo;
+mod recall;
 mod recipe;
 mod recipe_rewrite;
 mod rules;
