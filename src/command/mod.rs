@@ -16,6 +16,7 @@ pub mod status;
 pub mod verify;
 
 mod access;
+mod beside;
 mod count_again;
 mod finding;
 mod map;
@@ -40,6 +41,7 @@ use crate::source::SourceError;
 use crate::write::{Strategy, WriteError};
 
 pub use access::Access;
+pub use beside::Reporting;
 
 /// What `backfill` and `plan` are asked to do.
 #[derive(Debug, Clone)]
@@ -84,6 +86,8 @@ pub struct LoadRequest {
     pub retry_deadline: std::time::Duration,
     /// The arguments as typed, for the command that resumes.
     pub arguments: Vec<String>,
+    /// What its reports are to have.
+    pub reporting: Reporting,
 }
 
 /// `--layout`.
