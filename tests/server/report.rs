@@ -142,10 +142,10 @@ fn a_run_that_cannot_begin_has_a_report_too() {
         let line = text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
         line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
     };
-    let _ = run(db.url()).expect_code(0);
+    let _ = run(&db.url()).expect_code(0);
     let success = metric("tidegate_last_success_timestamp_seconds");
     assert!(success > 1.7e9);
-    let nowhere = db.url().replace("_cannot_begin", "_nowhere");
+    let nowhere = db.url().replace("cannot_begin", "nowhere");
     assert_ne!(nowhere, db.url());
     let failed = run(&nowhere).expect_code(1);
     let report: Value = serde_json::from_slice(&std::fs::read(&names[0]).unwrap()).unwrap();
