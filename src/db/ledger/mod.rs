@@ -217,8 +217,8 @@ fn counts(row: &Row) -> Counts {
     }
 }
 
-/// Records that a command started and returns the run's number. `job` is what the run repeats, where
-/// that has a name.
+/// Records that a command started and returns the run's number. `job` is what the run repeats,
+/// where that has a name.
 ///
 /// # Errors
 /// The server's.

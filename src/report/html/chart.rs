@@ -57,7 +57,7 @@ fn curve(
         let _ = write!(path, "L{from:.1} {height:.1}L{to:.1} {height:.1}");
     }
     let line = path.replacen("M0 100L", "M", 1);
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<figure class=\"curve {class}\"><figcaption>{title}</figcaption>\
          <div class=\"scale\" aria-hidden=\"true\"><span>{}</span><span>{}</span><span>0</span>\
@@ -65,7 +65,7 @@ fn curve(
          aria-label=\"{title} over {}; at most {}. The table below has the figures.\">\
          <path class=\"grid\" d=\"M0 0H1000M0 50H1000M0 100H1000\"/>\
          <path class=\"area\" d=\"{path}L1000 100Z\"/><path class=\"line\" d=\"{line}\"/></svg>\
-         </figure>\n",
+         </figure>",
         show(top),
         show(top / 2.0),
         human::seconds(end_s),
@@ -224,7 +224,8 @@ pub fn earlier(out: &mut String, report: &Report) {
              class=\"word\">started</th><th scope=\"col\">exit</th><th scope=\"col\">took</th><th \
              scope=\"col\">read</th><th scope=\"col\">inserted or updated</th><th \
              scope=\"col\">rejected</th><th scope=\"col\">rows/s</th><th scope=\"col\" \
-             class=\"word\"><span class=\"unseen\">rows/s as a bar</span></th></tr></thead><tbody>\n",
+             class=\"word\"><span class=\"unseen\">rows/s as a bar</span></th></tr></thead>\
+             <tbody>\n",
         );
         let fastest = report.earlier_runs.iter().map(|run| run.rows_per_s);
         let fastest = fastest.fold(report.throughput.rows_per_s, f64::max).max(1.0);

@@ -70,9 +70,9 @@ fn day(time: &str) -> &str {
 fn legend(out: &mut String) {
     out.push_str(
         "<p class=\"legend\"><span><i class=\"key full\"></i>as many rows as usual</span>\
-         <span><i class=\"key thin\"></i>fewer</span><span><i class=\"key gap\"></i>missing: others \
-         have rows there</span><span><i class=\"key none\"></i>nobody has rows</span><span><i \
-         class=\"key mark-rejected\"></i>rejects of this run</span><span><i class=\"key \
+         <span><i class=\"key thin\"></i>fewer</span><span><i class=\"key gap\"></i>missing: \
+         others have rows there</span><span><i class=\"key none\"></i>nobody has rows</span>\
+         <span><i class=\"key mark-rejected\"></i>rejects of this run</span><span><i class=\"key \
          mark-restated\"></i>restated by this run</span></p>\n",
     );
 }
@@ -113,9 +113,10 @@ fn strip(out: &mut String, coverage: &Coverage, series: &Series) {
         (series.rejected.iter().sum(), series.restated.iter().sum());
     let _ = write!(
         out,
-        "<div class=\"strip\"><span class=\"name\" title=\"{name}\">{name}</span><svg viewBox=\"0 0 \
-         {columns} 10\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{name}: {}, {gaps} of \
-         {columns} columns with something missing, {rejected} rejected, {restated} restated\">",
+        "<div class=\"strip\"><span class=\"name\" title=\"{name}\">{name}</span><svg \
+         viewBox=\"0 0 {columns} 10\" preserveAspectRatio=\"none\" role=\"img\" \
+         aria-label=\"{name}: {}, {gaps} of {columns} columns with something missing, \
+         {rejected} rejected, {restated} restated\">",
         human::plural(total, "row"),
         name = T(&series.name),
         columns = coverage.columns.len(),

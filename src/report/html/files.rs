@@ -29,9 +29,9 @@ pub fn section_of(out: &mut String, report: &Report) {
             table(out, report);
         }
         if !report.ignored.is_empty() {
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<details><summary>{} ignored: no market data</summary><ul class=\"facts\">\n",
+                "<details><summary>{} ignored: no market data</summary><ul class=\"facts\">",
                 human::plural(report.ignored.len() as u64, "source")
             );
             for name in &report.ignored {
@@ -78,7 +78,8 @@ fn table(out: &mut String, report: &Report) {
     if hidden > 0 {
         let _ = writeln!(
             out,
-            "<p class=\"note\">... and {}, no worse than these; the JSON in this page has them.</p>",
+            "<p class=\"note\">... and {}, no worse than these; the JSON in this page has \
+             them.</p>",
             human::plural(hidden, "more file")
         );
     }

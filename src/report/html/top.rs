@@ -134,7 +134,8 @@ fn equation(out: &mut String, report: &Report) {
         let share = value as f64 * 100.0 / counts.read as f64;
         let _ = write!(
             out,
-            "<span class=\"fate-{name}\" style=\"flex-grow:{share:.4}\" title=\"{name}: {}\"></span>",
+            "<span class=\"fate-{name}\" style=\"flex-grow:{share:.4}\" title=\"{name}: \
+             {}\"></span>",
             human::count(value)
         );
     }
@@ -156,8 +157,9 @@ fn equation(out: &mut String, report: &Report) {
     if counts.conflicting > 0 {
         let _ = writeln!(
             out,
-            "<p class=\"note\">{} of the duplicates differ from what is stored: the vendor restated \
-             history, or two sources disagree. <code>--on-conflict update</code> takes them.</p>",
+            "<p class=\"note\">{} of the duplicates differ from what is stored: the vendor \
+             restated history, or two sources disagree. \
+             <code>--on-conflict update</code> takes them.</p>",
             Num(counts.conflicting, "/totals/conflicting")
         );
     }
