@@ -176,6 +176,17 @@ pub const LOCK_TIMEOUT_MS: u64 = 60_000;
 /// queue behind it so long.
 pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 
+/// Points that a report's timeline has at most.
+pub const TIMELINE_POINTS_MAX: usize = 300;
+/// Time between two samples of a run's figures, until the timeline is full, in milliseconds.
+pub const TIMELINE_STEP_MS: u64 = 200;
+/// Earlier runs that a report is compared with.
+pub const EARLIER_RUNS_MAX: u32 = 20;
+/// Files that an HTML report lists; the rest are in the JSON.
+pub const HTML_FILES_MAX: usize = 2_000;
+/// Bytes of an earlier metrics file that are looked at for what a failing run keeps of it.
+pub const PROM_BYTES_MAX: u64 = MIB as u64;
+
 /// Passes over a load's missing spans before it is given up (each follows a server restart or a
 /// portion that another process held).
 pub const PASSES_MAX: usize = 1_000;

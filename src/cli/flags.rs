@@ -332,7 +332,8 @@ pub struct LoadFlags {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto)]
     pub progress: ProgressChoice,
-    /// Write the report to this file (.json); may be repeated
+    /// Write the report to this file, as its ending says: .json, .html, or .prom for Prometheus;
+    /// may be repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     /// Plan only, and write nothing

@@ -98,10 +98,10 @@ enum FormChoice {
 pub async fn run(flags: &GenerateFlags) -> Result<Exit, CommandError> {
     let request = flags.request()?;
     let Some(folder) = flags.folder() else {
-        load::json_only(&flags.report)?;
+        load::report_files(&flags.report)?;
         let (load, messages) = into_load(&request, flags.load())?;
         messages.iter().for_each(|text| output::message(text));
-        return load::load(&load, flags.progress, &flags.report).await;
+        return load::load(load, flags.progress, &flags.report).await;
     };
     if !flags.report.is_empty() {
         let why = "--report is for --into; files have --json";
