@@ -5,13 +5,14 @@
 mod flags;
 mod generate;
 mod load;
+mod loadtest;
 mod output;
 mod parse;
 
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
+    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
     verify,
 };
 use crate::error::Exit;
@@ -111,6 +112,15 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             }
             let request = verify::VerifyRequest { access: database.access(), what, paths };
             (verify::run(&request).await?, json)
+        }
+        Verb::Bench { domain, names, seconds, baseline, database, json } => {
+            let patience = std::time::Duration::from_secs(seconds);
+            let access = database.access();
+            let request = bench::BenchRequest { access, domain, names, patience, baseline };
+            (bench::run(&request).await?, json)
+        }
+        Verb::Loadtest { flags, database, json } => {
+            (loadtest::run(&flags, database.access()).await?, json)
         }
         Verb::Doctor { database, json } => {
             (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)

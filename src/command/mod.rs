@@ -2,12 +2,14 @@
 //! knows no flag; `cli` does both.
 
 pub mod backfill;
+pub mod bench;
 pub mod doctor;
 pub mod embedded;
 mod forecast;
 pub mod gaps;
 pub mod generate;
 pub mod inspect;
+pub mod loadtest;
 pub mod migrate;
 pub mod plan;
 mod plan_show;
