@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::flags::{DatabaseFlags, ProgressChoice, StrategyChoice};
 use super::{load, output, parse};
 use crate::command::generate::{self, Folder, GenerateRequest, into_load};
-use crate::command::{CommandError, LoadRequest};
+use crate::command::{CommandError, LoadRequest, Reporting};
 use crate::dataset;
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
@@ -194,6 +194,7 @@ impl GenerateFlags {
             units: None,
             retry_deadline: parse::RETRY_DEADLINE,
             arguments: load::without_credentials(std::env::args()),
+            reporting: Reporting::default(),
         }
     }
 }
