@@ -36,18 +36,26 @@ pub struct Made(Arc<Making>);
 
 struct Making {
     name: String,
-    make: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    make: Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
 }
 
 impl Made {
     /// What `make` makes, called `name`, which may say as much as a file's name does.
-    pub fn new(name: &str, make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        name: &str,
+        make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Making { name: name.to_owned(), make: Box::new(make) }))
     }
 
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let failed = |cause| SourceError::Io { name: self.0.name.clone(), cause };
+        (self.0.make)().map_err(failed)
     }
 }
 
@@ -92,7 +100,7 @@ impl Location {
                 let stored = known.map(|known| Arc::clone(known.stored()));
                 Arc::new(Cached::new(object.clone(), stored)?)
             }
-            Location::Made(made) => Arc::new(Bytes((made.0.make)())),
+            Location::Made(made) => Arc::new(Bytes(made.bytes()?)),
         })
     }
 }
@@ -158,7 +166,7 @@ impl Opened {
                 Ok(Opened::File(file))
             }
             Location::Object(object) => Ok(Opened::Object(Box::new(Ahead::new(object.clone())))),
-            Location::Made(made) => Ok(Opened::Made((made.0.make)().into())),
+            Location::Made(made) => Ok(Opened::Made(made.bytes()?.into())),
         }
     }
 
