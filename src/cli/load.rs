@@ -155,13 +155,18 @@ impl StrategyChoice {
     }
 }
 
+/// `--layout`.
+pub(super) fn layout(name: &str) -> LayoutChoice {
+    match name.ends_with(".toml") {
+        true => LayoutChoice::File(PathBuf::from(name)),
+        false => LayoutChoice::Named(name.to_owned()),
+    }
+}
+
 impl FactFlags {
     /// `--layout`.
     pub fn layout(&self) -> Option<LayoutChoice> {
-        self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
-            true => LayoutChoice::File(PathBuf::from(layout)),
-            false => LayoutChoice::Named(layout.clone()),
-        })
+        self.layout.as_deref().map(layout)
     }
 
     /// The facts.

@@ -32,32 +32,42 @@ pub enum Location {
 /// Bytes that are made anew each time they are opened, the same each time. They are held as a whole
 /// while they are open, so they are no more than a small file.
 #[derive(Clone)]
-pub struct Made {
-    name: Arc<str>,
-    make: Arc<dyn Fn() -> Vec<u8> + Send + Sync>,
+pub struct Made(Arc<Making>);
+
+struct Making {
+    name: String,
+    make: Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
 }
 
 impl Made {
     /// What `make` makes, called `name`, which may say as much as a file's name does.
-    pub fn new(name: &str, make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), make: Arc::new(make) }
+    pub fn new(
+        name: &str,
+        make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(Making { name: name.to_owned(), make: Box::new(make) }))
     }
 
     /// What it is called.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let failed = |cause| SourceError::Io { name: self.0.name.clone(), cause };
+        (self.0.make)().map_err(failed)
     }
 }
 
 impl fmt::Debug for Made {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Made").field(&self.name).finish()
+        f.debug_tuple("Made").field(&self.0.name).finish()
     }
 }
 
 impl PartialEq for Made {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
+        self.0.name == other.0.name
     }
 }
 
@@ -90,7 +100,7 @@ impl Location {
                 let stored = known.map(|known| Arc::clone(known.stored()));
                 Arc::new(Cached::new(object.clone(), stored)?)
             }
-            Location::Made(made) => Arc::new(Bytes((made.make)())),
+            Location::Made(made) => Arc::new(Bytes(made.bytes()?)),
         })
     }
 }
@@ -106,7 +116,7 @@ impl fmt::Display for Location {
         match self {
             Location::File(path) => path.display().fmt(f),
             Location::Object(object) => object.name().fmt(f),
-            Location::Made(made) => made.name.fmt(f),
+            Location::Made(made) => made.0.name.fmt(f),
         }
     }
 }
@@ -145,7 +155,7 @@ impl Stamp {
 pub(super) enum Opened {
     File(File),
     Object(Box<Ahead>),
-    Made(Vec<u8>),
+    Made(Box<[u8]>),
 }
 
 impl Opened {
@@ -156,7 +166,7 @@ impl Opened {
                 Ok(Opened::File(file))
             }
             Location::Object(object) => Ok(Opened::Object(Box::new(Ahead::new(object.clone())))),
-            Location::Made(made) => Ok(Opened::Made((made.make)())),
+            Location::Made(made) => Ok(Opened::Made(made.bytes()?.into())),
         }
     }
 

@@ -43,7 +43,7 @@ impl Version {
                 let (address, says) = object.version()?;
                 Some(Self { address: address.into_bytes(), says })
             }
-            // It is known by its parameters, which cost nothing to look at.
+            // It is made anew: only its content tells.
             Location::Made(_) => None,
         }
     }
