@@ -21,6 +21,7 @@ mod count_again;
 mod finding;
 mod map;
 mod recall;
+mod memo;
 mod recipe;
 mod recipe_rewrite;
 mod rules;
