@@ -106,10 +106,6 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         }
         Verb::Verify { what, paths, database, json } => {
             let what = what.map(Into::into);
-            if !paths.is_empty() && what != Some(verify::What::Data) {
-                let why = "only `verify data` takes files";
-                return Err(CommandError::Usage(why.to_owned()));
-            }
             let request = verify::VerifyRequest { access: database.access(), what, paths };
             (verify::run(&request).await?, json)
         }

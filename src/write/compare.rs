@@ -1,6 +1,6 @@
 //! Comparing: the rows of a batch are staged as a merge would stage them, and the server says which
-//! of them it holds as they are, which otherwise, and which not at all. Nothing but temporary tables
-//! is written. Called by `verify data`; what a difference means is decided there.
+//! of them it holds as they are, which otherwise, and which not at all. Nothing but temporary
+//! tables is written. Called by `verify data`; what a difference means is decided there.
 
 use std::collections::HashMap;
 

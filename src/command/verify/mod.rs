@@ -1,6 +1,7 @@
 //! `verify`: compares the schema of a database with what its migrations make, and looks at every
 //! index of every partition, at partitions ahead and behind, at what is used and what is bloated;
-//! and compares what tables hold with what the ledger says, and with files. It changes nothing. A fault fails it; what might be better is a warning or advice.
+//! and compares what tables hold with what the ledger says, and with files. It changes nothing. A
+//! fault fails it; what might be better is a warning or advice.
 
 mod data;
 mod expected;
@@ -82,6 +83,9 @@ fn applied_tables(status: &[MigrationStatus]) -> Applied {
 /// # Errors
 /// [`CommandError::Refused`] where no migration is applied; [`DbError`] without a connection.
 pub async fn run(request: &VerifyRequest) -> Result<Answer, CommandError> {
+    if !request.paths.is_empty() && request.what != Some(What::Data) {
+        return Err(CommandError::Usage("only `verify data` takes files".to_owned()));
+    }
     let (_, db) = request.access.connect().await?;
     if request.what == Some(What::Data) {
         let findings = data::check(&request.access, &db, &request.paths).await?;

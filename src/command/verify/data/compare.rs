@@ -7,30 +7,27 @@
 //! alone, and for each key the one record that decides is compared.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::TimestampMicrosecondType;
-use tokio::sync::mpsc;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::batch::{Batch, Original};
 use crate::check::Checker;
 use crate::db::ledger::PortionKey;
 use crate::db::{Connection, DbError};
-use crate::decode::ParquetSource;
 use crate::pipeline::prepare;
-use crate::report::human;
-use crate::source::{ContentReader, Fingerprint, Location, SourceError};
+use crate::source::{Fingerprint, Location};
 use crate::span::Span;
 use crate::write::{Comparer, Job, Seen, Standing, Target, WriteError};
 
 use super::super::super::CommandError;
-use super::super::super::finding::{Finding, Level};
-use super::super::super::inspect::read::{self, Input, Piece};
+use super::super::super::finding::Finding;
+use super::super::super::inspect::read::Piece;
 use super::super::super::recipe::Recipe;
-use super::fault;
+use super::pieces::pieces;
+use super::verdict::{Verdict, findings};
 
 /// Differences that are shown for each file.
 const SHOWN_MAX: usize = 3;
@@ -52,14 +49,14 @@ pub(super) struct Subject {
 
 /// What was found of one load.
 #[derive(Debug, Default)]
-struct Tally {
-    compared: u64,
-    differing: u64,
-    missing: u64,
+pub(super) struct Tally {
+    pub compared: u64,
+    pub differing: u64,
+    pub missing: u64,
     /// Missing where retention dropped a range.
-    dropped: u64,
+    pub dropped: u64,
     /// The first that are missing, for people.
-    first: Vec<String>,
+    pub first: Vec<String>,
 }
 
 /// Where a record is.
@@ -410,19 +407,6 @@ impl<'a> Checking<'a> {
     }
 }
 
-/// What the records of a load with other values than the table's are.
-#[derive(Debug, Default)]
-struct Verdict {
-    /// Rightly lost to another record.
-    restated: u64,
-    /// Perhaps lost to a record of a load that was not compared, and whose file that is.
-    other: u64,
-    by: Option<String>,
-    /// Nobody wrote what is stored.
-    wrong: u64,
-    first: Vec<String>,
-}
-
 fn shown(row: i64, line: Option<i64>, text: &str) -> String {
     match line {
         Some(line) => format!("row {row} (line {line}), {text}"),
@@ -438,117 +422,4 @@ fn named(job: &Job, subject: &Subject, row: usize) -> String {
         format!("{} {}", root.columns[at].name, value.unwrap_or_default())
     };
     subject.target.key.iter().map(value).collect::<Vec<_>>().join(", ")
-}
-
-/// The content, batch by batch, read on a thread of its own: one batch is decoded while another is
-/// compared.
-fn pieces(subject: &Subject) -> mpsc::Receiver<Result<Piece, CommandError>> {
-    let (sender, receiver) = mpsc::channel(1);
-    let (location, fingerprint) = (subject.location.clone(), subject.fingerprint.clone());
-    let (recipe, name) = (subject.recipe.clone(), Arc::clone(&subject.name));
-    tokio::task::spawn_blocking(move || {
-        let take = |piece: Piece| {
-            // Nobody takes it any more after a fault.
-            let _ = sender.blocking_send(Ok(piece));
-        };
-        let outcome = match (&recipe.shape, &recipe.json) {
-            (None, None) => columns(&location, &fingerprint, &recipe, take),
-            (shape, json) => ContentReader::open(&location, fingerprint, 0)
-                .map_err(CommandError::from)
-                .and_then(|mut reader| {
-                    let input = Input { name: &name, bytes: &mut reader, enough: u64::MAX };
-                    match (shape, json) {
-                        (Some(shape), _) => read::text(input, shape, &recipe.mapping, take),
-                        (_, Some(shape)) => read::json(input, shape, &recipe.mapping, take),
-                        (None, None) => Ok(true),
-                    }
-                }),
-        };
-        if let Err(error) = outcome {
-            let _ = sender.blocking_send(Err(error));
-        }
-    });
-    receiver
-}
-
-fn columns(
-    location: &Location,
-    fingerprint: &Fingerprint,
-    recipe: &Recipe,
-    take: impl FnMut(Piece),
-) -> Result<bool, CommandError> {
-    let bytes = location.bytes(Some(fingerprint))?;
-    let source = ParquetSource::over(Path::new(&location.to_string()), bytes)
-        .map_err(|error| CommandError::Refused(error.to_string()))?;
-    let outcome = read::columns(&source, u64::MAX, &recipe.mapping, take);
-    source.check().map_err(|error| SourceError::of(location, error))?;
-    outcome
-}
-
-fn findings(
-    subjects: &[Subject],
-    tallies: &[Tally],
-    verdicts: &BTreeMap<i64, Verdict>,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let (mut compared, mut dropped) = (0, 0);
-    for (subject, tally) in subjects.iter().zip(tallies) {
-        compared += tally.compared;
-        dropped += tally.dropped;
-        let (name, table) = (&subject.name, &subject.target_name);
-        if tally.missing > 0 {
-            findings.push(fault(
-                "content",
-                format!(
-                    "{name}: {} not in {table}: {}",
-                    human::plural(tally.missing, "record"),
-                    tally.first.join(" | ")
-                ),
-                "load the file with --reload",
-                "the ledger says that they were stored, and nothing that it says removed them",
-            ));
-        }
-        let Some(verdict) = verdicts.get(&subject.load_id) else { continue };
-        if verdict.wrong > 0 {
-            findings.push(fault(
-                "content",
-                format!(
-                    "{name}: {} in {table} with other values: {}",
-                    human::plural(verdict.wrong, "record"),
-                    verdict.first.join(" | ")
-                ),
-                "load the file with --reload --on-conflict update, if the file is right",
-                "no load wrote what is stored there",
-            ));
-        }
-        if verdict.other > 0 {
-            let by = verdict.by.as_deref().unwrap_or_default();
-            findings.push(Finding::advise(
-                Level::Warning,
-                "content",
-                format!(
-                    "{name}: {} in {table} with other values, which may be those of {by}",
-                    human::plural(verdict.other, "record")
-                ),
-                format!("name {by} as well"),
-                "a file that is not named may have restated them",
-            ));
-        }
-        if verdict.restated > 0 {
-            let restated = human::plural(verdict.restated, "record");
-            let found = format!("{name}: {restated} rightly hold the values of another record");
-            findings.push(Finding::ok("content", found));
-        }
-    }
-    if dropped > 0 {
-        let dropped = human::plural(dropped, "record");
-        findings.push(Finding::ok("content", format!("{dropped} of ranges that were dropped")));
-    }
-    let found = format!(
-        "{} of {} compared with the tables",
-        human::plural(compared, "record"),
-        human::plural(subjects.len() as u64, "load")
-    );
-    findings.push(Finding::ok("content", found));
-    findings
 }

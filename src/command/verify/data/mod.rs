@@ -6,8 +6,10 @@ mod compare;
 mod files;
 mod ledger;
 mod orphans;
+mod pieces;
 mod rows;
 mod slots;
+mod verdict;
 
 use crate::db::{Connection, DbError};
 

@@ -31,7 +31,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Its name in SQL. The ledger's is the plain one, whose schema has no dot in all but odd cases.
+    /// Its name in SQL. The ledger has the plain one, whose schema has no dot in all but odd cases.
     pub fn sql_name(&self) -> String {
         match self.name.split_once('.') {
             Some((schema, table)) => {
