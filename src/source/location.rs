@@ -125,6 +125,18 @@ impl Opened {
         }
     }
 
+    /// Whether it looks as it did when it had this stamp.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or an object is another one now.
+    pub fn is_still(&mut self, stamp: &Stamp) -> io::Result<bool> {
+        if let Opened::Object(_) = self {
+            // The answer to any request says.
+            self.read_block(0, &mut [0])?;
+        }
+        Ok(self.stamp()? == *stamp)
+    }
+
     /// Reads from `start` on until the buffer is full or the bytes end.
     pub fn read_block(&mut self, start: u64, into: &mut [u8]) -> io::Result<usize> {
         match self {
