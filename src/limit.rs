@@ -135,6 +135,7 @@ pub const KEPT_BYTES_MAX: u64 = 4 << 30;
 pub const KEPT_BLOCK_BYTES: usize = 256 * KIB;
 /// No copy is begun of what would not fit if it became this many times its stored size.
 pub const KEPT_RATIO: u64 = 4;
+
 /// Seconds for which a file must have been left alone before its times tell that it is unchanged.
 pub const SETTLED_S: i64 = 2;
 /// Files that are asked for at once whether they are done and unchanged.

@@ -29,6 +29,8 @@ pub(super) const MERGE_ROUNDS_MAX: u32 = 5;
 
 /// Pieces that met stored keys after which, if little was copied for each, no more are tried.
 const PIECES_REFUSED_MAX: usize = 4;
+/// Rows copied for each of them that are not little.
+const ROWS_FOR_REFUSED: usize = 2_000;
 /// One row in so many that meets a stored key makes many.
 const MEETS_MANY: u64 = 16;
 
@@ -232,8 +234,8 @@ fn meets_stored_key(target: &Target, error: &WriteError) -> bool {
     !target.key.is_empty() && error.sqlstate() == Some("23505")
 }
 
-/// The row, from 0, of a refused COPY that the server was at, if it says so: "COPY t, line 7" in any
-/// language. No more than a hint.
+/// The row, from 0, of a refused COPY that the server was at, if it says so: "COPY t, line 7" in
+/// any language. No more than a hint.
 fn copied_row(error: &WriteError) -> Option<usize> {
     let WriteError::Db(error) = error else { return None };
     let context = error.server_error()?.as_db_error()?.where_()?;
@@ -372,7 +374,7 @@ impl Filling<'_> {
         let mut pending: Vec<&[u32]> = order.chunks(piece_rows).rev().collect();
         let mut refused = 0;
         while let Some(piece) = pending.pop() {
-            if refused >= PIECES_REFUSED_MAX && copied.len() < refused * COPY_PIECE_ROWS_MIN {
+            if refused >= PIECES_REFUSED_MAX && copied.len() < refused * ROWS_FOR_REFUSED {
                 left.extend_from_slice(piece);
                 continue;
             }
