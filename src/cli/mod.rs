@@ -12,8 +12,8 @@ mod parse;
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
-    verify,
+    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects,
+    status, verify,
 };
 use crate::error::Exit;
 

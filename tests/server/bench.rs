@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::support::{Program, TestDb};
+use crate::support::{Client, Program, TestDb};
 
 /// A trade engine with enough orders and trades for plans to be judged.
 fn trading() -> TestDb<'static> {
@@ -133,4 +133,82 @@ fn names_that_nothing_has_are_usage_errors() {
         assert_eq!(code, 2, "{stderr}");
         assert!(stderr.contains("there are"), "{stderr}");
     }
+}
+
+/// PgBouncer in transaction mode in front of a database, where it is installed.
+struct Pooler(std::process::Child, String);
+
+impl Pooler {
+    #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
+    fn new(db: &TestDb<'_>) -> Option<Self> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let places = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"];
+        let Some(program) = places.into_iter().find(|path| std::path::Path::new(path).exists())
+        else {
+            eprintln!("PgBouncer is not installed: nothing is tested through it");
+            return None;
+        };
+        let rest = db.url().split_once('@').unwrap().1.to_owned();
+        let (host, rest) = rest.split_once(':').unwrap();
+        let (port, name) = rest.split_once('/').unwrap();
+        let host = host.replace("%2F", "/");
+        // A socket's path has a hundred bytes.
+        let folder = tempfile::Builder::new().prefix("tgp-").tempdir_in("/tmp").unwrap().keep();
+        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let at = folder.display();
+        std::fs::write(folder.join("users"), "\"postgres\" \"\"\n").unwrap();
+        let settings = format!(
+            "[databases]\n{name} = host={host} port={port} dbname={name} user=postgres\n\
+             [pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {at}\n\
+             auth_type = trust\nauth_file = {at}/users\npool_mode = transaction\n"
+        );
+        std::fs::write(folder.join("ini"), settings).unwrap();
+        let mut command = std::process::Command::new(program);
+        if rustix::process::geteuid().is_root() {
+            command.args(["-u", "nobody"]);
+        }
+        let silent = std::process::Stdio::null;
+        let child = command.arg(folder.join("ini")).stdout(silent()).stderr(silent()).spawn();
+        let url =
+            format!("postgresql://postgres@{}:6432/{name}", at.to_string().replace('/', "%2F"));
+        let pooler = Self(child.unwrap(), url);
+        while Client::try_connect(&pooler.1).is_err() {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        Some(pooler)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn through_a_pooler_it_says_whether_prepared_statements_are_kept() {
+    let db = trading();
+    let Some(pooler) = Pooler::new(&db) else { return };
+    let program = Program::new(&db).env("DATABASE_URL", &pooler.1);
+    let args = ["bench", "--json", "--seconds", "1", "--domain", "trading"];
+    let ended = program.args(args).run();
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(json["through"]["pooled"], true, "{}", ended.stderr);
+    let kept = json["through"]["prepared"].as_bool().unwrap();
+    for name in ["recent_trades", "single_order", "volume_24h"] {
+        let query = of(&json, name);
+        assert_eq!(query["prepared"], kept, "{query:#}");
+        assert!(query["runs"].as_u64().unwrap() >= 3);
+    }
+    assert_eq!(ended.stderr.contains("loses prepared statements"), !kept, "{}", ended.stderr);
+    let program = Program::new(&db).env("DATABASE_URL", &pooler.1);
+    let args = ["loadtest", "--json", "--rate", "100", "--duration", "2s", "--yes"];
+    let ended = program.args(args).run();
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(json["through"]["pooled"], true, "{}", ended.stderr);
+    for query in json["levels"][0]["queries"].as_array().unwrap() {
+        assert_eq!(query["errors"], 0, "{query:#}");
+    }
+    assert_eq!(db.client().query_one::<i64>("SELECT count(*) FROM trades"), 60_000);
 }

@@ -80,7 +80,10 @@ fn what_was_written_goes_and_what_was_there_stays() {
     let level = &json["levels"][0];
     assert_eq!(level["ended_early"], true, "the rows were spent: {stderr}");
     assert_eq!(json["rows_removed"], 1_800.min(level["rows_written"].as_u64().unwrap() + 900));
-    assert_eq!(db.client().query_one::<String>("SELECT string_agg(trade_id, '') FROM trades"), "mine");
+    assert_eq!(
+        db.client().query_one::<String>("SELECT string_agg(trade_id, '') FROM trades"),
+        "mine"
+    );
 }
 
 #[test]
@@ -89,8 +92,19 @@ fn a_ramp_ends_at_the_rate_that_misses() {
     // No server writes a million rows a second through twelve indexes.
     let (code, json, stderr) = test(
         &db,
-        &["--rate", "20", "--ramp=100", "--step", "2s", "--queries", "0", "--rows", "60000",
-          "--duration", "60s"],
+        &[
+            "--rate",
+            "20",
+            "--ramp=100",
+            "--step",
+            "2s",
+            "--queries",
+            "0",
+            "--rows",
+            "60000",
+            "--duration",
+            "60s",
+        ],
     );
     let levels = json["levels"].as_array().unwrap();
     assert!(levels.len() >= 2, "{stderr}");
@@ -103,7 +117,8 @@ fn a_ramp_ends_at_the_rate_that_misses() {
 #[test]
 fn ctrl_c_ends_it_with_what_was_measured() {
     let db = migrated("trading");
-    let program = Program::new(&db).args(["loadtest", "--json", "--rate", "200", "--duration", "2m"]);
+    let program =
+        Program::new(&db).args(["loadtest", "--json", "--rate", "200", "--duration", "2m"]);
     let mut running = program.spawn();
     while running.is_running() && count(&db, "trades") < 400 {
         std::thread::sleep(std::time::Duration::from_millis(50));

@@ -48,7 +48,7 @@ trade_base AS (
           AND (kt.yes_price IS NOT NULL OR kt.no_price IS NOT NULL)
     ) t ON true
 ),
-trade_agg_core AS (
+trade_agg_core AS MATERIALIZED (
     SELECT game_id, ticker, kalshi_team_side, period_ts,
            min(created_time) AS first_ct, max(created_time) AS last_ct,
            (array_agg(price_cents ORDER BY created_time, trade_id COLLATE "C", content, row_no))[1]

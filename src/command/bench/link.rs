@@ -45,9 +45,7 @@ impl Link {
         let beside = tokio::time::timeout(PATIENCE, one.query_one(&statement, &[])).await;
         other.batch_execute("ROLLBACK").await?;
         match beside {
-            Ok(Ok(row)) => {
-                Ok(Self { pooled: row.try_get::<_, i32>(0)? != alone, prepared: true })
-            }
+            Ok(Ok(row)) => Ok(Self { pooled: row.try_get::<_, i32>(0)? != alone, prepared: true }),
             Ok(Err(error)) => {
                 let error = DbError::from(error);
                 if is_lost(&error) { lost } else { Err(error) }
@@ -174,10 +172,8 @@ pub async fn explain(
     sql: &str,
     values: &[Option<String>],
 ) -> Result<serde_json::Value, DbError> {
-    let sql = format!(
-        "EXPLAIN (ANALYZE, FORMAT JSON, SUMMARY, BUFFERS) {}",
-        with_literals(sql, values)
-    );
+    let sql =
+        format!("EXPLAIN (ANALYZE, FORMAT JSON, SUMMARY, BUFFERS) {}", with_literals(sql, values));
     let mut text = String::new();
     for message in db.simple_query(&sql).await? {
         if let tokio_postgres::SimpleQueryMessage::Row(row) = message {

@@ -170,9 +170,8 @@ async fn begin(db: &Connection, query: &Query) -> Result<bool, DbError> {
 }
 
 fn settings(query: &Query) -> String {
-    let set = |(name, value): &(String, String)| {
-        format!("SET LOCAL {name} = {};", literal(Some(value)))
-    };
+    let set =
+        |(name, value): &(String, String)| format!("SET LOCAL {name} = {};", literal(Some(value)));
     query.settings.iter().map(set).collect()
 }
 

@@ -93,12 +93,14 @@ impl Plan {
                 };
                 let found = self.nodes.iter().find(whole)?.relation.clone().unwrap_or_default();
                 // Small partitions are best read as a whole.
-                let is_small = self.relations.get(&found).is_some_and(|(_, bytes)| *bytes < 1 << 20);
+                let is_small =
+                    self.relations.get(&found).is_some_and(|(_, bytes)| *bytes < 1 << 20);
                 (!is_small).then(|| format!("{found} is read as a whole"))
             }
             Expectation::Partitions(most) => {
                 let ran = self.nodes.iter().filter(|node| node.ran);
-                let read: BTreeSet<&str> = ran.filter_map(|node| node.relation.as_deref()).collect();
+                let read: BTreeSet<&str> =
+                    ran.filter_map(|node| node.relation.as_deref()).collect();
                 let count = read.len();
                 (count > *most).then(|| format!("{count} partitions are looked at, not {most}"))
             }

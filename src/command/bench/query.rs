@@ -214,7 +214,8 @@ pub fn with_literals(sql: &str, values: &[Option<String>]) -> String {
     while let Some((before, from)) = rest.split_once('$') {
         out.push_str(before);
         let digits = from.bytes().take_while(u8::is_ascii_digit).count();
-        let value = from[..digits].parse::<usize>().ok().and_then(|n| values.get(n.checked_sub(1)?));
+        let value =
+            from[..digits].parse::<usize>().ok().and_then(|n| values.get(n.checked_sub(1)?));
         match value {
             Some(value) => out.push_str(&literal(value.as_deref())),
             None => out.push_str(&format!("${}", &from[..digits])),
@@ -249,7 +250,8 @@ mod tests {
     #[test]
     fn a_header_is_read() {
         let text = "-- Prose.\n-- title: T\n-- target_ms: 2.5\n-- percentile: 99\n\
-                    -- needs: a.b, function c.d, index e.f\n-- plan: index i | j\n-- plan: no join\n\
+                    -- needs: a.b, function c.d, index e.f\n\
+                    -- plan: index i | j\n-- plan: no join\n\
                     -- settings: work_mem = '1MB'\n\
                     SELECT 1 AS x, 2 AS y LIMIT 1 \\gset\n\
                     SELECT :'y'::integer, :'x'::text, :'y'::integer;\n";

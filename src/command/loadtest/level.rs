@@ -61,7 +61,8 @@ impl Level {
             if let Some(target) = query.target_ms.filter(|target| time >= *target) {
                 let time = super::super::bench::ms(time);
                 let percent = query.percentile;
-                misses.push(format!("{}: p{percent} is {time}, the target {target} ms", query.name));
+                misses
+                    .push(format!("{}: p{percent} is {time}, the target {target} ms", query.name));
             }
         }
         misses
@@ -97,8 +98,7 @@ pub async fn run(
         rate,
         writers: request.writers,
     };
-    let pace =
-        Pace { start, end, workers: request.queries, per_second: request.query_rate };
+    let pace = Pace { start, end, workers: request.queries, per_second: request.query_rate };
     let asking = ask(&test.database, &test.link, asked, pace, &test.cancel);
     let mut writers = JoinSet::new();
     for number in 0..request.writers {
@@ -109,10 +109,12 @@ pub async fn run(
     let before = Counters::read(&test.db).await?;
     tokio::time::sleep_until(start.into()).await;
     let (written, waiting) = watch(test, &mut writers, rate, end, show).await?;
-    let ended_early = Instant::now() < end;
-    if ended_early {
+    let ended_early = test.cancel.is_set() || test.room.is_spent();
+    match ended_early {
         // The queries have nothing to be asked beside any more.
-        test.cancel.stop();
+        true => test.cancel.stop(),
+        // The last batch falls due before the end.
+        false => tokio::time::sleep_until(end.into()).await,
     }
     let latencies = tokio::task::spawn_blocking(move || asking.join()).await;
     test.cancel.rearm();
@@ -161,7 +163,8 @@ async fn watch(
                         left.as_secs()
                     ));
                 }
-                let due = test.refreshed.is_some_and(|at| at.elapsed() >= test.request.refresh_every);
+                let every = test.request.refresh_every;
+                let due = test.refreshed.is_some_and(|at| at.elapsed() >= every);
                 if due && refreshing.as_ref().is_none_or(tokio::task::JoinHandle::is_finished) {
                     test.refreshed = Some(Instant::now());
                     let database = test.database.clone();

@@ -1,5 +1,5 @@
-//! `loadtest`: rows written at a set or rising rate while the critical queries are asked beside, and
-//! whether these hold their targets. What it writes is marked and taken away at the end.
+//! `loadtest`: rows written at a set or rising rate while the critical queries are asked beside,
+//! and whether these hold their targets. What it writes is marked and taken away at the end.
 
 mod level;
 mod reader;
@@ -75,6 +75,8 @@ struct Test<'a> {
     room: Arc<Room>,
     cancel: Cancel,
     refreshed: Option<Instant>,
+    /// Queries that are not asked, and why.
+    unasked: Vec<String>,
 }
 
 /// Runs a load test. `on_stopping` is called when the user asks to stop, `show` with a line for
@@ -116,6 +118,7 @@ pub async fn run(
         room,
         cancel,
         refreshed: None,
+        unasked: Vec::new(),
     };
     let levels = test.levels(&mut show).await;
     // Whatever went wrong, what was written goes again.
@@ -171,11 +174,10 @@ impl Test<'_> {
             }
             let level = level::run(self, &asked, rate, time, show).await?;
             let (held, ended) = (level.held(), level.ended_early);
-            if held || ended || !again || self.request.ramp.is_none() {
-                levels.push(level);
-            } else if let Some(last) = levels.last_mut() {
+            match levels.last_mut().filter(|_| again) {
                 // The second try counts.
-                *last = level;
+                Some(last) => *last = level,
+                None => levels.push(level),
             }
             let Some(factor) = self.request.ramp else { break };
             if held {
@@ -202,7 +204,7 @@ impl Test<'_> {
     }
 
     /// The critical queries of the dataset's domain that there is something to ask for.
-    async fn asked(&self) -> Result<Vec<Asked>, CommandError> {
+    async fn asked(&mut self) -> Result<Vec<Asked>, CommandError> {
         if self.request.queries == 0 {
             return Ok(Vec::new());
         }
@@ -211,12 +213,17 @@ impl Test<'_> {
             let is_wanted = query.domain == self.subject.dataset.domain
                 && query.target_ms.is_some()
                 && query.settings.is_empty();
-            if !is_wanted || measure::missing(&self.db, &query).await?.is_some() {
+            if !is_wanted {
+                continue;
+            }
+            if let Some(what) = measure::missing(&self.db, &query).await? {
+                self.unasked.push(format!("{}: {what}", query.name));
                 continue;
             }
             let values = measure::pick(&self.db, &query).await?;
-            if !values.is_empty() {
-                asked.push(Asked { query, values });
+            match values.is_empty() {
+                true => self.unasked.push(format!("{}: {}", query.name, query.empty)),
+                false => asked.push(Asked { query, values }),
             }
         }
         if asked.is_empty() {

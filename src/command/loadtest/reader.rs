@@ -1,4 +1,4 @@
-//! Query workers: each asks the critical queries in turn at a fixed rate, whatever the answers take.
+//! Query workers: each asks the critical queries in turn at a fixed rate, whatever answers take.
 //! Latency counts from the moment at which a query was to be asked, not from when it could be: else
 //! a server that stands still would be measured by the queries that it did not delay.
 
@@ -128,8 +128,8 @@ impl Worker<'_> {
         }
         let every = Duration::from_secs_f64(1.0 / self.pace.per_second);
         // Workers take turns, and begin with different queries.
-        let first = self.pace.start
-            + every.mul_f64(self.number as f64 / self.pace.workers.max(1) as f64);
+        let first =
+            self.pace.start + every.mul_f64(self.number as f64 / self.pace.workers.max(1) as f64);
         for turn in 0_u32.. {
             let intended = first + every * turn;
             if intended >= self.pace.end || self.cancel.is_set() {

@@ -88,9 +88,7 @@ impl Subject {
     fn is_marked(&self) -> String {
         match self.mark {
             Some(column) => format!("{column} LIKE '{MARK}-%'"),
-            None => format!(
-                "ticker_id IN (SELECT id FROM public.tickers WHERE venue = '{MARK}')"
-            ),
+            None => format!("ticker_id IN (SELECT id FROM public.tickers WHERE venue = '{MARK}')"),
         }
     }
 
@@ -101,9 +99,8 @@ impl Subject {
         let marked = self.is_marked();
         // Nothing but rows of ours: then no dead rows need be left behind. The lock keeps other
         // writers out between the look and the deed.
-        let truncate = format!(
-            "BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE {table} IN EXCLUSIVE MODE"
-        );
+        let truncate =
+            format!("BEGIN; SET LOCAL lock_timeout = '2s'; LOCK TABLE {table} IN EXCLUSIVE MODE");
         let locked = db.batch_execute(&truncate).await.is_ok();
         let others = format!("SELECT count(*), coalesce(bool_and({marked}), false) FROM {table}");
         let only_ours: Option<i64> = match locked {
@@ -295,7 +292,11 @@ impl Source {
         let known = || self.tickers.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut missing: Vec<String> = {
             let known = known();
-            names.iter().flatten().filter(|name| !known.contains_key(*name)).map(str::to_owned)
+            names
+                .iter()
+                .flatten()
+                .filter(|name| !known.contains_key(*name))
+                .map(str::to_owned)
                 .collect()
         };
         missing.sort_unstable();

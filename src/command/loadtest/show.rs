@@ -55,6 +55,7 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
     if asked {
         answer.messages.push(format!("queries ran {}", test.link.describe()));
     }
+    answer.messages.extend(test.unasked.iter().map(|why| format!("not asked: {why}")));
     answer.messages.push(match cleaned {
         Some(rows) => format!("{} were taken away again", human::plural(rows, "row")),
         None => format!(
@@ -67,7 +68,8 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
         "table": test.subject.dataset.table.to_string(),
         "through": { "pooled": test.link.pooled, "prepared": test.link.prepared },
         "cpus": std::thread::available_parallelism().map_or(0, usize::from),
-        "queries": test.request.queries,
+        "query_workers": test.request.queries,
+        "not_asked": test.unasked,
         "queries_per_s": test.request.query_rate * test.request.queries as f64,
         "writers": test.request.writers,
         "batch_interval_s": test.request.every.as_secs_f64(),
