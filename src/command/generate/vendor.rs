@@ -328,16 +328,8 @@ fn other_column(records: &Records, read: &arrow::array::RecordBatch) -> Option<S
     for (at, field) in read.schema().fields().iter().enumerate() {
         let Some(ours) = made.column_by_name(field.name()) else { continue };
         let theirs = read.column(at);
-        let floats = (ours.as_primitive_opt::<Float64Type>(), theirs.as_primitive_opt());
-        let numbers = (ours.as_primitive_opt::<Int64Type>(), theirs.as_primitive_opt());
-        let times =
-            (ours.as_primitive_opt::<TimestampMicrosecondType>(), theirs.as_primitive_opt());
-        let same = match (floats, numbers, times) {
-            ((Some(a), Some(b)), ..) => a.iter().eq(b.iter()),
-            (_, (Some(a), Some(b)), _) => a.iter().eq(b.iter()),
-            (.., (Some(a), Some(b))) => a.iter().eq(b.iter()),
-            _ => ours.len() == theirs.len(),
-        };
+        let comparable = ours.data_type() == theirs.data_type();
+        let same = if comparable { ours == theirs } else { ours.len() == theirs.len() };
         if !same {
             return Some(format!("{} has other values", field.name()));
         }
