@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::dataset::Dataset;
-use crate::generate::{Form, GenerateError, Generator, Records, Spec, VERSION};
+use crate::generate::{Form, GenerateError, Generator, Records, Spec, VERSION, Values};
 use crate::layout::registry;
 use crate::source::Made;
 
@@ -219,12 +219,13 @@ fn inverse(
             layout.dataset.name, dataset.name
         )));
     }
-    let records = generator.records();
-    let interval = match records.column("interval") {
-        Some(crate::generate::Values::Words { words, .. }) => words.first().cloned(),
+    let mut sample = generator.records();
+    generator.make(0..Inverse::checked_rows(generator.rows()), &mut sample);
+    let interval = match sample.column("interval") {
+        Some(Values::Words { words, .. }) => words.first().cloned(),
         _ => None,
     };
-    Inverse::of(layout, interval.as_deref())
+    Inverse::of(layout, interval.as_deref(), &sample)
         .map_err(|why| CommandError::Refused(format!("--layout {name} cannot be written: {why}")))
 }
 

@@ -18,7 +18,7 @@ use crate::generate::text::number;
 use crate::generate::{Records, Values, batch};
 use crate::layout::{
     ColumnRule, Format, GivenFacts, HeaderRule, Layout, Sample, SampleHead, Way, WaySource,
-    recognise,
+    recognise, registry,
 };
 use crate::mapping::{Rewrite, TimeFormat, Zone};
 
@@ -69,11 +69,12 @@ enum Spelled {
 }
 
 impl Inverse {
-    /// Reads a layout backwards. `interval` is that of the bars, if they are bars.
+    /// Reads a layout backwards. `interval` is that of the bars, if they are bars; `sample` has
+    /// some of the records.
     ///
     /// # Errors
     /// Why that cannot be.
-    pub fn of(layout: &Layout, interval: Option<&str>) -> Result<Self, String> {
+    pub fn of(layout: &Layout, interval: Option<&str>, sample: &Records) -> Result<Self, String> {
         let why = match layout {
             Layout { refuse: Some(why), .. } => Some(why.clone()),
             Layout { format: Format::Json | Format::Parquet, .. } => {
@@ -107,7 +108,7 @@ impl Inverse {
         match layout.text.header {
             HeaderRule::Required => inverse.by_name()?,
             HeaderRule::None | HeaderRule::Optional | HeaderRule::Positional => {
-                inverse.by_position()?;
+                inverse.by_position(sample)?;
             }
         }
         for column in layout.dataset.columns {
@@ -135,7 +136,7 @@ impl Inverse {
     }
 
     /// Without names: fields by position.
-    fn by_position(&mut self) -> Result<(), String> {
+    fn by_position(&mut self, sample: &Records) -> Result<(), String> {
         let layout = self.layout.clone();
         let at = |way: &Way| match &way.source {
             WaySource::At(at) => Some((*at, *at)),
@@ -151,7 +152,7 @@ impl Inverse {
             .collect();
         let needed = chosen
             .iter()
-            .filter(|(rule, ..)| rule.column.required || rule.column.name.len() < 7)
+            .filter(|(rule, ..)| rule.column.required || has_values(sample, rule.column.name))
             .map(|(_, _, (first, second))| first.max(second) + 1)
             .max()
             .unwrap_or(0);
@@ -287,10 +288,17 @@ impl Inverse {
     pub fn check(&self, path: &str, of: &FileOf, records: &Records) -> Result<(), String> {
         let bytes = self.render(records)?;
         let head = SampleHead::Text { bytes: &bytes, whole: true };
-        let layouts = std::slice::from_ref(&self.layout);
+        // A layout of ours must win against all others.
+        let own = std::slice::from_ref(&self.layout);
+        let built_in = registry().map_err(|error| error.to_string())?;
+        let is_ours = built_in.iter().any(|layout| layout.name == self.layout.name);
+        let layouts = if is_ours { built_in } else { own };
         let sample = Sample { name: path, head };
         let found = recognise(&sample, &GivenFacts::default(), layouts, None)
             .map_err(|error| format!("{path} is not recognised: {error}"))?;
+        if found.layout != self.layout.name {
+            return Err(format!("{path} would be taken for {}", found.layout));
+        }
         for (name, ours, theirs) in [
             ("symbol", of.symbol.as_ref(), found.facts.symbol.as_ref()),
             ("interval", self.interval.as_ref(), found.facts.interval.as_ref()),
@@ -335,6 +343,15 @@ fn other_column(records: &Records, read: &arrow::array::RecordBatch) -> Option<S
         }
     }
     None
+}
+
+/// Whether any record has a value in a column.
+fn has_values(records: &Records, name: &str) -> bool {
+    let has = |column: &Values| {
+        let there = |row| column.text(row).is_some() || column.number(row).is_some();
+        (0..column.len()).any(there)
+    };
+    records.column(name).is_some_and(has)
 }
 
 fn position(names: &[String], name: &str) -> Option<usize> {

@@ -95,6 +95,7 @@ fn put(pattern: &Regex, example: &str, values: &[(&str, &String)]) -> Option<Str
     let found = pattern.captures(text)?;
     let mut spans: Vec<(usize, usize, &String)> = values
         .iter()
+        .filter(|(_, value)| !value.is_empty())
         .filter_map(|(name, value)| {
             let group = found.name(name)?;
             Some((offset + group.start(), offset + group.end(), *value))

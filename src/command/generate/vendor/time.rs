@@ -96,3 +96,35 @@ fn pattern(items: &[TimeItem], us: i64, zone: &Zone, into: &mut Vec<u8>) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(format: &str, zone: &str, time: &str) -> Result<String, String> {
+        let (format, zone) = (TimeFormat::parse(format).unwrap(), Zone::parse(zone).unwrap());
+        let us = time.parse::<Timestamp>().unwrap().as_microsecond();
+        let mut bytes = Vec::new();
+        write(&format, &zone, us, &mut bytes)?;
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn times_are_written_as_they_are_read() {
+        for (format, zone, time, wanted) in [
+            ("%Y%m%d %H%M%S", "UTC-5", "2024-03-04T04:30:15Z", "20240303 233015"),
+            ("%d-%b-%y %I:%M %p", "America/New_York", "2024-07-04T17:05:00Z", "04-Jul-24 01:05 PM"),
+            ("%Y-%m-%d %H:%M:%S%z", "UTC", "2024-01-01T00:00:00Z", "2024-01-01 00:00:00+00:00"),
+            ("epoch", "UTC", "2024-01-01T00:00:00Z", "1704067200000"),
+            ("epoch", "UTC", "2024-01-01T00:00:00.000001Z", "1704067200000001"),
+            ("local_epoch", "UTC+2", "2024-01-01T00:00:00Z", "1704074400000"),
+            ("auto", "UTC", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(written(format, zone, time).as_deref(), Ok(wanted), "{format}");
+        }
+        let coarse = written("%Y-%m-%d %H:%M", "UTC", "2024-01-01T00:00:01Z");
+        assert!(coarse.unwrap_err().contains("coarser"));
+        let twice = written("%Y-%m-%d %H:%M", "America/New_York", "2024-11-03T05:30:00Z");
+        assert!(twice.unwrap_err().contains("twice"));
+    }
+}
