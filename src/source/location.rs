@@ -41,10 +41,7 @@ struct Making {
 
 impl Made {
     /// What `make` makes, called `name`, which may say as much as a file's name does.
-    pub fn new(
-        name: &str,
-        make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(name: &str, make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(Making { name: name.to_owned(), make: Box::new(make) }))
     }
 

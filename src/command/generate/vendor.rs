@@ -8,8 +8,7 @@ mod time;
 
 use std::path::Path;
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::Array;
 
 use crate::command::inspect::mapping;
 use crate::command::inspect::read::{Input, text};
@@ -437,9 +436,4 @@ fn write(spelled: &Spelled, column: &Values, row: usize, into: &mut Vec<u8>) -> 
         (_, _, None) => {}
     }
     Ok(())
-}
-
-/// The folder and name of a file's path.
-pub(super) fn base(path: &str) -> &str {
-    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
 }
