@@ -159,14 +159,19 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Check the schema, every index on every partition, and partitions ahead and behind
-    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n\n\
+    /// Check the schema, every index on every partition, partitions ahead and behind, and rows
+    /// against the ledger and against files
+    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n  \
+                            tidegate verify data\n  tidegate verify data /data/bars/*.csv.gz\n\n\
                             Exit code 1 when a fault is found; warnings and advice change \
                             nothing.")]
     Verify {
         /// Only this part [default: all]
         #[arg(value_enum)]
         what: Option<VerifyWhat>,
+        /// With data: files that were loaded, whose every record is compared with its row
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -369,7 +374,8 @@ pub struct LoadFlags {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto)]
     pub progress: ProgressChoice,
-    /// Write the report to this file (.json); may be repeated
+    /// Write the report to this file, as its ending says: .json, .html, or .prom for Prometheus;
+    /// may be repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     /// Plan only, and write nothing
@@ -500,6 +506,8 @@ pub enum VerifyWhat {
     Schema,
     /// Ranges of time
     Partitions,
+    /// Rows against the ledger, and against files
+    Data,
 }
 
 impl From<VerifyWhat> for crate::command::verify::What {
@@ -507,6 +515,7 @@ impl From<VerifyWhat> for crate::command::verify::What {
         match what {
             VerifyWhat::Schema => Self::Schema,
             VerifyWhat::Partitions => Self::Partitions,
+            VerifyWhat::Data => Self::Data,
         }
     }
 }

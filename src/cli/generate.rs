@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::flags::{DatabaseFlags, ProgressChoice, StrategyChoice};
 use super::{load, output, parse};
 use crate::command::generate::{self, Folder, GenerateRequest, into_load};
-use crate::command::{CommandError, LoadRequest};
+use crate::command::{CommandError, LoadRequest, Reporting};
 use crate::dataset;
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
@@ -54,6 +54,12 @@ pub struct GenerateFlags {
     /// Records a second at most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rate: Option<u64>,
+    /// Bars and trades like those of this file: price, tick, volatility, volume, hours
+    #[arg(long, value_name = "FILE")]
+    like: Option<PathBuf>,
+    /// Write in a vendor's layout: a name, or a file ending in .toml
+    #[arg(long, value_name = "NAME|FILE", conflicts_with = "format")]
+    layout: Option<String>,
     /// The form of files [default: csv; killmails: ndjson]
     #[arg(long, value_enum)]
     format: Option<FormChoice>,
@@ -90,18 +96,23 @@ pub struct GenerateFlags {
 enum FormChoice {
     /// Comma-separated, with the canonical header
     Csv,
+    /// Parquet
+    Parquet,
     /// A JSON object a line
     Ndjson,
+    /// Killmails: a tar.bz2 with a file for each
+    Archive,
 }
 
 /// Runs `generate`.
 pub async fn run(flags: &GenerateFlags) -> Result<Exit, CommandError> {
     let request = flags.request()?;
+    let load = flags.load();
     let Some(folder) = flags.folder() else {
-        load::json_only(&flags.report)?;
-        let (load, messages) = into_load(&request, flags.load())?;
+        load::report_files(&flags.report)?;
+        let (load, messages) = into_load(&request, load)?;
         messages.iter().for_each(|text| output::message(text));
-        return load::load(&load, flags.progress, &flags.report).await;
+        return load::load(load, flags.progress, &flags.report).await;
     };
     if !flags.report.is_empty() {
         let why = "--report is for --into; files have --json";
@@ -109,7 +120,7 @@ pub async fn run(flags: &GenerateFlags) -> Result<Exit, CommandError> {
     }
     let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
     let stopping = || output::message("stopping: the files in hand are being finished");
-    let answer = generate::run(&request, &folder, stopping, |now| {
+    let answer = generate::run(&request, &load, &folder, stopping, |now| {
         progress.update(now);
         if now.finished {
             progress.finish();
@@ -137,12 +148,17 @@ impl GenerateFlags {
             to_us: self.to,
             seed: self.seed,
             interval_min: self.interval.as_deref().map(minutes).transpose()?,
+            like: None,
         };
         let form = self.format.map(|form| match form {
             FormChoice::Csv => Form::Csv,
+            FormChoice::Parquet => Form::Parquet,
             FormChoice::Ndjson => Form::Ndjson,
+            FormChoice::Archive => Form::Archive,
         });
-        Ok(GenerateRequest { spec, form, rate: self.rate })
+        let layout = self.layout.as_deref().map(load::layout);
+        let like = self.like.clone();
+        Ok(GenerateRequest { spec, like, form, layout, rate: self.rate })
     }
 
     fn names(&self) -> Result<Names, CommandError> {
@@ -194,6 +210,7 @@ impl GenerateFlags {
             units: None,
             retry_deadline: parse::RETRY_DEADLINE,
             arguments: load::without_credentials(std::env::args()),
+            reporting: Reporting::default(),
         }
     }
 }

@@ -10,18 +10,26 @@ pub mod random;
 pub mod records;
 pub mod text;
 
+mod archive;
+mod columnar;
 mod form;
 mod kalshi;
 mod killmail;
+mod like;
 mod market;
 mod options;
 mod trading;
+
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
 use crate::dataset::Dataset;
 
+pub use columnar::batch;
 pub use form::Form;
+pub use like::{Like, PROFILE_PARTS};
 pub use records::{Records, Values};
 
 /// What is made of a spec changes with this number alone.
@@ -63,6 +71,8 @@ pub struct Spec {
     pub seed: u64,
     /// Length of a bar in minutes; none: the dataset's.
     pub interval_min: Option<u32>,
+    /// What tickers are like; none: what their names say.
+    pub like: Option<Like>,
 }
 
 /// A spec that cannot be met; says what to change.
@@ -92,6 +102,12 @@ trait Units: Send + Sync + std::fmt::Debug {
 
     /// No records yet, with the words that they will have.
     fn records(&self) -> Records;
+
+    /// Where the records of each ticker are, in order, if records are of tickers that may have
+    /// files of their own.
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        None
+    }
 
     /// Units before the one that has this row, and the number of its first row.
     fn unit_of(&self, row: u64) -> (usize, u64);
@@ -132,12 +148,27 @@ impl Generator {
             "option_bars" | "option_strike_bars" => options::units(spec)?,
             _ => market::units(spec)?,
         };
+        let of_prices =
+            ["bars", "market_trades", "predictions", "block_predictions", "open_interest"];
+        let of_prices = of_prices.contains(&spec.dataset.name) || spec.dataset.domain == "options";
+        if spec.like.is_some() && !of_prices {
+            return Err(GenerateError::Impossible(format!(
+                "{} are not like bars or trades: leave out --like",
+                spec.dataset.name
+            )));
+        }
         Ok(Self { units, rows })
     }
 
     /// Records in all.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Where the records of each ticker are, in order; none where they are not of tickers that may
+    /// have files of their own.
+    pub fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        self.units.by_ticker()
     }
 
     /// No records yet, for [`Generator::make`] to append to.

@@ -82,7 +82,7 @@ pub fn json_text(text: &str, into: &mut Vec<u8>) {
 }
 
 /// Appends what is no text; nothing where there is no value.
-fn plain(column: &Values, row: usize, into: &mut Vec<u8>) {
+pub fn plain(column: &Values, row: usize, into: &mut Vec<u8>) {
     let Some(value) = column.number(row) else { return };
     match column {
         Values::Numbers { places, .. } => number(value, *places, into),

@@ -36,18 +36,23 @@ pub struct Made(Arc<Making>);
 
 struct Making {
     name: String,
-    make: Box<dyn Fn() -> Vec<u8> + Send + Sync>,
+    make: Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
 }
 
 impl Made {
     /// What `make` makes, called `name`, which may say as much as a file's name does.
-    pub fn new(name: &str, make: impl Fn() -> Vec<u8> + Send + Sync + 'static) -> Self {
+    pub fn new(name: &str, make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(Making { name: name.to_owned(), make: Box::new(make) }))
     }
 
     /// What it is called.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let failed = |cause| SourceError::Io { name: self.0.name.clone(), cause };
+        (self.0.make)().map_err(failed)
     }
 }
 
@@ -92,7 +97,7 @@ impl Location {
                 let stored = known.map(|known| Arc::clone(known.stored()));
                 Arc::new(Cached::new(object.clone(), stored)?)
             }
-            Location::Made(made) => Arc::new(Bytes((made.0.make)())),
+            Location::Made(made) => Arc::new(Bytes(made.bytes()?)),
         })
     }
 }
@@ -158,7 +163,7 @@ impl Opened {
                 Ok(Opened::File(file))
             }
             Location::Object(object) => Ok(Opened::Object(Box::new(Ahead::new(object.clone())))),
-            Location::Made(made) => Ok(Opened::Made((made.0.make)().into())),
+            Location::Made(made) => Ok(Opened::Made(made.bytes()?.into())),
         }
     }
 
@@ -168,6 +173,18 @@ impl Opened {
             Opened::Object(ahead) => Ok(Stamp::Object { bytes: ahead.size() }),
             Opened::Made(bytes) => Ok(Stamp::Made { bytes: bytes.len() as u64 }),
         }
+    }
+
+    /// Whether it looks as it did when it had this stamp.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or an object is another one now.
+    pub fn is_still(&mut self, stamp: &Stamp) -> io::Result<bool> {
+        if let Opened::Object(_) = self {
+            // The answer to any request says.
+            self.read_block(0, &mut [0])?;
+        }
+        Ok(self.stamp()? == *stamp)
     }
 
     /// Reads from `start` on until the buffer is full or the bytes end.

@@ -3,6 +3,7 @@
 //! starts no task and holds no queue.
 
 mod append;
+mod compare;
 mod copy;
 mod exchange;
 mod ladder;
@@ -34,6 +35,7 @@ use crate::error::Class;
 use crate::spill::SpillError;
 
 pub use append::Appender;
+pub use compare::{Comparer, Seen, Standing};
 pub use exchange::{Exchange, Exchanged, Feed};
 pub use ladder::{Ladder, Outcome};
 pub use merged::{Found, Member, Rows};

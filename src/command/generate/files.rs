@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Batchwork, Folder, GenerateRequest, Piece};
-use crate::command::{Answer, CommandError};
+use super::{Batchwork, Folder, GenerateRequest, Piece, shown};
+use crate::command::{Answer, CommandError, LoadRequest};
 use crate::error::Exit;
 use crate::pipeline::{Cancel, watch_signals};
 use crate::report::human;
@@ -38,11 +38,12 @@ pub struct Progressing {
 /// written are whole and stay.
 pub async fn run(
     request: &GenerateRequest,
+    load: &LoadRequest,
     folder: &Folder,
     on_stopping: impl Fn() + Send + 'static,
     mut show: impl FnMut(&Snapshot),
 ) -> Result<Answer, CommandError> {
-    let work = Arc::new(Batchwork::new(request)?);
+    let work = Arc::new(Batchwork::new(request, load)?);
     std::fs::create_dir_all(&folder.path).map_err(CommandError::file(&folder.path))?;
     not_there(&work, folder)?;
     let (cancel, done, began) =
@@ -95,8 +96,8 @@ fn answer(
         Cell::shown(human::size(bytes), bytes),
         Cell::shown(human::rows_per_s(rate), rate),
     ]);
-    let path = folder.path.display().to_string();
-    let mut messages = work.messages();
+    let path = shown(&folder.path);
+    let mut messages = work.messages.clone();
     messages.push(match interrupted {
         true => format!(
             "interrupted: {} of {} files are in {path}, each of them whole; the same command with \
@@ -158,19 +159,22 @@ fn write_all(
 ) -> Result<(), CommandError> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let handed = AtomicU64::new(0);
     let failure = Mutex::new(None);
     let began = Instant::now();
     let one = || {
         while !cancel.is_set() && !failed.load(Relaxed) {
             let Some(piece) = work.files.get(next.fetch_add(1, Relaxed)) else { return };
-            let due = rate.map(|rate| piece.rows.start as f64 / rate.max(1) as f64);
+            let rows = piece.len();
+            let before = handed.fetch_add(rows, Relaxed);
+            let due = rate.map(|rate| before as f64 / rate.max(1) as f64);
             if !wait_until(began, due, cancel) {
                 return;
             }
             match write_one(work, folder, piece) {
                 Ok(bytes) => {
                     done.files.fetch_add(1, Relaxed);
-                    done.rows.fetch_add(piece.rows.end - piece.rows.start, Relaxed);
+                    done.rows.fetch_add(rows, Relaxed);
                     done.bytes.fetch_add(bytes, Relaxed);
                 }
                 Err(error) => {
@@ -208,7 +212,7 @@ fn wait_until(began: Instant, due_s: Option<f64>, cancel: &Cancel) -> bool {
 
 fn write_one(work: &Batchwork, folder: &Path, piece: &Piece) -> Result<u64, CommandError> {
     let path = folder.join(&piece.name);
-    let bytes = work.bytes(piece);
+    let bytes = work.bytes(piece).map_err(CommandError::Refused)?;
     let place = path.parent().unwrap_or(folder);
     let write = || {
         std::fs::create_dir_all(place)?;

@@ -164,6 +164,7 @@ impl Source {
             to_us: None,
             seed: SEED,
             interval_min: None,
+            like: None,
         };
         let refused = |error: crate::generate::GenerateError| {
             CommandError::Refused(format!("{}: {error}", subject.dataset.name))

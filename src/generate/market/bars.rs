@@ -50,6 +50,10 @@ impl Units for Bars {
             .with_words("interval", [interval_name(self.minutes)])
     }
 
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        Some(self.days.by_ticker())
+    }
+
     fn unit_of(&self, row: u64) -> (usize, u64) {
         self.days.unit_of(row)
     }
@@ -98,7 +102,7 @@ fn push(ticker: &Ticker, number: usize, ts_us: i64, bar: &Bar, into: &mut Record
             let units = i128::from(UNITS);
             (price * quantity / units / (units / 10_000)) as i64
         }
-        Kind::Stock | Kind::Future => NONE,
+        Kind::Stock | Kind::Future | Kind::Weekdays(..) => NONE,
     });
     trades.push(bar.trades);
     interest.push(if ticker.kind == Kind::Future { bar.open_interest } else { NONE });
@@ -125,6 +129,10 @@ impl Units for OpenInterest {
 
     fn records(&self) -> Records {
         Records::new(self.dataset, &[]).with_words("symbol", self.days.symbols())
+    }
+
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        Some(self.days.by_ticker())
     }
 
     fn unit_of(&self, row: u64) -> (usize, u64) {

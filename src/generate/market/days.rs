@@ -65,8 +65,10 @@ fn civil(number: i64) -> Date {
 impl Sessions {
     /// Whether a day has a session.
     pub fn is_open(&mut self, kind: Kind, number: i64) -> bool {
-        if kind == Kind::Crypto {
-            return true;
+        match kind {
+            Kind::Crypto => return true,
+            Kind::Weekdays(..) => return (number + 3).rem_euclid(7) < 5,
+            Kind::Stock | Kind::Future => {}
         }
         let number = number as usize;
         while self.open.len() <= number {
@@ -80,8 +82,13 @@ impl Sessions {
     /// Start and end of a day's session in microseconds UTC.
     pub fn session(&mut self, kind: Kind, number: i64) -> (i64, i64) {
         let midnight = number * DAY_US;
-        if kind == Kind::Crypto {
-            return (midnight, midnight + DAY_US);
+        match kind {
+            Kind::Crypto => return (midnight, midnight + DAY_US),
+            Kind::Weekdays(start, end) => {
+                let at = |minute: i32| midnight + i64::from(minute) * MINUTE_US;
+                return (at(start), at(end));
+            }
+            Kind::Stock | Kind::Future => {}
         }
         let zone =
             self.zone.get_or_insert_with(|| TimeZone::get(calendar::ZONE).unwrap_or(TimeZone::UTC));
@@ -131,7 +138,9 @@ impl Path {
         // Shares open away from the close before, by a part of the day's news.
         let overnight = match ticker.kind {
             Kind::Crypto => 0.0,
-            Kind::Stock | Kind::Future => 0.25 * change + 0.15 * deviation * random.normal(),
+            Kind::Stock | Kind::Future | Kind::Weekdays(..) => {
+                0.25 * change + 0.15 * deviation * random.normal()
+            }
         };
         let open = round(self.close as f64 * (1.0 + overnight)).max(20);
         self.level = self.level * 0.998 + change;
@@ -142,7 +151,12 @@ impl Path {
         let activity = change.abs() / usual;
         let trades = ticker.trades * exp(0.25 * random.normal()) * (0.8 + 0.25 * activity);
         let volume = ticker.volume * exp(0.30 * random.normal()) * (0.7 + 0.4 * activity);
-        let least = if ticker.kind == Kind::Crypto { 1_440 } else { 390 } * 5;
+        let minutes = match ticker.kind {
+            Kind::Crypto => 1_440,
+            Kind::Stock | Kind::Future => 390,
+            Kind::Weekdays(start, end) => i64::from(end - start),
+        };
+        let least = minutes * 5;
         let trades = round(trades).max(least);
         self.open_interest *= exp(0.03 * random.normal());
         self.open_interest = self.open_interest.clamp(ticker.volume * 0.1, ticker.volume * 10.0);

@@ -1,16 +1,20 @@
 //! The minutes of a day: a path from its open to its close that touches its high and its low, with
 //! more volume and wider bars at both ends of a session, and volatility that clusters.
 
+use super::super::like::PROFILE_PARTS;
 use super::super::math::round;
 use super::super::random::{Random, split};
 use super::days::{Bar, Day};
 use super::ticker::{Kind, Ticker};
 
-/// How busy a market is at a point of its session, from 0 to 1; 1 on average.
-pub fn activity(kind: Kind, point: f64) -> f64 {
+/// How busy a ticker is at a point of its session, from 0 to 1; 1 on average.
+pub fn activity(ticker: &Ticker, point: f64) -> f64 {
+    if let Some(profile) = &ticker.profile {
+        return profile[((point * PROFILE_PARTS as f64) as usize).min(PROFILE_PARTS - 1)];
+    }
     let middle = 2.0 * point - 1.0;
-    match kind {
-        Kind::Stock | Kind::Future => 0.5 + 1.5 * middle * middle,
+    match ticker.kind {
+        Kind::Stock | Kind::Future | Kind::Weekdays(..) => 0.5 + 1.5 * middle * middle,
         // Most of it while Europe and America are awake.
         Kind::Crypto => {
             let away = (point - 0.62).abs();
@@ -47,7 +51,7 @@ impl Minutes {
         self.busy.clear();
         let (mut at, mut variance) = (0.0, 1.0f64);
         for minute in 0..minutes {
-            let busy = activity(ticker.kind, (minute as f64 + 0.5) / minutes as f64);
+            let busy = activity(ticker, (minute as f64 + 0.5) / minutes as f64);
             let shock = variance.sqrt() * random.normal();
             variance = 0.05 + 0.20 * shock * shock + 0.75 * variance;
             at += shock * busy.sqrt();

@@ -38,8 +38,9 @@ pub(super) struct TickerDay {
 /// What is made of days.
 pub(super) fn units(spec: &Spec) -> Result<(Box<dyn Units>, u64), GenerateError> {
     let minutes = spec.interval_min;
+    let of_bars = minutes.or(spec.like.as_ref().and_then(|like| like.interval_min));
     let units: Box<dyn Units> = match spec.dataset.name {
-        "bars" => Box::new(bars::Bars::new(spec, minutes.unwrap_or(1))?),
+        "bars" => Box::new(bars::Bars::new(spec, of_bars.unwrap_or(1))?),
         "market_trades" => Box::new(ticks::Ticks::new(spec)?),
         "open_interest" => Box::new(bars::OpenInterest::new(spec)?),
         "predictions" => Box::new(predictions::Predictions::new(spec, minutes.unwrap_or(60))?),
@@ -96,6 +97,10 @@ impl TickerDays {
         wanted: Option<u64>,
         rows_of: &impl Fn(&Ticker, &Day) -> u64,
     ) -> Result<Self, GenerateError> {
+        let tickers: Vec<Ticker> = match &spec.like {
+            Some(like) => tickers.iter().map(|ticker| like.ticker(&ticker.symbol)).collect(),
+            None => tickers,
+        };
         let mut sessions = Sessions::default();
         let (first, last) = (spec.from_us, spec.to_us.unwrap_or(TIMES_US.end));
         let mut paths: Vec<Path> = tickers.iter().map(Path::new).collect();
@@ -169,6 +174,18 @@ impl TickerDays {
     pub fn get(&self, unit: usize) -> (&Ticker, &Day, usize) {
         let day = &self.days[unit];
         (&self.tickers[day.ticker as usize], &day.day, day.ticker as usize)
+    }
+
+    /// Where the rows of each ticker are.
+    pub fn by_ticker(&self) -> Vec<(String, Vec<Range<u64>>)> {
+        let mut all: Vec<(String, Vec<Range<u64>>)> =
+            self.symbols().map(|symbol| (symbol, Vec::new())).collect();
+        for (unit, day) in self.days.iter().enumerate() {
+            let rows = day.first_row..day.first_row + self.rows_of(unit);
+            all[day.ticker as usize].1.push(rows);
+        }
+        all.retain(|(_, rows)| !rows.is_empty());
+        all
     }
 
     /// The symbols, in order.

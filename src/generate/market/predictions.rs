@@ -133,6 +133,10 @@ impl Units for Predictions {
             .with_words("actual_direction", DIRECTIONS.map(str::to_owned))
     }
 
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        Some(self.0.days.by_ticker())
+    }
+
     fn unit_of(&self, row: u64) -> (usize, u64) {
         self.0.days.unit_of(row)
     }
@@ -188,6 +192,10 @@ impl Units for Blocks {
             .with_words("model", ["block-1".to_owned()])
             .with_words("predicted_direction", DIRECTIONS.map(str::to_owned))
             .with_words("actual_direction", DIRECTIONS.map(str::to_owned))
+    }
+
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        Some(self.0.days.by_ticker())
     }
 
     fn unit_of(&self, row: u64) -> (usize, u64) {

@@ -1,6 +1,7 @@
 //! What is traded: how a symbol is spelled says what it is; all else about it follows from its
 //! name, so that a ticker is the same in every command.
 
+use super::super::like::PROFILE_PARTS;
 use super::super::random::{Random, key_of};
 
 /// What a ticker is.
@@ -12,6 +13,8 @@ pub enum Kind {
     Crypto,
     /// A future: as a share, with open interest.
     Future,
+    /// What trades on weekdays between two minutes UTC.
+    Weekdays(i32, i32),
 }
 
 /// A ticker.
@@ -35,6 +38,8 @@ pub struct Ticker {
     pub volume: f64,
     /// Usual number of trades in a day.
     pub trades: f64,
+    /// How its volume is spread over a session; none: as its kind's.
+    pub profile: Option<[f64; PROFILE_PARTS]>,
 }
 
 /// Units of a price or quantity in 1.
@@ -74,7 +79,7 @@ impl Ticker {
         let mut random = Random::of(&[key, 1]);
         let kind = Kind::of(symbol);
         let (tick, lot, price, volatility, trades, trade) = match kind {
-            Kind::Stock => {
+            Kind::Stock | Kind::Weekdays(..) => {
                 let price = 20.0 * f64::from(1u32 << random.below(5)) * random.between(1.0, 2.0);
                 (1_000_000, UNITS, price, 0.012, 14_000.0, 90.0)
             }
@@ -102,6 +107,7 @@ impl Ticker {
             lot,
             volume: trades * trade.max(2.0),
             trades,
+            profile: None,
         }
     }
 }
@@ -110,7 +116,11 @@ impl Ticker {
 pub fn some(count: usize, kinds: &[Kind]) -> Vec<Ticker> {
     let mut used = [0; 3];
     let names = kinds.iter().cycle().take(count).map(|kind| {
-        let at = &mut used[*kind as usize];
+        let at = match kind {
+            Kind::Stock | Kind::Weekdays(..) => &mut used[0],
+            Kind::Crypto => &mut used[1],
+            Kind::Future => &mut used[2],
+        };
         *at += 1;
         name(*at - 1, *kind)
     });
@@ -123,7 +133,9 @@ fn name(at: usize, kind: Kind) -> String {
         digits.iter().map(|digit| char::from(b'A' + *digit as u8)).collect()
     };
     match kind {
-        Kind::Stock => STOCKS.get(at).map_or_else(|| letters(at) + "Q", |&name| name.to_owned()),
+        Kind::Stock | Kind::Weekdays(..) => {
+            STOCKS.get(at).map_or_else(|| letters(at) + "Q", |&name| name.to_owned())
+        }
         Kind::Crypto => PAIRS.get(at).map_or_else(|| letters(at) + "USDT", |&name| name.to_owned()),
         Kind::Future => {
             let root = ROOTS.get(at).map_or_else(|| letters(at) + "Z", |&name| name.to_owned());

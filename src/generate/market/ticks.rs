@@ -44,6 +44,10 @@ impl Units for Ticks {
             .with_words("side", ["buy", "sell"].map(str::to_owned))
     }
 
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        Some(self.days.by_ticker())
+    }
+
     fn unit_of(&self, row: u64) -> (usize, u64) {
         self.days.unit_of(row)
     }

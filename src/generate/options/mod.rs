@@ -74,6 +74,10 @@ impl Units for Options {
             .with_words("interval", [interval_name(self.minutes)])
     }
 
+    fn by_ticker(&self) -> Option<Vec<(String, Vec<Range<u64>>)>> {
+        Some(self.days.by_ticker())
+    }
+
     fn unit_of(&self, row: u64) -> (usize, u64) {
         self.days.unit_of(row)
     }
@@ -97,7 +101,7 @@ impl Units for Options {
             if before.as_ref().is_none_or(|(known, ..)| *known != step) {
                 let end = (first + width).min(minutes.bars.len());
                 let point = (first as f64 + 0.5) / minutes.bars.len() as f64;
-                let busy = activity(ticker.kind, point) / minutes.bars.len() as f64;
+                let busy = activity(ticker, point) / minutes.bars.len() as f64;
                 let bar = joined(&minutes.bars[first..end]);
                 before = Some((step, bar, end, point, busy * (end - first) as f64));
             }
