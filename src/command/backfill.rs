@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use crate::count::Counts;
+use crate::count::{Counts, TableCounts};
 use crate::dataset;
 use crate::db::ledger;
 use crate::db::{Connection, Database};
@@ -22,7 +22,7 @@ use crate::write::{LadderCounters, RetryPolicy};
 use super::access::bring_up;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
-use super::survey::survey;
+use super::survey::{Survey, survey};
 use super::{CommandError, LoadRequest, count_again, scatter, summary};
 
 /// What the progress display reads while a load runs.
@@ -48,21 +48,31 @@ pub async fn watched(
     on_stopping: impl Fn() + Send + 'static,
     mut show: impl FnMut(&Snapshot),
 ) -> Result<Report, CommandError> {
-    let (cancel, watch, began) = (Cancel::default(), Watch::default(), Instant::now());
+    let (cancel, watch) = (Cancel::default(), Watch::default());
     let signals = tokio::spawn(watch_signals(cancel.clone(), on_stopping));
-    let mut running = std::pin::pin!(run(request, cancel, &watch));
-    let ended = loop {
-        tokio::select! {
-            ended = &mut running => break ended,
-            () = tokio::time::sleep(SHOW_EVERY) => show(&watch.snapshot(began.elapsed())),
-        }
-    };
+    let ended = watch.shown(Box::pin(run(request, cancel, &watch)), &mut show).await;
     signals.abort();
-    show(&Snapshot { finished: true, ..watch.snapshot(began.elapsed()) });
     ended
 }
 
 impl Watch {
+    /// Tells `show` how things stand while a load runs, the last time when it has ended.
+    pub(super) async fn shown<T>(
+        &self,
+        mut running: impl Future<Output = T> + Unpin,
+        show: &mut dyn FnMut(&Snapshot),
+    ) -> T {
+        let began = Instant::now();
+        let ended = loop {
+            tokio::select! {
+                ended = &mut running => break ended,
+                () = tokio::time::sleep(SHOW_EVERY) => show(&self.snapshot(began.elapsed())),
+            }
+        };
+        show(&Snapshot { finished: true, ..self.snapshot(began.elapsed()) });
+        ended
+    }
+
     fn snapshot(&self, elapsed: Duration) -> Snapshot {
         use std::sync::atomic::Ordering::Relaxed;
         let live = &self.live;
@@ -100,30 +110,25 @@ pub async fn run(
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
-    let domains: BTreeSet<&str> = match &request.table {
-        None => {
-            let datasets =
-                survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
-            datasets.flatten().map(|dataset| dataset.domain).collect()
-        }
-        Some(_) => BTreeSet::new(),
-    };
-    bring_up(&database, &mut connection, &domains).await?;
+    bring_up(&database, &mut connection, &domains(request, &survey)).await?;
     let planning = plan(request, survey, &connection).await?;
     let run_id = ledger::begin_run(&connection, "backfill").await?;
-    let begun = begin(request, &connection, run_id, &planning).await?;
-    let progress = Progressing { request, database: &database, run_id, watch };
-    let ended = progress.load(&planning, &begun, cancel).await?;
-    // It was idle while the load ran: the server may have restarted behind its back.
-    let connection = match connection.batch_execute("").await {
-        Ok(()) => connection,
-        Err(_) => database.connect_within(request.retry_deadline, true).await?,
-    };
     let mut report = Report::new(run_id.to_string(), "backfill", started_at);
-    progress.account(&connection, planning, &begun, ended, &mut report).await?;
+    let running = Running { request, database: &database, run_id, watch };
+    let connection = running.carry_out(connection, planning, cancel, &mut report).await?;
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
     Ok(report)
+}
+
+/// The domains whose tables the sources need.
+pub(super) fn domains(request: &LoadRequest, survey: &Survey) -> BTreeSet<&'static str> {
+    if request.table.is_some() {
+        return BTreeSet::new();
+    }
+    let datasets =
+        survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
+    datasets.flatten().map(|dataset| dataset.domain).collect()
 }
 
 /// The loads in the ledger, by position in the plan; none for those that are blocked.
@@ -174,14 +179,57 @@ async fn begin(
     Ok(begun)
 }
 
-struct Progressing<'a> {
-    request: &'a LoadRequest,
-    database: &'a Database,
-    run_id: i64,
-    watch: &'a Watch,
+/// Loads that belong to a run of the ledger; a run may have several, one after another.
+pub(super) struct Running<'a> {
+    pub request: &'a LoadRequest,
+    pub database: &'a Database,
+    pub run_id: i64,
+    pub watch: &'a Watch,
 }
 
-impl Progressing<'_> {
+/// What the ledger had of a run before its next loads: they report only what they add.
+struct Before {
+    loads: BTreeMap<i64, ledger::RunLoad>,
+    tables: BTreeMap<String, TableCounts>,
+    /// The newest reject.
+    reject: i64,
+}
+
+impl Before {
+    async fn read(connection: &Connection, run_id: i64) -> Result<Self, CommandError> {
+        Ok(Self {
+            loads: ledger::run_loads(connection, run_id).await?,
+            tables: ledger::run_tables(connection, run_id).await?,
+            reject: summary::newest_reject(connection, run_id).await?,
+        })
+    }
+}
+
+impl Running<'_> {
+    /// Carries out a plan and adds what became of it to the report. Gives back the connection, or
+    /// another one if the server was restarted.
+    ///
+    /// # Errors
+    /// What kept it from starting, or from reading the ledger at the end.
+    pub(super) async fn carry_out(
+        &self,
+        connection: Connection,
+        planning: Planning,
+        cancel: Cancel,
+        report: &mut Report,
+    ) -> Result<Connection, CommandError> {
+        let before = Before::read(&connection, self.run_id).await?;
+        let begun = begin(self.request, &connection, self.run_id, &planning).await?;
+        let ended = self.load(&planning, &begun, cancel).await?;
+        // It was idle while the load ran: the server may have restarted behind its back.
+        let connection = match connection.batch_execute("").await {
+            Ok(()) => connection,
+            Err(_) => self.database.connect_within(self.request.retry_deadline, true).await?,
+        };
+        self.account(&connection, planning, (&begun, &before), ended, report).await?;
+        Ok(connection)
+    }
+
     /// Runs the pipeline over the loads that were begun.
     async fn load(
         &self,
@@ -237,7 +285,7 @@ impl Progressing<'_> {
         &self,
         connection: &Connection,
         planning: Planning,
-        begun: &Begun,
+        (begun, before): (&Begun, &Before),
         ended: Ended,
         report: &mut Report,
     ) -> Result<(), CommandError> {
@@ -245,12 +293,17 @@ impl Progressing<'_> {
         summary::ladder(self.watch, report);
         let loads = ledger::run_loads(connection, self.run_id).await?;
         report.tables = ledger::run_tables(connection, self.run_id).await?;
-        summary::rejects(connection, self.run_id, report).await?;
+        summary::without(&mut report.tables, &before.tables);
+        summary::rejects(connection, self.run_id, before.reject, report).await?;
         summary::warnings(self.watch, begun, &planning, report);
         let failures = failures_by_load(&planning, begun, &ended);
         for (at, planned) in planning.loads.iter().enumerate() {
             let load = begun.get(&at);
-            let of_run = load.and_then(|load| loads.get(&load.id)).copied().unwrap_or_default();
+            let of_run = |loads: &BTreeMap<i64, ledger::RunLoad>| {
+                load.and_then(|load| loads.get(&load.id)).map(|load| load.counts)
+            };
+            let mut counts = of_run(&loads).unwrap_or_default();
+            counts -= of_run(&before.loads).unwrap_or_default();
             let sealed = match load {
                 Some(load) => summary::is_sealed(connection, load.id).await?,
                 None => planned.standing == Standing::Done,
@@ -264,8 +317,9 @@ impl Progressing<'_> {
                 content_hash: Some(summary::hex(&planned.content.hash)),
                 layout: Some(planned.source.recognised.layout.clone()),
                 dataset: Some(planned.content.dataset.clone()),
-                counts: of_run.counts,
+                counts,
                 sealed,
+                load_id: load.or(planned.found.as_ref()).map(|load| load.id),
                 already_loaded: planned.standing == Standing::Done,
                 rejected_before: 0,
                 bytes_read: if load.is_some() { planned.content.bytes } else { 0 },

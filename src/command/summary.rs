@@ -1,11 +1,13 @@
 //! What a report says, gathered from the ledger and the server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::count::TableCounts;
 use crate::dataset::WARNINGS;
 use crate::db::{Connection, Database, DbError, Edition};
 use crate::pipeline::Stage;
@@ -95,18 +97,39 @@ pub(super) fn warnings(watch: &Watch, begun: &Begun, planning: &Planning, report
     }
 }
 
-/// Rejects of a run by rule, with the first example of each.
+/// Takes away what was counted before.
+pub(super) fn without(
+    tables: &mut BTreeMap<String, TableCounts>,
+    before: &BTreeMap<String, TableCounts>,
+) {
+    for (name, counts) in before {
+        if let Some(now) = tables.get_mut(name) {
+            *now -= *counts;
+        }
+    }
+    tables.retain(|_, counts| *counts != TableCounts::default());
+}
+
+/// The number of the newest reject of a run; 0 if it has none.
+pub(super) async fn newest_reject(connection: &Connection, run_id: i64) -> Result<i64, DbError> {
+    let sql = "SELECT coalesce(max(id), 0) FROM tidegate.reject WHERE run_id = $1";
+    Ok(connection.query_typed_one(sql, &[(&run_id, Type::INT8)]).await?.get(0))
+}
+
+/// Rejects of a run after another, by rule, with the first example of each.
 pub(super) async fn rejects(
     connection: &Connection,
     run_id: i64,
+    after: i64,
     report: &mut Report,
 ) -> Result<(), DbError> {
     let rows = connection
         .query_typed(
             "SELECT DISTINCT ON (rule) rule, count(*) OVER (PARTITION BY rule) AS n, source, \
                  row_no, line_no, byte_offset, reason, raw \
-             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, load_id, row_no",
-            &[(&run_id, Type::INT8)],
+             FROM tidegate.reject WHERE run_id = $1 AND id > $2 \
+             ORDER BY rule, load_id, row_no",
+            &[(&run_id, Type::INT8), (&after, Type::INT8)],
         )
         .await?;
     for row in rows {

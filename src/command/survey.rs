@@ -44,9 +44,6 @@ pub(super) struct Survey {
 
 /// Looks at all inputs of a request.
 pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
-    let (user_layout, only) = layouts(request.layout.as_ref())?;
-    let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
-    let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
@@ -56,11 +53,23 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
         found.push(Found::spooled("-", copy));
     }
+    survey_of(request, &found, &mut spooler)
+}
+
+/// Looks at what was found for a request.
+pub(super) fn survey_of(
+    request: &LoadRequest,
+    found: &[Found],
+    spooler: &mut Spooler,
+) -> Result<Survey, CommandError> {
+    let (user_layout, only) = layouts(request.layout.as_ref())?;
+    let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
+    let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
     let survey = Survey::default();
     let mut surveyor =
         Surveyor { request, layouts, only, survey, unit: 0, file: OfFile::default(), stop: None };
     for file in found {
-        surveyor.look_at(&file, &mut spooler)?;
+        surveyor.look_at(file, spooler)?;
     }
     Ok(surveyor.survey)
 }
@@ -139,7 +148,11 @@ impl Surveyor<'_> {
                 }
             }
             Ok(()) => {}
-            Err(error @ (SourceError::Io { .. } | SourceError::Remote { .. })) if named => {
+            Err(
+                error @ (SourceError::Io { .. }
+                | SourceError::Remote { .. }
+                | SourceError::Absent { .. }),
+            ) if named => {
                 return Err(error.into());
             }
             Err(error) => self.survey.failed.push((name, error.to_string())),

@@ -8,6 +8,7 @@
 pub mod human;
 pub mod list;
 pub mod model;
+pub mod nightly;
 pub mod progress;
 pub mod table;
 

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::human;
+use super::nightly::Nightly;
 use crate::count::{Counts, TableCounts};
 use crate::error::Exit;
 use crate::span::Place;
@@ -97,6 +98,9 @@ pub struct Report {
     pub reject_examples: Vec<RejectExample>,
     /// Warnings and errors of the run, in order.
     pub messages: Vec<String>,
+    /// What only a nightly run has: its sources and the upkeep after them.
+    #[serde(flatten)]
+    pub nightly: Option<Box<Nightly>>,
 }
 
 /// The server.
@@ -160,6 +164,8 @@ pub struct FileReport {
     pub counts: Counts,
     /// Whether the ledger proved the load complete.
     pub sealed: bool,
+    /// The load's number in the ledger; `null` if none was begun.
+    pub load_id: Option<i64>,
     /// Whether an earlier run had loaded this content, so that this one read no record of it.
     pub already_loaded: bool,
     /// Open rejects of the load that earlier runs recorded, if this run completed it.
@@ -248,6 +254,7 @@ impl Report {
             rejects_at: Vec::new(),
             reject_examples: Vec::new(),
             messages: Vec::new(),
+            nightly: None,
         }
     }
 

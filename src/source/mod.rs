@@ -32,7 +32,7 @@ pub use again::find_again;
 pub use codec::Codec;
 pub use content::{ContentReader, Fingerprint, fingerprint};
 pub use find::{Found, find};
-pub use location::Location;
+pub use location::{Location, Version};
 pub use remote::{Object, Remotes};
 pub use spool::{Spool, Spooler};
 pub use walk::{Content, Seen, Visitor, Want, look_into};
@@ -45,6 +45,14 @@ pub enum SourceError {
     Missing {
         /// As the user wrote it.
         path: String,
+    },
+    /// A URL behind which nothing is.
+    #[error("{url}: {reason}")]
+    Absent {
+        /// The URL, without what may be secret in it.
+        url: String,
+        /// What to check.
+        reason: String,
     },
     /// A URL that cannot be read.
     #[error("{url}: {reason}")]
@@ -139,6 +147,11 @@ impl SourceError {
 
     fn changed(location: &Location, offset: u64) -> Self {
         SourceError::Changed { name: location.to_string(), offset }
+    }
+
+    /// Whether what was asked for is not there, and might be tomorrow.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, SourceError::Missing { .. } | SourceError::Absent { .. })
     }
 
     /// As the cause of an I/O error, to pass through readers that know no other.

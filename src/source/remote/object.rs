@@ -109,6 +109,14 @@ impl Object {
         self.0.meta.bytes
     }
 
+    /// Its size, and the tag by which its store tells contents apart, or when it was changed.
+    pub(in crate::source) fn version(&self) -> Option<(u64, String)> {
+        let meta = &self.0.meta;
+        let changed = meta.modified.filter(|&seconds| seconds > 0);
+        let tag = meta.etag.clone().or(changed.map(|seconds| format!("modified {seconds}")))?;
+        Some((meta.bytes, tag))
+    }
+
     fn start(&self, range: Range<u64>) -> Running<Bytes> {
         let inner = Arc::clone(&self.0);
         self.0.runner.start(move || {
