@@ -142,6 +142,13 @@ pub const GAPS_KEPT_MAX: usize = 1_000;
 /// Gaps that `gaps` shows to people.
 pub const GAPS_SHOWN_MAX: usize = 20;
 
+/// Bytes of a file of totals that `nightly` compares tables with.
+pub const MANIFEST_BYTES_MAX: usize = 64 * MIB;
+/// Seconds of silence after which a nightly run counts as dead, unless its configuration says so.
+pub const LEASE_STALE_S: u64 = 120;
+/// Days before today that `nightly` looks back, unless a source says so.
+pub const LOOK_BACK_DAYS: u16 = 7;
+
 /// Seconds that a command waits to be let in by a server that takes nobody at the moment.
 pub const ADMISSION_S: u64 = 60;
 /// Pieces in which a batch is copied that may meet stored keys: more cost more savepoints, fewer

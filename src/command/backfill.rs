@@ -126,8 +126,7 @@ pub(super) fn domains(request: &LoadRequest, survey: &Survey) -> BTreeSet<&'stat
     if request.table.is_some() {
         return BTreeSet::new();
     }
-    let datasets =
-        survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
+    let datasets = survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
     datasets.flatten().map(|dataset| dataset.domain).collect()
 }
 

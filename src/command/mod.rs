@@ -8,6 +8,7 @@ mod forecast;
 pub mod gaps;
 pub mod inspect;
 pub mod migrate;
+pub mod nightly;
 pub mod plan;
 mod plan_show;
 pub mod refresh;
@@ -149,6 +150,9 @@ pub enum CommandError {
         /// Why.
         cause: std::io::Error,
     },
+    /// Another process is at it.
+    #[error("{0}")]
+    Busy(String),
     /// Anything that the user can mend; says how.
     #[error("{0}")]
     Refused(String),
@@ -159,7 +163,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             CommandError::Usage(_) => Exit::Usage,
-            CommandError::Db(DbError::Locked) => Exit::Locked,
+            CommandError::Busy(_) | CommandError::Db(DbError::Locked) => Exit::Locked,
             _ => Exit::Failed,
         }
     }

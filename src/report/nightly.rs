@@ -62,6 +62,29 @@ pub struct SourceReport {
     pub last_success_at: Option<Timestamp>,
 }
 
+impl Default for SourceReport {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            exit: Exit::Done,
+            message: String::new(),
+            next_step: None,
+            elapsed_s: 0.0,
+            totals: Totals::default(),
+            unchanged: 0,
+            ignored: Vec::new(),
+            files: Vec::new(),
+            missing_days: Vec::new(),
+            short_days: Vec::new(),
+            full_days: 0,
+            restated: Vec::new(),
+            newest_at: None,
+            lag_s: None,
+            last_success_at: None,
+        }
+    }
+}
+
 /// A day of which the table has fewer records than the source counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ShortDay {
