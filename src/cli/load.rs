@@ -1,7 +1,7 @@
 //! `backfill`: from flags to a request, progress while it runs, the report at the end.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
@@ -26,14 +26,7 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
-    for path in &flags.report {
-        if path.extension().is_none_or(|ending| ending != "json") {
-            return Err(CommandError::Usage(format!(
-                "--report {}: this version writes .json only",
-                path.display()
-            )));
-        }
-    }
+    flags.report.iter().try_for_each(|path| is_report(path))?;
     let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
     let stopping =
         "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
@@ -58,14 +51,35 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
 /// Prints and writes the report.
 fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
     output::message(&table::render(report, output::look()));
-    for path in files {
-        report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))?;
-    }
+    files.iter().try_for_each(|path| write_report(report, path))?;
     Ok(report.exit)
 }
 
+/// Whether a report can have this name.
+///
+/// # Errors
+/// When it cannot.
+pub fn is_report(path: &Path) -> Result<(), CommandError> {
+    if path.extension().is_some_and(|ending| ending == "json") {
+        return Ok(());
+    }
+    Err(CommandError::Usage(format!(
+        "--report {}: this version writes .json only",
+        path.display()
+    )))
+}
+
+/// Writes the report to a file.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_report(report: &Report, path: &Path) -> Result<(), CommandError> {
+    report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))
+}
+
 impl ProgressChoice {
-    fn mode(self) -> ProgressMode {
+    /// The mode on this terminal.
+    pub fn mode(self) -> ProgressMode {
         let terminal = std::io::stderr().is_terminal();
         match self {
             ProgressChoice::Auto => ProgressMode::auto(terminal),
@@ -195,7 +209,7 @@ fn signed(argument: &str) -> Option<(&str, &str)> {
 }
 
 /// The command line as it may be shown: a URL may hold a password.
-fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut hide_next = false;
     for (at, argument) in arguments.enumerate() {

@@ -2,8 +2,10 @@
 //! Results go to standard output, everything for people to standard error. Past this floor nobody
 //! sees a flag, and below it nobody prints.
 
+mod config;
 mod flags;
 mod load;
+mod nightly;
 mod output;
 mod parse;
 
@@ -55,6 +57,7 @@ async fn run(verb: Verb) -> Exit {
 async fn answer(verb: Verb) -> Result<Exit, CommandError> {
     let answer = match verb {
         Verb::Backfill { load, units } => return load::backfill(&load, units).await,
+        Verb::Nightly { nightly } => return Box::pin(nightly::run(&nightly)).await,
         Verb::Plan { load, units, json } => {
             let request = load.request(units.flatten())?;
             let answer = plan::run(&request, units.is_some()).await?;

@@ -6,6 +6,7 @@ mod dates;
 mod lock;
 mod look;
 mod manifest;
+mod preview;
 mod rows;
 mod source;
 mod tell;
@@ -27,6 +28,8 @@ use crate::report::nightly::Nightly;
 use crate::report::progress::Snapshot;
 
 pub use dates::Pattern;
+pub use preview::dry_run;
+pub use tell::ending;
 
 /// What `nightly` is asked to do: its configuration, read and checked.
 #[derive(Debug, Clone)]
@@ -125,11 +128,25 @@ impl Night<'_> {
     }
 }
 
+/// The report of a run that could not be begun.
+pub fn failed(request: &NightlyRequest, started_at: Timestamp, error: &CommandError) -> Report {
+    let mut report = Report::new("", "nightly", started_at);
+    report.exit = Exit::Failed;
+    report.messages.push(error.to_string());
+    report.nightly = Some(Box::new(Nightly {
+        config: request.config.clone(),
+        today: request.today.to_string(),
+        ..Nightly::default()
+    }));
+    report.finish(Timestamp::now());
+    report
+}
+
 /// Whether calendars are known, before anything is begun.
 fn check(request: &NightlyRequest) -> Result<(), CommandError> {
     for source in &request.sources {
         if let Some(calendar) = &source.calendar {
-            super::gaps::trading_days(calendar).map_err(|error| {
+            let _ = super::gaps::trading_days(calendar).map_err(|error| {
                 CommandError::Usage(format!(
                     "{}: source {}: calendar: {error}",
                     request.config, source.name

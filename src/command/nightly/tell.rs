@@ -141,3 +141,31 @@ pub(super) fn failures(part: &Report) -> Vec<String> {
     });
     failed.map(|text| human::one_line(&text.replace('\n', " "))).collect()
 }
+
+/// The last line of a run, with where the reports are.
+pub fn ending(report: &Report, written: &[String]) -> String {
+    let code = report.exit.code();
+    let mut text = format!("exit code {code} after {}", human::seconds(report.elapsed_s));
+    if let Some(nightly) = &report.nightly {
+        let bad = |exit: Exit| !matches!(exit, Exit::Done | Exit::Rejects);
+        let failed: Vec<String> = nightly
+            .sources
+            .iter()
+            .filter(|source| bad(source.exit))
+            .map(|source| source.name.clone())
+            .collect();
+        let all = human::plural(nightly.sources.len() as u64, "source");
+        text.push_str(&match failed.len() {
+            0 => format!(": {all} done"),
+            n => format!(": {n} of {all} not done: {}", list(&failed)),
+        });
+        let upkeep = nightly.maintenance.iter().filter(|action| action.outcome == "failed").count();
+        if upkeep > 0 {
+            text.push_str(&format!("; {} of upkeep failed", human::plural(upkeep as u64, "action")));
+        }
+    }
+    if !written.is_empty() {
+        text.push_str(&format!("; reports: {}", written.join(", ")));
+    }
+    text
+}
