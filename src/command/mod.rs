@@ -14,6 +14,7 @@ mod plan_show;
 pub mod refresh;
 pub mod rejects;
 pub mod status;
+pub mod upkeep;
 pub mod verify;
 
 mod access;

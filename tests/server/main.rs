@@ -31,6 +31,7 @@
 //! - `rules`: market rules and warnings.
 //! - `tables`: tables of the user's own.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
+//! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
@@ -68,5 +69,6 @@ mod stops;
 mod support;
 mod tables;
 mod timescale;
+mod upkeep;
 mod vendors;
 mod verify;

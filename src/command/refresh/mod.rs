@@ -32,6 +32,59 @@ pub struct RefreshRequest {
     pub rebuild: bool,
 }
 
+/// How much of it is made anew.
+#[derive(Debug, Clone, Copy, Default)]
+struct How {
+    full: bool,
+    rebuild: bool,
+}
+
+impl How {
+    fn of(request: &RefreshRequest) -> Self {
+        Self { full: request.full, rebuild: request.rebuild }
+    }
+}
+
+/// What [`one`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct One {
+    /// Another process was at it, and nothing was done.
+    pub busy: bool,
+    /// It was not fresh.
+    pub changed: bool,
+    /// Rows that were written, where that is known.
+    pub written: u64,
+    /// Rows that were deleted, where that is known.
+    pub deleted: u64,
+}
+
+/// The names of everything that is refreshed where none is given, in their order.
+pub(super) fn unasked() -> impl Iterator<Item = &'static str> {
+    KNOWN.iter().filter(|known| known.unasked).map(|known| known.name)
+}
+
+/// Whether views are made of `table` as a whole, so that what is dropped of it is to go from them.
+pub(super) fn is_viewed(table: &str) -> bool {
+    let is_of = |known: &&Derived| known.made_of.contains(&table);
+    let mut of_table = KNOWN.iter().filter(is_of).peekable();
+    of_table.peek().is_some() && of_table.all(|known| matches!(known.kind, Kind::View { .. }))
+}
+
+/// Refreshes one, incrementally where that is exact. `None`: it is not there.
+///
+/// # Errors
+/// [`CommandError::Usage`] for a name that nothing has; [`DbError`].
+pub(super) async fn one(db: &mut Connection, name: &str) -> Result<Option<One>, CommandError> {
+    let derived = known::find(name)?;
+    if !is_there(db, derived).await? {
+        return Ok(None);
+    }
+    let Done { state, written, deleted, .. } = refresh(db, derived, How::default()).await?;
+    let (busy, changed) = (state == BUSY, state == REFRESHED);
+    let (written, deleted) = (written.unwrap_or(0), deleted.unwrap_or(0));
+    Ok(Some(One { busy, changed, written, deleted }))
+}
+
 /// What became of one of them.
 struct Done {
     state: &'static str,
@@ -89,7 +142,7 @@ pub async fn run(request: &RefreshRequest) -> Result<Answer, CommandError> {
             continue;
         }
         let began = Instant::now();
-        let done = refresh(&mut db, derived, request).await?;
+        let done = refresh(&mut db, derived, How::of(request)).await?;
         let seconds = began.elapsed().as_secs_f64();
         let style = if done.state == BUSY { Style::Yellow } else { Style::Green };
         grid.push([
@@ -119,11 +172,7 @@ async fn is_there(db: &Connection, derived: &Derived) -> Result<bool, DbError> {
     Ok(row.try_get(0)?)
 }
 
-async fn refresh(
-    db: &mut Connection,
-    derived: &Derived,
-    request: &RefreshRequest,
-) -> Result<Done, CommandError> {
+async fn refresh(db: &mut Connection, derived: &Derived, how: How) -> Result<Done, CommandError> {
     if matches!(derived.kind, Kind::RecentIndex) {
         let (made, dropped) = recent::roll(db).await?;
         let state = if made + dropped == 0 { FRESH } else { REFRESHED };
@@ -131,7 +180,7 @@ async fn refresh(
         return Ok(Done { state, written, deleted, ranges: None });
     }
     db.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE").await?;
-    let done = in_transaction(db, derived, request).await;
+    let done = in_transaction(db, derived, how).await;
     let end = if done.is_ok() { "COMMIT" } else { "ROLLBACK" };
     let ended = db.batch_execute(end).await.doing(format!("refreshing {}", derived.name));
     let done = done?;
@@ -139,21 +188,17 @@ async fn refresh(
     Ok(done)
 }
 
-async fn in_transaction(
-    db: &Connection,
-    derived: &Derived,
-    request: &RefreshRequest,
-) -> Result<Done, DbError> {
+async fn in_transaction(db: &Connection, derived: &Derived, how: How) -> Result<Done, DbError> {
     let lock = "SELECT pg_try_advisory_xact_lock(hashtextextended('tidegate refresh ' || $1, 0))";
     let row = db.query_typed_one(lock, &[(&derived.name, Type::TEXT)]).await?;
     if !row.try_get::<_, bool>(0)? {
         return Ok(Done::only(BUSY));
     }
     let mut written = ledger::written_since(db, derived.name, derived.made_of).await?;
-    written.full |= request.full || request.rebuild;
+    written.full |= how.full || how.rebuild;
     let (done, state) = match &derived.kind {
         Kind::Bars { minutes } => {
-            (bars(db, derived.name, *minutes, &written, request.rebuild).await?, None)
+            (bars(db, derived.name, *minutes, &written, how.rebuild).await?, None)
         }
         Kind::Call { function } => (call(db, function, &written).await?, None),
         Kind::View { settings, content } => view(db, derived, settings, *content, &written).await?,

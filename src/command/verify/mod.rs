@@ -50,6 +50,28 @@ impl Applied {
     }
 }
 
+/// The tables and materialized views that the applied migrations make, as `schema.table`.
+pub(super) async fn tables(db: &Connection) -> Result<Vec<String>, DbError> {
+    Ok(applied_tables(&migration::status(db).await?).tables)
+}
+
+/// Those of them whose partitions are made ahead of time.
+pub(super) async fn tables_ahead(db: &Connection) -> Result<Vec<String>, DbError> {
+    let applied = applied_tables(&migration::status(db).await?);
+    let names = partitions::ahead(&applied).map(|(name, _)| name.to_owned());
+    Ok(names.collect())
+}
+
+fn applied_tables(status: &[MigrationStatus]) -> Applied {
+    let is_applied =
+        |known: &&MigrationStatus| matches!(known.state, State::Applied(_) | State::Changed(_));
+    let migrations: BTreeSet<(String, i32)> = (status.iter().filter(is_applied))
+        .map(|known| (known.domain.clone(), known.version))
+        .collect();
+    let tables = expected::expected(&migrations).tables();
+    Applied { migrations, tables }
+}
+
 /// Makes every check that is asked for.
 ///
 /// # Errors
@@ -57,18 +79,12 @@ impl Applied {
 pub async fn run(request: &VerifyRequest) -> Result<Answer, CommandError> {
     let (_, db) = request.access.connect().await?;
     let status = migration::status(&db).await?;
-    let is_applied =
-        |known: &&MigrationStatus| matches!(known.state, State::Applied(_) | State::Changed(_));
-    let migrations: BTreeSet<(String, i32)> = (status.iter().filter(is_applied))
-        .map(|known| (known.domain.clone(), known.version))
-        .collect();
-    if migrations.is_empty() {
+    let applied = applied_tables(&status);
+    if applied.migrations.is_empty() {
         return Err(CommandError::Refused(
             "no migration is applied here: `tidegate migrate up` makes the tables".to_owned(),
         ));
     }
-    let tables = expected::expected(&migrations).tables();
-    let applied = Applied { migrations, tables };
     let mut findings = of_migrations(&status);
     let mut sizes = None;
     if request.what != Some(What::Partitions) {

@@ -46,12 +46,16 @@ pub(super) async fn check(db: &Connection, applied: &Applied) -> Result<Vec<Find
             default_partition: row.try_get(7)?,
             strays: row.try_get(8)?,
         };
-        let make = AHEAD.iter().find(|(name, (domain, version), _)| {
-            *name == table.relation && applied.has(domain, *version)
-        });
-        findings.extend(judge(&table, make.map(|(_, _, make)| *make)));
+        let make = ahead(applied).find(|(name, _)| *name == table.relation);
+        findings.extend(judge(&table, make.map(|(_, make)| make)));
     }
     Ok(findings)
+}
+
+/// The tables here whose partitions are made ahead of time, with the statement that does it.
+pub(super) fn ahead(applied: &Applied) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let here = AHEAD.iter().filter(|(_, (domain, version), _)| applied.has(domain, *version));
+    here.map(|(name, _, make)| (*name, *make))
 }
 
 /// `make`: what makes partitions ahead, for a table that needs them.

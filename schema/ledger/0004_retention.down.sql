@@ -1,0 +1,2 @@
+DROP TABLE IF EXISTS tidegate.upkeep;
+DROP TABLE IF EXISTS tidegate.retired;
