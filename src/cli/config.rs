@@ -10,8 +10,9 @@ use toml::de::DeTable;
 
 use super::flags::FactFlags;
 use super::load::in_order;
-use super::parse;
+use super::{maintenance, parse};
 use crate::command::nightly::{Manifest, Pattern, SourceRequest};
+use crate::command::upkeep::UpkeepPlan;
 use crate::command::{Access, CommandError, LayoutChoice, LoadRequest};
 use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
@@ -32,6 +33,8 @@ pub struct Config {
     pub stale: Duration,
     /// The sources.
     pub sources: Vec<SourceRequest>,
+    /// What is looked after once all is loaded.
+    pub upkeep: Option<UpkeepPlan>,
     /// Files that the report is written to.
     pub reports: Vec<PathBuf>,
 }
@@ -74,7 +77,12 @@ fn parse_text(text: &str, origin: &str, folder: &Path) -> Result<Config, LayoutE
         None => None,
     };
     let mut sources: Vec<SourceRequest> = Vec::new();
-    for value in root.need("source")?.list() {
+    let upkeep = maintenance::read(&root, folder)?;
+    if upkeep.is_none() && root.get("source").is_none() {
+        // Says that it is missing.
+        root.need("source")?;
+    }
+    for value in root.get("source").iter().flat_map(Value::list) {
         let source = read_source(&value, folder)?;
         if sources.iter().any(|other| other.name == source.name) {
             return Err(value.bad(format!("there are two sources called {:?}", source.name)));
@@ -85,7 +93,7 @@ fn parse_text(text: &str, origin: &str, folder: &Path) -> Result<Config, LayoutE
     if let (true, Some(lock)) = (stale < Duration::from_secs(3), root.get("lock")) {
         return Err(lock.bad("stale_after must be 3s or more"));
     }
-    Ok(Config { url, stale, sources, reports: reports(&root, folder)? })
+    Ok(Config { url, stale, sources, upkeep, reports: reports(&root, folder)? })
 }
 
 /// The files of `[report]`, each with the ending that its key promises.

@@ -5,6 +5,7 @@
 mod config;
 mod flags;
 mod load;
+mod maintenance;
 mod nightly;
 mod output;
 mod parse;

@@ -34,7 +34,7 @@ pub struct NightlyFlags {
     /// Say what would be loaded, and write nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Only this source; may be repeated
+    /// Only this source, and no upkeep; may be repeated
     #[arg(long, value_name = "NAME")]
     pub source: Vec<String>,
     /// The day that counts as today [default: today, UTC]
@@ -119,6 +119,7 @@ fn request(
         sources,
         today: flags.today.unwrap_or_else(|| Timestamp::now().to_zoned(TimeZone::UTC).date()),
         stale: config.stale,
+        upkeep: config.upkeep.filter(|_| flags.source.is_empty()),
         retry_deadline: std::time::Duration::from_secs(RETRY_DEADLINE_S),
         arguments: load::without_credentials(std::env::args()),
     })

@@ -17,12 +17,14 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::access::bring_up;
+use super::upkeep::{self, UpkeepPlan};
 use super::{Access, CommandError, LoadRequest};
 use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::ADMISSION_S;
 use crate::pipeline::{Cancel, watch_signals};
+use crate::report::human;
 use crate::report::model::Report;
 use crate::report::nightly::Nightly;
 use crate::report::progress::Snapshot;
@@ -40,6 +42,8 @@ pub struct NightlyRequest {
     pub access: Access,
     /// The sources, in their order.
     pub sources: Vec<SourceRequest>,
+    /// What is looked after once all is loaded.
+    pub upkeep: Option<UpkeepPlan>,
     /// The day that counts as today.
     pub today: Date,
     /// Silence after which a run that holds the lease counts as dead.
@@ -235,6 +239,9 @@ impl Night<'_> {
             report.absorb(part);
             nightly.sources.push(outcome);
         }
+        if let Some(plan) = &self.request.upkeep {
+            self.look_after(plan, lease, &mut nightly, report).await;
+        }
         if lease.is_lost() {
             report.exit = Exit::Locked;
             report.messages.push(
@@ -244,6 +251,47 @@ impl Night<'_> {
             );
         }
         report.nightly = Some(Box::new(nightly));
+    }
+
+    /// Looks after the database. What fails is reported; nothing is undone.
+    async fn look_after(
+        &mut self,
+        plan: &UpkeepPlan,
+        lease: &lock::Lease,
+        nightly: &mut Nightly,
+        report: &mut Report,
+    ) {
+        let run_id = self.run_id;
+        let ours = match self.connection().await {
+            Ok(connection) => lease.check(connection, run_id).await.unwrap_or(true),
+            Err(_) => true,
+        };
+        if self.cancel.is_interrupted() || !ours {
+            self.say("upkeep", "left out: the run was stopped before");
+            return;
+        }
+        self.say("upkeep", "begins");
+        let done = Box::pin(upkeep::run(&self.request.access, plan)).await;
+        let problems = match done {
+            Ok(done) => tell::upkeep(done, nightly),
+            Err(error) => vec![error.to_string()],
+        };
+        for problem in &problems {
+            self.say("upkeep", problem);
+            report.messages.push(format!("upkeep: {problem}"));
+        }
+        match problems.len() {
+            0 => {
+                let actions = nightly.maintenance.len() as u64;
+                self.say("upkeep", &format!("{} done", human::plural(actions, "action")));
+            }
+            _ => {
+                report.exit = report.exit.worse(Exit::Failed);
+                let next = format!("next: mend what it names; upkeep is tried again by the next \
+                                    run of {}", self.request.config);
+                self.say("upkeep", &next);
+            }
+        }
     }
 
     /// Records the end and gives the lease back.

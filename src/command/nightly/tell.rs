@@ -3,11 +3,12 @@
 use super::lock::Lease;
 use super::{NightlyRequest, SourceRequest};
 use crate::command::summary::{replay_command, shell_word};
+use crate::command::upkeep::{Outcome, UpkeepReport};
 use crate::db::Database;
 use crate::error::Exit;
 use crate::report::human;
 use crate::report::model::Report;
-use crate::report::nightly::{ShortDay, SourceReport};
+use crate::report::nightly::{AlertFigure, MaintenanceAction, Nightly, ShortDay, SourceReport};
 
 /// The first line of a run.
 pub(super) fn beginning(
@@ -140,6 +141,37 @@ pub(super) fn failures(part: &Report) -> Vec<String> {
         Some(if named { error.clone() } else { format!("{}: {error}", file.source) })
     });
     failed.map(|text| human::one_line(&text.replace('\n', " "))).collect()
+}
+
+/// Books what upkeep did; says what failed.
+pub(super) fn upkeep(done: UpkeepReport, nightly: &mut Nightly) -> Vec<String> {
+    let mut problems = Vec::new();
+    for action in &done.actions {
+        if let Outcome::Failed(why) = &action.outcome {
+            let why = human::one_line(&why.replace('\n', " "));
+            problems.push(format!("FAILED: {} of {}: {why}", action.kind, action.target));
+        }
+        nightly.maintenance.push(MaintenanceAction {
+            action: action.kind.to_owned(),
+            target: action.target.clone(),
+            outcome: action.outcome.word().to_owned(),
+            detail: action.outcome.why().map(str::to_owned),
+            parts: action.parts,
+            rows: action.rows,
+            bytes: action.bytes,
+            elapsed_s: action.elapsed_s,
+        });
+    }
+    for alert in done.figures.map(|figures| figures.alerts()).unwrap_or_default() {
+        nightly.alerts.push(AlertFigure {
+            name: alert.name.to_owned(),
+            target: alert.target,
+            value: alert.value,
+            limit: alert.limit,
+            firing: alert.firing,
+        });
+    }
+    problems
 }
 
 /// The last line of a run, with where the reports are.
