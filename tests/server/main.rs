@@ -16,6 +16,7 @@
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `killmails`: killmails, whose rows are in three tables.
+//! - `nightly`: the cron job, night after night.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
@@ -55,6 +56,7 @@ mod inspect;
 mod json;
 mod killmails;
 mod ladder;
+mod nightly;
 mod ops;
 mod plan;
 mod real_files;
