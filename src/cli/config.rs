@@ -41,9 +41,32 @@ pub struct Config {
 
 const ROOT: &[&str] = &["database", "lock", "source", "maintenance", "report"];
 const SOURCE: &[&str] = &[
-    "name", "paths", "days", "zone", "calendar", "manifest", "strict", "dataset", "table", "layout",
-    "symbol", "interval", "tz", "date", "venue", "on_conflict", "max_rejects", "verify", "strategy",
-    "writers", "memory", "spill_max", "no_check", "from", "to", "max_rows_per_sec",
+    "name",
+    "paths",
+    "days",
+    "zone",
+    "calendar",
+    "manifest",
+    "strict",
+    "dataset",
+    "table",
+    "layout",
+    "symbol",
+    "interval",
+    "tz",
+    "date",
+    "venue",
+    "on_conflict",
+    "max_rejects",
+    "verify",
+    "strategy",
+    "writers",
+    "memory",
+    "spill_max",
+    "no_check",
+    "from",
+    "to",
+    "max_rows_per_sec",
     "retry_deadline",
 ];
 
@@ -57,7 +80,8 @@ pub fn read(path: &Path) -> Result<Config, CommandError> {
         .map_err(|cause| usage(format!("{}: {cause}", path.display())))?;
     let folder = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = folder.parent().unwrap_or(Path::new("/")).to_owned();
-    parse_text(&text, &path.display().to_string(), &folder).map_err(|error| usage(error.to_string()))
+    parse_text(&text, &path.display().to_string(), &folder)
+        .map_err(|error| usage(error.to_string()))
 }
 
 fn parse_text(text: &str, origin: &str, folder: &Path) -> Result<Config, LayoutError> {
@@ -174,7 +198,11 @@ fn read_load(
     let rate = with_number(table, "max_rows_per_sec", 0, usize::MAX)?;
     let writers = with_number(table, "writers", 0, 64)?;
     let no_check = table.get("no_check").map_or(Ok(Vec::new()), |rules| {
-        rules.list().iter().map(|rule| parse::rule(rule.string()?).map_err(|e| rule.bad(e))).collect()
+        rules
+            .list()
+            .iter()
+            .map(|rule| parse::rule(rule.string()?).map_err(|e| rule.bad(e)))
+            .collect()
     })?;
     Ok(LoadRequest {
         inputs: Vec::new(),

@@ -63,10 +63,7 @@ pub fn is_report(path: &Path) -> Result<(), CommandError> {
     if path.extension().is_some_and(|ending| ending == "json") {
         return Ok(());
     }
-    Err(CommandError::Usage(format!(
-        "--report {}: this version writes .json only",
-        path.display()
-    )))
+    Err(CommandError::Usage(format!("--report {}: this version writes .json only", path.display())))
 }
 
 /// Writes the report to a file.

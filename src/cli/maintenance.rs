@@ -80,10 +80,7 @@ fn refreshed(table: &Table<'_>) -> Result<Refreshed, LayoutError> {
 }
 
 /// The values under a key, each by the name of a table.
-fn by_table<'a>(
-    table: &Table<'a>,
-    key: &str,
-) -> Result<Vec<(String, Value<'a>)>, LayoutError> {
+fn by_table<'a>(table: &Table<'a>, key: &str) -> Result<Vec<(String, Value<'a>)>, LayoutError> {
     let Some(value) = table.get(key) else { return Ok(Vec::new()) };
     let tables = value.any_table()?;
     Ok(tables.entries().map(|(name, value)| (name.to_owned(), value)).collect())
@@ -145,10 +142,10 @@ mod tests {
              \"kalshi.trades\" = { keep = \"1y\", archive = \"s3://b/x\" }",
         )
         .unwrap();
-        assert!(plan.partitions_ahead.contains(&Ahead {
-            table: "market_data".to_owned(),
-            ahead: Age::of_days(30)
-        }));
+        assert!(
+            plan.partitions_ahead
+                .contains(&Ahead { table: "market_data".to_owned(), ahead: Age::of_days(30) })
+        );
         let kept = |table: &str| {
             let of = plan.retention.iter().find(|retention| retention.table == table).unwrap();
             (of.keep, of.archive.clone())

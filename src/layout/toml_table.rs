@@ -108,11 +108,7 @@ impl<'a> Table<'a> {
     }
 
     /// The table under `key`, if it is there, with only these keys.
-    pub fn table(
-        &self,
-        key: &str,
-        known: &[&str],
-    ) -> Result<Option<Table<'a>>, LayoutError> {
+    pub fn table(&self, key: &str, known: &[&str]) -> Result<Option<Table<'a>>, LayoutError> {
         self.get(key).map(|value| value.table(known)).transpose()
     }
 }

@@ -125,9 +125,9 @@ fn portions(db: &TestDb<'_>) -> i64 {
 /// A metric's value in a file, by its name and a part of its labels.
 fn metric(path: &Path, name: &str, labels: &str) -> f64 {
     let text = std::fs::read_to_string(path).expect("metrics were written");
-    let line = text.lines().find(|line| {
-        line.split(['{', ' ']).next() == Some(name) && line.contains(labels)
-    });
+    let line = text
+        .lines()
+        .find(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(labels));
     let line = line.unwrap_or_else(|| panic!("{name} {labels} is not in {text}"));
     line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
 }
@@ -250,9 +250,8 @@ fn a_week_of_nights_ends_with_the_truth() {
     // again. Of Wednesday the file itself lacks some, which is said, once.
     file(&db, "packed/b.csv.gz", &whole);
     manifest(&[("2024-06-03", 310), ("2024-06-04", 200), ("2024-06-05", 205)]);
-    db.client().execute(
-        "DELETE FROM market_data WHERE ts >= '2024-06-04' AND ts < '2024-06-04 00:30+00'",
-    );
+    db.client()
+        .execute("DELETE FROM market_data WHERE ts >= '2024-06-04' AND ts < '2024-06-04 00:30+00'");
     acme("2024-06-06", 100, 10);
     let thursday = week_night(&db, "2024-06-06", 0);
     assert_eq!(thursday.total("inserted"), 400 + 30 + 100);
@@ -418,7 +417,11 @@ fn a_full_disk_fails_one_source_and_is_made_good() {
          CREATE TABLE tight (LIKE roomy INCLUDING ALL) TABLESPACE small",
     );
     for part in 0..12 {
-        file(&db, &format!("in/{part:02}.csv"), bars(&format!("2024-06-{:02}", part + 1), 1_440, 9));
+        file(
+            &db,
+            &format!("in/{part:02}.csv"),
+            bars(&format!("2024-06-{:02}", part + 1), 1_440, 9),
+        );
     }
     let source = |name: &str| {
         format!(
@@ -549,7 +552,10 @@ fn a_dry_run_says_what_would_be_loaded_and_writes_nothing() {
     assert_eq!(db.client().query_one::<i64>(there), 0, "nothing was written");
     let _ = night(&db, "2024-06-03", 0);
     let answer = dry();
-    assert_eq!((&answer["sources"][0]["to_load"], &answer["sources"][0]["unchanged"]), (&json!(0), &json!(1)));
+    assert_eq!(
+        (&answer["sources"][0]["to_load"], &answer["sources"][0]["unchanged"]),
+        (&json!(0), &json!(1))
+    );
 }
 
 #[test]
@@ -574,10 +580,7 @@ fn upkeep_comes_after_loading_and_its_failure_is_told() {
     let of_acme = program(&db, "2024-06-03").args(["--source", "acme"]).run().expect_code(0);
     assert_eq!(of_acme.report()["maintenance"], json!([]));
     // Old bars go when a table is named, and what is missing then is not short.
-    config(
-        &db,
-        &format!("{ONE}[maintenance.retention]\nmarket_data = {{ keep = \"1d\" }}\n"),
-    );
+    config(&db, &format!("{ONE}[maintenance.retention]\nmarket_data = {{ keep = \"1d\" }}\n"));
     let _ = night(&db, "2024-06-03", 0);
     assert_eq!(stored(&db), 0);
     assert_eq!(night(&db, "2024-06-03", 0).total("read"), 0, "and is not loaded again");
@@ -599,7 +602,8 @@ fn a_database_that_is_away_leaves_a_report() {
 #[expect(clippy::print_stderr, reason = "a test that proves nothing says so")]
 fn the_units_of_systemd_are_sound() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/systemd");
-    let units = ["tidegate-nightly.service", "tidegate-nightly.timer"].map(|unit| folder.join(unit));
+    let units =
+        ["tidegate-nightly.service", "tidegate-nightly.timer"].map(|unit| folder.join(unit));
     // The program is looked for where the unit says it is.
     let copies = tempfile::tempdir().unwrap();
     let copied: Vec<PathBuf> = units

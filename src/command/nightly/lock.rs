@@ -62,9 +62,8 @@ pub(super) async fn held(connection: &Connection) -> Result<Option<String>, Comm
 }
 
 fn is_at_it(holder: &Holder) -> String {
-    let status = holder.run_id.map_or("tidegate status".to_owned(), |run| {
-        format!("tidegate status {run}")
-    });
+    let status =
+        holder.run_id.map_or("tidegate status".to_owned(), |run| format!("tidegate status {run}"));
     let left = (holder.stale_s - holder.silent_s).max(0.0);
     format!(
         "another nightly run is at it: {}, since {}, last heard {} ago; nothing was done. Look at \

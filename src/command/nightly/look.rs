@@ -1,6 +1,7 @@
 //! What a source's paths stand for tonight, and which of it need not be read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -8,11 +9,11 @@ use jiff::civil::Date;
 use super::SourceRequest;
 use crate::command::{CommandError, LayoutChoice};
 use crate::db::ledger::Sight;
-use crate::source::{Found, Remotes, Spooler, find};
+use crate::source::{Found, Remotes, Spooler, Version, find};
 
-/// A file that was written to within so many milliseconds before it was looked at may be written
-/// to again without its times telling.
-const TICK_MS: i64 = 50;
+/// A file that was written to within so many milliseconds before it is read may be written to again
+/// without its times telling: it is looked at once more, a little later.
+const TICK_MS: u64 = 20;
 
 /// A file or object, and how it was found.
 #[derive(Debug)]
@@ -70,10 +71,16 @@ pub(super) fn look(source: &SourceRequest, days: &[Date], spooler: &mut Spooler)
 
 fn sighted(found: Found, day: Option<Date>) -> Sighted {
     // What was copied to read it has no times of its own.
-    let version = found.location.version().filter(|_| found.spool.is_none());
-    let now_ms = Timestamp::now().as_millisecond();
-    let settled = |changed: i64| changed < now_ms - TICK_MS;
-    let version = version.filter(|version| version.changed_ms.is_none_or(settled));
+    let look = || found.location.version().filter(|_| found.spool.is_none());
+    let is_new = |version: &Version| {
+        let now_ms = Timestamp::now().as_millisecond();
+        version.changed_ms.is_some_and(|changed| now_ms - changed < TICK_MS.cast_signed())
+    };
+    let mut version = look();
+    if version.as_ref().is_some_and(is_new) {
+        std::thread::sleep(Duration::from_millis(TICK_MS));
+        version = look().filter(|version| !is_new(version));
+    }
     let sight = version.map(|version| Sight {
         path: found.name.clone(),
         bytes: version.bytes,

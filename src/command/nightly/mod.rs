@@ -244,11 +244,10 @@ impl Night<'_> {
         }
         if lease.is_lost() {
             report.exit = Exit::Locked;
-            report.messages.push(
-                "another nightly run took over, for this one was silent for too long: stopped; \
-                 what was committed stays, and the other run does the rest"
-                    .to_owned(),
-            );
+            let why = "another nightly run took over, for this one was silent for too long: \
+                       stopped; what was committed stays, and the other run does the rest";
+            self.say("nightly", why);
+            report.messages.push(why.to_owned());
         }
         report.nightly = Some(Box::new(nightly));
     }
@@ -287,8 +286,11 @@ impl Night<'_> {
             }
             _ => {
                 report.exit = report.exit.worse(Exit::Failed);
-                let next = format!("next: mend what it names; upkeep is tried again by the next \
-                                    run of {}", self.request.config);
+                let next = format!(
+                    "next: mend what it names; upkeep is tried again by the next \
+                                    run of {}",
+                    self.request.config
+                );
                 self.say("upkeep", &next);
             }
         }

@@ -76,8 +76,7 @@ impl Preview<'_> {
             true => ledger::unchanged(self.connection, &scope(source)?, &sights).await?,
             false => std::collections::BTreeMap::new(),
         };
-        let request =
-            LoadRequest { access: self.request.access.clone(), ..source.load.clone() };
+        let request = LoadRequest { access: self.request.access.clone(), ..source.load.clone() };
         let mut survey = Survey::default();
         for file in looked.files.iter().filter(|file| !known.contains_key(&file.found.name)) {
             match survey_of(&request, std::slice::from_ref(&file.found), &mut spooler) {

@@ -77,7 +77,8 @@ impl Night<'_> {
             _ => "FAILED",
         };
         let mut failures = tell::failures(part);
-        let lines = part.messages.iter().map(|message| human::one_line(&message.replace('\n', " ")));
+        let lines =
+            part.messages.iter().map(|message| human::one_line(&message.replace('\n', " ")));
         failures.extend(lines);
         self.say(&name, &format!("{state} after {elapsed}: {said}"));
         for failure in &failures {
@@ -127,8 +128,7 @@ impl Night<'_> {
         let mut spooler = Spooler::default();
         let looked = look(source, &days, &mut spooler);
         let scope = scope(source)?;
-        let mut work =
-            AtWork { source, days, looked, scope, kept: Vec::new(), spooler };
+        let mut work = AtWork { source, days, looked, scope, kept: Vec::new(), spooler };
         for (path, why) in &work.looked.failed {
             let error = Some(why.clone());
             part.files.push(FileReport { source: path.clone(), error, ..FileReport::default() });
@@ -197,7 +197,9 @@ impl Night<'_> {
                     survey.ignored.extend(one.ignored);
                     survey.failed.extend(one.failed);
                 }
-                Err(error @ (CommandError::Usage(_) | CommandError::Layout(_))) => return Err(error),
+                Err(error @ (CommandError::Usage(_) | CommandError::Layout(_))) => {
+                    return Err(error);
+                }
                 Err(error) => survey.failed.push((found.name.clone(), error.to_string())),
             }
             if self.cancel.is_interrupted() {
@@ -245,9 +247,8 @@ impl Night<'_> {
         if again.is_empty() || self.cancel.is_interrupted() {
             return Ok(());
         }
-        part.files.retain(|entry| {
-            !again.iter().any(|&at| work.looked.files[at].is_in(&entry.source))
-        });
+        part.files
+            .retain(|entry| !again.iter().any(|&at| work.looked.files[at].is_in(&entry.source)));
         self.load(work, &again, true, part).await
     }
 
@@ -306,8 +307,7 @@ impl Night<'_> {
         let expected = manifest::read(work.source, &work.days, &mut work.spooler)?;
         let Some((day, _)) = expected.keys().next() else { return Ok(()) };
         let first = day.to_string();
-        let loads: Vec<i64> =
-            work.kept.iter().copied().chain(loads_of(&part.files)).collect();
+        let loads: Vec<i64> = work.kept.iter().copied().chain(loads_of(&part.files)).collect();
         let Some(counting) = self.counting(work.source, &loads).await? else {
             outcome.short_days.extend(expected.iter().map(|((day, ticker), &expected)| ShortDay {
                 day: day.to_string(),
@@ -316,7 +316,8 @@ impl Night<'_> {
                 found: 0,
                 reloaded: false,
             }));
-            let why = format!("nothing is loaded yet, and the manifest has records from {first} on");
+            let why =
+                format!("nothing is loaded yet, and the manifest has records from {first} on");
             part.messages.push(why);
             return Ok(());
         };
@@ -437,8 +438,7 @@ impl Night<'_> {
             };
             over.into_iter().filter(is_missing).collect()
         } else {
-            let loads: Vec<i64> =
-                work.kept.iter().copied().chain(loads_of(&part.files)).collect();
+            let loads: Vec<i64> = work.kept.iter().copied().chain(loads_of(&part.files)).collect();
             let Some(counting) = self.counting(work.source, &loads).await? else { return Ok(()) };
             let connection = self.connection().await?;
             let found = counting.by_day(connection, &over, false).await?;

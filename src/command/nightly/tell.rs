@@ -115,12 +115,7 @@ pub(super) fn sentence(part: &Report, outcome: &SourceReport) -> String {
 
 fn short(day: &ShortDay) -> String {
     let ticker = day.ticker.as_ref().map_or(String::new(), |ticker| format!(" {ticker}"));
-    format!(
-        "{}{ticker} has {} of {}",
-        day.day,
-        human::count(day.found),
-        human::count(day.expected)
-    )
+    format!("{}{ticker} has {} of {}", day.day, human::count(day.found), human::count(day.expected))
 }
 
 /// The first of them, and how many more.
@@ -193,7 +188,10 @@ pub fn ending(report: &Report, written: &[String]) -> String {
         });
         let upkeep = nightly.maintenance.iter().filter(|action| action.outcome == "failed").count();
         if upkeep > 0 {
-            text.push_str(&format!("; {} of upkeep failed", human::plural(upkeep as u64, "action")));
+            text.push_str(&format!(
+                "; {} of upkeep failed",
+                human::plural(upkeep as u64, "action")
+            ));
         }
     }
     if !written.is_empty() {

@@ -29,8 +29,8 @@ pub use scatter::{
     windows,
 };
 pub use seen::{
-    Sight, SourceEnd, differ, end_source, ever_seen, last_success, newest, remember, rewritten,
-    unchanged,
+    Sight, SourceEnd, differ, end_source, ever_seen, last_success, newest, remember,
+    retention_took, rewritten, unchanged,
 };
 
 /// Everything that makes a content the same content. A file's name is not part of it.

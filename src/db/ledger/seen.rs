@@ -55,13 +55,27 @@ pub async fn unchanged(
     let mut empty = BTreeSet::new();
     for table in tables {
         let sql = format!("SELECT NOT EXISTS (SELECT FROM {table})");
-        if db.query_typed_one(&sql, &[]).await?.try_get(0)? {
+        let is_empty: bool = db.query_typed_one(&sql, &[]).await?.try_get(0)?;
+        if is_empty && !retention_took(db, table).await? {
             empty.insert(table.clone());
         }
     }
     let stands = |tables: &[String]| tables.iter().all(|table| !empty.contains(table));
     let known = known.into_iter().filter(|(_, _, tables)| stands(tables));
     Ok(known.map(|(path, loads, _)| (path, loads)).collect())
+}
+
+/// Whether retention dropped rows of a table (as `schema.table`): that it is empty is no loss then.
+///
+/// # Errors
+/// The server's.
+pub async fn retention_took(db: &Connection, table: &str) -> Result<bool, DbError> {
+    let sql = "SELECT to_regclass('tidegate.dropped_range') IS NOT NULL";
+    if !db.query_typed_one(sql, &[]).await?.try_get::<_, bool>(0)? {
+        return Ok(false);
+    }
+    let sql = "SELECT EXISTS (SELECT FROM tidegate.dropped_range WHERE target = $1 AND rows > 0)";
+    Ok(db.query_typed_one(sql, &[(&table, Type::TEXT)]).await?.try_get(0)?)
 }
 
 /// Those of the paths that were loaded under this scope, in whatever version, with the loads of
