@@ -22,8 +22,8 @@ use crate::write::{LadderCounters, RetryPolicy};
 use super::access::bring_up;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
-use super::survey::{Survey, survey};
-use super::{CommandError, LoadRequest, count_again, scatter, summary};
+use super::survey::{self, Looked, Survey};
+use super::{CommandError, LoadRequest, count_again, memo, scatter, summary};
 
 /// What the progress display reads while a load runs.
 #[derive(Debug, Clone, Default)]
@@ -106,7 +106,10 @@ pub async fn run(
     watch: &Watch,
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
-    let survey = survey(request)?;
+    let mut inputs = survey::find(request)?;
+    let spared = memo::spare(request, &request.access, &mut inputs.found).await?;
+    let mut survey = survey::look(request, &inputs.found, &mut inputs.spooler)?;
+    let looked = std::mem::take(&mut survey.files);
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
@@ -115,7 +118,9 @@ pub async fn run(
     let run_id = ledger::begin_run(&connection, "backfill").await?;
     let mut report = Report::new(run_id.to_string(), "backfill", started_at);
     let running = Running { request, database: &database, run_id, watch };
-    let connection = running.carry_out(connection, planning, cancel, &mut report).await?;
+    let planned = (planning, looked.as_slice());
+    let connection = running.carry_out(connection, planned, cancel, &mut report).await?;
+    spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
     Ok(report)
@@ -205,7 +210,8 @@ impl Before {
 }
 
 impl Running<'_> {
-    /// Carries out a plan and adds what became of it to the report. Gives back the connection, or
+    /// Carries out a plan of the files that were looked at and puts what became of it into the
+    /// report, which has no files yet. Gives back the connection, or
     /// another one if the server was restarted.
     ///
     /// # Errors
@@ -213,7 +219,7 @@ impl Running<'_> {
     pub(super) async fn carry_out(
         &self,
         connection: Connection,
-        planning: Planning,
+        (planning, looked): (Planning, &[Looked]),
         cancel: Cancel,
         report: &mut Report,
     ) -> Result<Connection, CommandError> {
@@ -225,7 +231,9 @@ impl Running<'_> {
             Ok(()) => connection,
             Err(_) => self.database.connect_within(self.request.retry_deadline, true).await?,
         };
-        self.account(&connection, planning, (&begun, &before), ended, report).await?;
+        self.account(&connection, &planning, (&begun, &before), ended, report).await?;
+        let done = memo::done(self.request, looked, &planning, &begun, report);
+        ledger::note(&connection, &done).await?;
         Ok(connection)
     }
 
@@ -283,7 +291,7 @@ impl Running<'_> {
     async fn account(
         &self,
         connection: &Connection,
-        planning: Planning,
+        planning: &Planning,
         (begun, before): (&Begun, &Before),
         ended: Ended,
         report: &mut Report,
@@ -294,8 +302,8 @@ impl Running<'_> {
         report.tables = ledger::run_tables(connection, self.run_id).await?;
         summary::without(&mut report.tables, &before.tables);
         summary::rejects(connection, self.run_id, before.reject, report).await?;
-        summary::warnings(self.watch, begun, &planning, report);
-        let failures = failures_by_load(&planning, begun, &ended);
+        summary::warnings(self.watch, begun, planning, report);
+        let failures = failures_by_load(planning, begun, &ended);
         for (at, planned) in planning.loads.iter().enumerate() {
             let load = begun.get(&at);
             let of_run = |loads: &BTreeMap<i64, ledger::RunLoad>| {
@@ -333,12 +341,12 @@ impl Running<'_> {
             });
         }
         self.earlier_rejects(connection, begun, report).await?;
-        report.strategy = summary::strategy(&planning, begun, self.watch);
+        report.strategy = summary::strategy(planning, begun, self.watch);
         report.ignored = planning.ignored.iter().map(|(name, _)| name.clone()).collect();
         report.messages.extend(planning.messages.iter().cloned());
         let mut exit = self.exit(&ended, report);
         if self.request.verify && exit != Exit::Interrupted {
-            let wrong = count_again::count_again(connection, &planning, begun).await?;
+            let wrong = count_again::count_again(connection, planning, begun).await?;
             if !wrong.is_empty() {
                 exit = exit.worse(Exit::Accounts);
                 report.messages.extend(wrong);

@@ -10,7 +10,7 @@ use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, reco
 use crate::mapping::{JsonRecords, JsonShape, is_columnar};
 use crate::source::{
     self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
-    Visitor, Want, look_into,
+    Version, Visitor, Want, look_into,
 };
 
 use super::{CommandError, LayoutChoice, LoadRequest};
@@ -19,6 +19,8 @@ use super::{CommandError, LayoutChoice, LoadRequest};
 #[derive(Debug)]
 pub(super) struct Source {
     pub name: Arc<str>,
+    /// Position of its file among those that were looked at.
+    pub file: usize,
     /// The file or object that holds it.
     pub location: Location,
     pub fingerprint: Fingerprint,
@@ -40,10 +42,38 @@ pub(super) struct Survey {
     pub ignored: Vec<(String, String)>,
     /// What cannot be loaded although it should be, with why.
     pub failed: Vec<(String, String)>,
+    /// Files that were looked at, in plan order.
+    pub files: Vec<Looked>,
+}
+
+/// A file that was looked at, for whoever wants to know it again.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub name: String,
+    /// What it was all the while; `None`: that cannot be said, or something in it failed.
+    pub version: Option<Version>,
+    /// How many sources it gave.
+    pub sources: usize,
+    /// Members of it that were ignored.
+    pub ignored: Vec<(String, String)>,
+}
+
+/// What the inputs of a request stand for.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub found: Vec<Found>,
+    pub spooler: Spooler,
 }
 
 /// Looks at all inputs of a request.
 pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
+    let mut inputs = find(request)?;
+    look(request, &inputs.found, &mut inputs.spooler)
+}
+
+/// Finds what the inputs of a request stand for, without looking into anything.
+pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
+    layouts(request.layout.as_ref())?;
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
@@ -53,11 +83,11 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
         found.push(Found::spooled("-", copy));
     }
-    survey_of(request, &found, &mut spooler)
+    Ok(Inputs { found, spooler })
 }
 
-/// Looks at what was found for a request.
-pub(super) fn survey_of(
+/// Looks into what was found.
+pub(super) fn look(
     request: &LoadRequest,
     found: &[Found],
     spooler: &mut Spooler,
@@ -72,6 +102,20 @@ pub(super) fn survey_of(
         surveyor.look_at(file, spooler)?;
     }
     Ok(surveyor.survey)
+}
+
+impl Survey {
+    /// Adds what was found in other files.
+    pub fn extend(&mut self, other: Survey) {
+        let before = self.files.len();
+        self.sources.extend(other.sources.into_iter().map(|mut source| {
+            source.file += before;
+            source
+        }));
+        self.ignored.extend(other.ignored);
+        self.failed.extend(other.failed);
+        self.files.extend(other.files);
+    }
 }
 
 /// Looks at contents, one after another.
@@ -132,7 +176,22 @@ impl Surveyor<'_> {
             spool: file.spool.clone(),
             ..OfFile::default()
         };
+        // What is in a temporary file cannot be known again.
+        let version = || file.spool.is_none().then(|| Version::of(&file.location)).flatten();
+        let before = version();
+        let failed = self.survey.failed.len();
+        let (sources, ignored) = (self.survey.sources.len(), self.survey.ignored.len());
         let outcome = look_into(&file.location, &file.name, spooler, self);
+        self.survey.files.push(Looked {
+            name: file.name.clone(),
+            version: before.filter(|before| {
+                outcome.is_ok()
+                    && failed == self.survey.failed.len()
+                    && version().as_ref() == Some(before)
+            }),
+            sources: self.survey.sources.len() - sources,
+            ignored: self.survey.ignored[ignored..].to_vec(),
+        });
         if let Some(stop) = self.stop.take() {
             return Err(stop);
         }
@@ -271,6 +330,7 @@ impl Visitor for Surveyor<'_> {
         for recognised in std::iter::once(recognised).chain(also) {
             self.survey.sources.push(Source {
                 name: Arc::clone(&name),
+                file: self.survey.files.len(),
                 location: content.location.clone(),
                 fingerprint: content.fingerprint.clone(),
                 recognised,

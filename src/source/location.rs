@@ -58,42 +58,6 @@ impl Location {
     }
 }
 
-/// What the file system or the store says of stored bytes. Another version may be another content;
-/// the same one is not, but for a file that was written to within the same tick of its clock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// Size in bytes.
-    pub bytes: u64,
-    /// When a file was written to and when its entry was changed, in seconds from 1970; an object's
-    /// tag.
-    pub tag: String,
-    /// The later of the two times, in milliseconds from 1970; none of an object.
-    pub changed_ms: Option<i64>,
-}
-
-impl Location {
-    /// The version of the bytes now; none if nobody tells.
-    pub fn version(&self) -> Option<Version> {
-        match self {
-            Location::File(path) => {
-                let found = std::fs::metadata(path).ok()?;
-                let written = (found.mtime(), found.mtime_nsec());
-                let changed = (found.ctime(), found.ctime_nsec());
-                let (s, ns) = written.max(changed);
-                Some(Version {
-                    bytes: found.len(),
-                    tag: format!("{}.{:09} {}.{:09}", written.0, written.1, changed.0, changed.1),
-                    changed_ms: Some(s.saturating_mul(1_000).saturating_add(ns / 1_000_000)),
-                })
-            }
-            Location::Object(object) => {
-                let (bytes, tag) = object.version()?;
-                Some(Version { bytes, tag, changed_ms: None })
-            }
-        }
-    }
-}
-
 impl From<&Path> for Location {
     fn from(path: &Path) -> Self {
         Location::File(path.to_owned())

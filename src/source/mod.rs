@@ -20,6 +20,7 @@ mod remote;
 mod spool;
 mod stored;
 mod utf16;
+mod version;
 mod walk;
 mod zip;
 
@@ -32,9 +33,10 @@ pub use again::find_again;
 pub use codec::Codec;
 pub use content::{ContentReader, Fingerprint, fingerprint};
 pub use find::{Found, find};
-pub use location::{Location, Version};
+pub use location::Location;
 pub use remote::{Object, Remotes};
 pub use spool::{Spool, Spooler};
+pub use version::Version;
 pub use walk::{Content, Seen, Visitor, Want, look_into};
 
 /// What can go wrong with a source.

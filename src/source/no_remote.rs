@@ -23,7 +23,7 @@ impl Object {
         match *self {}
     }
 
-    pub(super) fn version(&self) -> Option<(u64, String)> {
+    pub(super) fn version(&self) -> Option<(String, String)> {
         match *self {}
     }
 }

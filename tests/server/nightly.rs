@@ -69,6 +69,10 @@ fn only_new_and_changed_files_are_read() {
     file(&db, "in/2024-06-03.csv", bars("2024-06-03", 100, 10));
     let first = night(&db, "2024-06-03", 0);
     assert_eq!(first.total("inserted"), 100);
+    // What was just written could be written to again unnoticed.
+    std::thread::sleep(Duration::from_secs(4));
+    let again = night(&db, "2024-06-03", 0);
+    assert_eq!(again.report()["files"][0]["already_loaded"], true);
     let acme = source(&first, "acme");
     assert_eq!(acme["missing_days"], serde_json::json!(["2024-05-31", "2024-06-01", "2024-06-02"]));
     assert_eq!(acme["newest_at"], "2024-06-03T01:39:00.000Z");
@@ -84,7 +88,6 @@ fn only_new_and_changed_files_are_read() {
     let third = night(&db, "2024-06-03", 0);
     assert_eq!(count(source(&third, "acme"), "unchanged"), 0);
     assert_eq!(third.report()["files"][0]["already_loaded"], true);
-    assert_eq!(count(source(&night(&db, "2024-06-03", 0), "acme"), "unchanged"), 1);
 
     // Rewritten in place: 10 bars more, all others other.
     std::fs::write(&path, bars("2024-06-03", 110, 20)).unwrap();

@@ -1,26 +1,16 @@
-//! What a source's paths stand for tonight, and which of it need not be read.
+//! What a source's paths stand for tonight.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::SourceRequest;
-use crate::command::{CommandError, LayoutChoice};
-use crate::db::ledger::Sight;
-use crate::source::{Found, Remotes, Spooler, Version, find};
-
-/// A file that was written to within so many milliseconds before it is read may be written to again
-/// without its times telling: it is looked at once more, a little later.
-const TICK_MS: u64 = 20;
+use crate::source::{Found, Remotes, Spooler, find};
 
 /// A file or object, and how it was found.
 #[derive(Debug)]
 pub(super) struct Sighted {
     pub found: Found,
-    /// What tells its content from another without reading it; none where nothing does.
-    pub sight: Option<Sight>,
     /// The day in its pattern.
     pub day: Option<Date>,
 }
@@ -50,7 +40,7 @@ pub(super) fn look(source: &SourceRequest, days: &[Date], spooler: &mut Spooler)
             match find(std::slice::from_ref(&path), &remotes, spooler) {
                 Ok(found) => {
                     let new = found.into_iter().filter(|file| names.insert(file.name.clone()));
-                    looked.files.extend(new.map(|found| sighted(found, day)));
+                    looked.files.extend(new.map(|found| Sighted { found, day }));
                 }
                 Err(error) => match day {
                     Some(day) if error.is_absence() => {
@@ -67,61 +57,6 @@ pub(super) fn look(source: &SourceRequest, days: &[Date], spooler: &mut Spooler)
         }
     }
     looked
-}
-
-fn sighted(found: Found, day: Option<Date>) -> Sighted {
-    // What was copied to read it has no times of its own.
-    let look = || found.location.version().filter(|_| found.spool.is_none());
-    let is_new = |version: &Version| {
-        let now_ms = Timestamp::now().as_millisecond();
-        version.changed_ms.is_some_and(|changed| now_ms - changed < TICK_MS.cast_signed())
-    };
-    let mut version = look();
-    if version.as_ref().is_some_and(is_new) {
-        std::thread::sleep(Duration::from_millis(TICK_MS));
-        version = look().filter(|version| !is_new(version));
-    }
-    let sight = version.map(|version| Sight {
-        path: found.name.clone(),
-        bytes: version.bytes,
-        version: version.tag,
-    });
-    Sighted { found, sight, day }
-}
-
-/// A name for everything besides the bytes that decides what is loaded.
-pub(super) fn scope(source: &SourceRequest) -> Result<String, CommandError> {
-    let load = &source.load;
-    let layout = match &load.layout {
-        None => String::new(),
-        Some(LayoutChoice::Named(name)) => name.clone(),
-        Some(LayoutChoice::File(path)) => {
-            std::fs::read_to_string(path).map_err(CommandError::file(path))?
-        }
-    };
-    let facts = &load.facts;
-    let mut hasher = blake3::Hasher::new();
-    let mut field = |text: &str| {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    };
-    field(env!("CARGO_PKG_VERSION"));
-    field(&layout);
-    for fact in [
-        &load.table,
-        &facts.symbol,
-        &facts.interval,
-        &facts.zone,
-        &facts.venue,
-        &facts.date,
-        &facts.dataset,
-    ] {
-        field(if fact.is_some() { "given" } else { "" });
-        field(fact.as_deref().unwrap_or_default());
-    }
-    field(&load.no_check.join(","));
-    field(&format!("{:?}", load.window));
-    Ok(hasher.finalize().to_hex().as_str()[..32].to_owned())
 }
 
 impl Sighted {

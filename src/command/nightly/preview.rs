@@ -1,15 +1,13 @@
 //! `nightly --dry-run`: what would be loaded, written nowhere.
 
 use serde_json::json;
-use tokio_postgres::types::Type;
 
-use super::look::{look, scope};
+use super::look::look;
 use super::{NightlyRequest, SourceRequest, check, dates, lock};
-use crate::command::access::has_ledger;
 use crate::command::plan::{Standing, plan};
-use crate::command::survey::{Survey, survey_of};
-use crate::command::{Answer, CommandError, LoadRequest};
-use crate::db::{Connection, ledger};
+use crate::command::survey::{self, Survey};
+use crate::command::{Answer, CommandError, LoadRequest, memo};
+use crate::db::Connection;
 use crate::error::Exit;
 use crate::report::human;
 use crate::report::list::{Cell, Grid, Style};
@@ -22,19 +20,16 @@ use crate::source::Spooler;
 pub async fn dry_run(request: &NightlyRequest) -> Result<Answer, CommandError> {
     check(request)?;
     let (_, connection) = request.access.connect().await?;
-    let knows_files = has_ledger(&connection).await? && {
-        let sql = "SELECT to_regclass($1) IS NOT NULL";
-        connection.query_typed_one(sql, &[(&"tidegate.seen", Type::TEXT)]).await?.get(0)
-    };
+    let sql = "SELECT to_regclass('tidegate.lease') IS NOT NULL";
+    let has_lock: bool = connection.query_typed_one(sql, &[]).await?.get(0);
     let mut preview = Preview {
         request,
         connection: &connection,
-        knows_files,
         grid: Grid::new(["Source", "File", "Layout", "Dataset", "State"]),
         answer: Answer::done(),
         sources: Vec::new(),
     };
-    if knows_files && let Some(busy) = lock::held(&connection).await? {
+    if has_lock && let Some(busy) = lock::held(&connection).await? {
         preview.answer.messages.push(busy);
     }
     for source in &request.sources {
@@ -56,8 +51,6 @@ pub async fn dry_run(request: &NightlyRequest) -> Result<Answer, CommandError> {
 struct Preview<'a> {
     request: &'a NightlyRequest,
     connection: &'a Connection,
-    /// Whether the ledger keeps which files are loaded.
-    knows_files: bool,
     grid: Grid,
     answer: Answer,
     sources: Vec<serde_json::Value>,
@@ -71,21 +64,15 @@ impl Preview<'_> {
         for (path, why) in &looked.failed {
             self.failed(&source.name, path, why);
         }
-        let sights: Vec<_> = looked.files.iter().filter_map(|file| file.sight.clone()).collect();
-        let known = match self.knows_files {
-            true => ledger::unchanged(self.connection, &scope(source)?, &sights).await?,
-            false => std::collections::BTreeMap::new(),
-        };
         let request = LoadRequest { access: self.request.access.clone(), ..source.load.clone() };
+        let mut open: Vec<_> = looked.files.iter().map(|file| file.found.clone()).collect();
+        let _ = memo::spare(&request, &request.access, &mut open).await?;
+        let unchanged = (looked.files.len() - open.len()) as u64;
         let mut survey = Survey::default();
-        for file in looked.files.iter().filter(|file| !known.contains_key(&file.found.name)) {
-            match survey_of(&request, std::slice::from_ref(&file.found), &mut spooler) {
-                Ok(one) => {
-                    survey.sources.extend(one.sources);
-                    survey.ignored.extend(one.ignored);
-                    survey.failed.extend(one.failed);
-                }
-                Err(error) => survey.failed.push((file.found.name.clone(), error.to_string())),
+        for file in &open {
+            match survey::look(&request, std::slice::from_ref(file), &mut spooler) {
+                Ok(one) => survey.extend(one),
+                Err(error) => survey.failed.push((file.name.clone(), error.to_string())),
             }
         }
         let planning = plan(&request, survey, self.connection).await?;
@@ -113,7 +100,6 @@ impl Preview<'_> {
             self.failed(&source.name, name, why);
         }
         let absent: Vec<String> = looked.absent.keys().map(ToString::to_string).collect();
-        let unchanged = known.len() as u64;
         self.answer.messages.push(format!(
             "{}: {} to be loaded, {} unchanged{}",
             source.name,

@@ -7,14 +7,14 @@ use std::time::Instant;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::look::{Looked, Sighted, look, scope};
+use super::look::{Looked, Sighted, look};
 use super::rows::{Counting, covering, dataset_of, keep_short, known_short};
-use super::{Event, Night, SourceRequest, dates, manifest, tell};
+use super::{Event, Night, NightlyRequest, SourceRequest, dates, manifest, tell};
 use crate::command::access::bring_up;
 use crate::command::backfill::{Running, Watch, domains};
 use crate::command::plan::plan;
-use crate::command::survey::{Survey, survey_of};
-use crate::command::{CommandError, LoadRequest};
+use crate::command::survey::{self, Survey};
+use crate::command::{CommandError, LoadRequest, memo};
 use crate::db::ledger::{self, SourceEnd};
 use crate::error::Exit;
 use crate::report::human;
@@ -30,7 +30,6 @@ struct AtWork<'a> {
     source: &'a SourceRequest,
     days: Vec<Date>,
     looked: Looked,
-    scope: String,
     /// Loads of files that are unchanged.
     kept: Vec<i64>,
     spooler: Spooler,
@@ -134,11 +133,10 @@ impl Night<'_> {
             part.files.push(FileReport { source: path.clone(), error, ..FileReport::default() });
             part.exit = part.exit.worse(Exit::Failed);
         }
-        let (open, before) = self.what_is_new(&mut work, outcome).await?;
+        let open = self.what_is_new(&mut work, part, outcome).await?;
         if !open.is_empty() {
             self.load(&mut work, &open, false, part).await?;
-            self.went_back(&mut work, &open, &before, part).await?;
-            self.remember(&work, &open, part).await?;
+            self.went_back(&mut work, &open, part).await?;
         }
         if !self.cancel.is_interrupted() {
             self.compare(&mut work, part, outcome).await?;
@@ -146,32 +144,29 @@ impl Night<'_> {
         self.restated(part, outcome).await
     }
 
-    /// Which files are new or changed, by position; and the loads of what was there before under
-    /// their names.
+    /// Which files are new or changed, by position.
     async fn what_is_new(
         &mut self,
         work: &mut AtWork<'_>,
+        part: &mut Report,
         outcome: &mut SourceReport,
-    ) -> Result<(Vec<usize>, BTreeMap<String, Vec<i64>>), CommandError> {
-        let sights: Vec<_> =
-            work.looked.files.iter().filter_map(|file| file.sight.clone()).collect();
-        let connection = self.connection().await?;
-        let mut known = ledger::unchanged(connection, &work.scope, &sights).await?;
-        let mut open = Vec::new();
-        for (at, file) in work.looked.files.iter().enumerate() {
-            match file.sight.as_ref().and_then(|sight| known.remove(&sight.path)) {
-                Some(loads) => work.kept.extend(loads),
-                None => open.push(at),
-            }
-        }
-        let names: Vec<&str> =
-            open.iter().map(|&at| work.looked.files[at].found.name.as_str()).collect();
-        let before = ledger::ever_seen(connection, &work.scope, &names).await?;
-        outcome.unchanged = (work.looked.files.len() - open.len()) as u64;
-        let (new, all) = (open.len() as u64, human::plural(work.looked.files.len() as u64, "file"));
-        let said = format!("{} of {all} new or changed", human::count(new));
-        self.say(&work.source.name, &said);
-        Ok((open, before))
+    ) -> Result<Vec<usize>, CommandError> {
+        let mut open: Vec<_> = work.looked.files.iter().map(|file| file.found.clone()).collect();
+        let request = request(self.request, work.source, false);
+        let spared = memo::spare(&request, &request.access, &mut open).await?;
+        work.kept = spared.loads();
+        spared.report_ignored(part);
+        let names: BTreeSet<&str> = open.iter().map(|file| file.name.as_str()).collect();
+        let files = work.looked.files.iter().enumerate();
+        let open: Vec<usize> = files
+            .filter(|(_, file)| names.contains(file.found.name.as_str()))
+            .map(|(at, _)| at)
+            .collect();
+        let all = work.looked.files.len() as u64;
+        outcome.unchanged = all - open.len() as u64;
+        let new = human::count(open.len() as u64);
+        self.say(&work.source.name, &format!("{new} of {} new or changed", human::plural(all, "file")));
+        Ok(open)
     }
 
     /// Loads files, by position.
@@ -182,21 +177,12 @@ impl Night<'_> {
         reload: bool,
         part: &mut Report,
     ) -> Result<(), CommandError> {
-        let request = LoadRequest {
-            access: self.request.access.clone(),
-            reload,
-            arguments: self.request.arguments.clone(),
-            ..work.source.load.clone()
-        };
+        let request = request(self.request, work.source, reload);
         let mut survey = Survey::default();
         for &at in files {
             let found = &work.looked.files[at].found;
-            match survey_of(&request, std::slice::from_ref(found), &mut work.spooler) {
-                Ok(one) => {
-                    survey.sources.extend(one.sources);
-                    survey.ignored.extend(one.ignored);
-                    survey.failed.extend(one.failed);
-                }
+            match survey::look(&request, std::slice::from_ref(found), &mut work.spooler) {
+                Ok(one) => survey.extend(one),
                 Err(error @ (CommandError::Usage(_) | CommandError::Layout(_))) => {
                     return Err(error);
                 }
@@ -208,12 +194,14 @@ impl Night<'_> {
         }
         let mut connection = self.take_connection().await?;
         bring_up(&self.database, &mut connection, &domains(&request, &survey)).await?;
+        let looked = std::mem::take(&mut survey.files);
         let planning = plan(&request, survey, &connection).await?;
         let watch = Watch::default();
         let mut report = Report::new(self.run_id.to_string(), "nightly", Timestamp::now());
         let (database, run_id) = (&self.database, self.run_id);
         let running = Running { request: &request, database, run_id, watch: &watch };
-        let carrying = running.carry_out(connection, planning, self.cancel.clone(), &mut report);
+        let planned = (planning, looked.as_slice());
+        let carrying = running.carry_out(connection, planned, self.cancel.clone(), &mut report);
         let listener = &mut *self.listener;
         let ended =
             watch.shown(Box::pin(carrying), &mut |now| listener(Event::Progress(now))).await;
@@ -229,46 +217,26 @@ impl Night<'_> {
         &mut self,
         work: &mut AtWork<'_>,
         open: &[usize],
-        before: &BTreeMap<String, Vec<i64>>,
         part: &mut Report,
     ) -> Result<(), CommandError> {
-        let mut again = Vec::new();
-        for &at in open {
-            let file = &work.looked.files[at];
-            let Some(last) = before.get(&file.found.name) else { continue };
-            let entries: Vec<&FileReport> =
-                part.files.iter().filter(|entry| file.is_in(&entry.source)).collect();
-            let done = !entries.is_empty() && entries.iter().all(|entry| entry.already_loaded);
-            let now: Vec<i64> = entries.iter().filter_map(|entry| entry.load_id).collect();
-            if done && ledger::differ(self.connection().await?, &now, last).await? {
-                again.push(at);
-            }
-        }
-        if again.is_empty() || self.cancel.is_interrupted() {
+        let done = part.files.iter().filter(|entry| entry.already_loaded);
+        let loads: Vec<i64> = done.filter_map(|entry| entry.load_id).collect();
+        if loads.is_empty() || self.cancel.is_interrupted() {
             return Ok(());
         }
-        part.files
-            .retain(|entry| !again.iter().any(|&at| work.looked.files[at].is_in(&entry.source)));
-        self.load(work, &again, true, part).await
-    }
-
-    /// Keeps which files are loaded, so that they are not read again while they are as they are.
-    async fn remember(
-        &mut self,
-        work: &AtWork<'_>,
-        files: &[usize],
-        part: &Report,
-    ) -> Result<(), CommandError> {
-        let connection = self.connection().await?;
-        for &at in files {
-            let file = &work.looked.files[at];
-            let Some(sight) = &file.sight else { continue };
-            let loads = complete_loads(file, &part.files);
-            if !loads.is_empty() {
-                ledger::remember(connection, &work.scope, sight, &loads).await?;
-            }
+        let old = ledger::superseded(self.connection().await?, &loads).await?;
+        let is_old = |entry: &FileReport| entry.load_id.is_some_and(|load| old.contains(&load));
+        let old: Vec<String> =
+            part.files.iter().filter(|entry| is_old(entry)).map(|e| e.source.clone()).collect();
+        let has_old = |at: &usize| old.iter().any(|name| work.looked.files[*at].is_in(name));
+        let again: Vec<usize> = open.iter().copied().filter(has_old).collect();
+        if again.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        part.files.retain(|entry| {
+            !again.iter().any(|&at| work.looked.files[at].is_in(&entry.source))
+        });
+        self.load(work, &again, true, part).await
     }
 
     /// What files that were rewritten in place changed.
@@ -337,7 +305,6 @@ impl Night<'_> {
             );
             self.say(&work.source.name, &said);
             self.load(work, &files, true, part).await?;
-            self.remember(work, &files, part).await?;
             left = self.short_days(&counting, &work.days, &expected).await?;
         }
         outcome.full_days = (expected.len() - left.len()) as u64;
@@ -431,10 +398,10 @@ impl Night<'_> {
             let absent = |day: &Date| work.looked.absent.get(day);
             let paths: Vec<&str> =
                 over.iter().filter_map(absent).flatten().map(String::as_str).collect();
-            let known = ledger::ever_seen(self.connection().await?, &work.scope, &paths).await?;
+            let known = ledger::ever_loaded(self.connection().await?, &paths).await?;
             // A file that was loaded and then taken away is not missing.
             let is_missing = |day: &Date| {
-                absent(day).is_some_and(|paths| !paths.iter().any(|path| known.contains_key(path)))
+                absent(day).is_some_and(|paths| !paths.iter().any(|path| known.contains(path)))
             };
             over.into_iter().filter(is_missing).collect()
         } else {
@@ -457,14 +424,12 @@ fn loads_of(files: &[FileReport]) -> Vec<i64> {
     files.iter().filter_map(|file| file.load_id).collect()
 }
 
-/// The loads of a file, if all of it is loaded.
-fn complete_loads(file: &Sighted, files: &[FileReport]) -> Vec<i64> {
-    let mut loads = BTreeSet::new();
-    for entry in files.iter().filter(|entry| file.is_in(&entry.source)) {
-        match entry.load_id.filter(|_| entry.sealed && entry.error.is_none()) {
-            Some(load) => loads.insert(load),
-            None => return Vec::new(),
-        };
+/// How files of a source are loaded.
+fn request(night: &NightlyRequest, source: &SourceRequest, reload: bool) -> LoadRequest {
+    LoadRequest {
+        access: night.access.clone(),
+        reload,
+        arguments: night.arguments.clone(),
+        ..source.load.clone()
     }
-    loads.into_iter().collect()
 }

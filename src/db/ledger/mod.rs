@@ -5,10 +5,11 @@
 mod account;
 mod freshness;
 mod lease;
+mod memo;
+mod nights;
 mod pace;
 mod portion;
 mod scatter;
-mod seen;
 
 use std::collections::BTreeMap;
 
@@ -22,15 +23,15 @@ use crate::span::{Span, SpanUnit};
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
 pub use lease::{Holder, Taken, keep_lease, lease_holder, release_lease, take_lease};
+pub use memo::{Memo, Remembered, has_memos, note, recall};
+pub use nights::{
+    SourceEnd, end_source, ever_loaded, last_success, newest, retention_took, rewritten, superseded,
+};
 pub use pace::{Pace, pace};
 pub use portion::{begin_portion, claim, done_portions, record, touch};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
     windows,
-};
-pub use seen::{
-    Sight, SourceEnd, differ, end_source, ever_seen, last_success, newest, remember,
-    retention_took, rewritten, unchanged,
 };
 
 /// Everything that makes a content the same content. A file's name is not part of it.

@@ -18,6 +18,16 @@ use crate::read_at::ReadAt;
 use crate::source::SourceError;
 use crate::source::stored::Stored;
 
+/// Variables that say which server holds a bucket.
+const SERVERS: [&str; 6] = [
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+];
+
 /// An object of a store.
 #[derive(Debug, Clone)]
 pub struct Object(Arc<Inner>);
@@ -105,16 +115,23 @@ impl Object {
         format!("{}/{key}", url.base)
     }
 
-    fn size(&self) -> u64 {
-        self.0.meta.bytes
+    /// Everything that tells it from other objects, hashed where it may be secret, and what it is
+    /// now. `None`: its store gives it no tag that stands for its bytes.
+    pub(in crate::source) fn version(&self) -> Option<(String, String)> {
+        let etag = self.0.meta.etag.as_ref().filter(|etag| !etag.starts_with("W/"))?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.address().as_bytes());
+        // The same bucket and key may be another server's.
+        for name in SERVERS {
+            hasher.update(b"\0");
+            hasher.update(std::env::var(name).unwrap_or_default().as_bytes());
+        }
+        let address = format!("{} {}", self.0.shown, hasher.finalize().to_hex());
+        Some((address, format!("{} bytes, ETag {etag}", self.size())))
     }
 
-    /// Its size, and the tag by which its store tells contents apart, or when it was changed.
-    pub(in crate::source) fn version(&self) -> Option<(u64, String)> {
-        let meta = &self.0.meta;
-        let changed = meta.modified.filter(|&seconds| seconds > 0);
-        let tag = meta.etag.clone().or(changed.map(|seconds| format!("modified {seconds}")))?;
-        Some((meta.bytes, tag))
+    fn size(&self) -> u64 {
+        self.0.meta.bytes
     }
 
     fn start(&self, range: Range<u64>) -> Running<Bytes> {

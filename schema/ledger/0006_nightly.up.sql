@@ -1,5 +1,4 @@
--- What the nightly job keeps from night to night: who is at it, which files it knows, and how each
--- source stands. Runs in psql; applying it twice changes nothing.
+-- What the nightly job keeps from night to night: who is at it, and how each source stands. Runs in psql; applying it twice changes nothing.
 CREATE TABLE IF NOT EXISTS tidegate.lease (
     name         text PRIMARY KEY,
     epoch        bigint NOT NULL,
@@ -17,22 +16,6 @@ COMMENT ON COLUMN tidegate.lease.epoch IS
 COMMENT ON COLUMN tidegate.lease.beat_at IS 'When its holder last said that it is alive.';
 COMMENT ON COLUMN tidegate.lease.stale_s IS
     'Seconds of silence after which another may take it.';
-
-CREATE TABLE IF NOT EXISTS tidegate.seen (
-    scope    text NOT NULL,
-    path     text NOT NULL,
-    bytes    bigint NOT NULL,
-    version  text NOT NULL,
-    loads    bigint[] NOT NULL,
-    seen_at  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    PRIMARY KEY (scope, path)
-);
-COMMENT ON TABLE tidegate.seen IS
-    'Files and objects whose content is loaded: while size and version are the same they are not read again. Emptying it costs only time.';
-COMMENT ON COLUMN tidegate.seen.scope IS
-    'A hash of everything besides the bytes that decides what is loaded.';
-COMMENT ON COLUMN tidegate.seen.version IS
-    'Times of a file, or the tag of an object: another one means that it is read again.';
 
 CREATE TABLE IF NOT EXISTS tidegate.nightly_source (
     name             text PRIMARY KEY,
@@ -58,4 +41,5 @@ CREATE TABLE IF NOT EXISTS tidegate.short_day (
 COMMENT ON TABLE tidegate.short_day IS
     'Days of which the table has fewer records than the source counts, although their files were loaded again.';
 
-CREATE INDEX IF NOT EXISTS load_source_idx ON tidegate.load (source);
+-- By bytes, so that it also finds the members of an archive.
+CREATE INDEX IF NOT EXISTS load_source_idx ON tidegate.load (source COLLATE "C");
