@@ -2,7 +2,7 @@
 //! record from the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,25 +13,36 @@ use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::{ADMISSION_S, WRITERS_MAX};
-use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
+use crate::pipeline::{self, Cancel, Ended, Form, Hold, Live, LoadPlan, watch_signals};
 use crate::report::human;
 use crate::report::model::{FileReport, Report};
-use crate::report::progress::{Queues, Snapshot};
+use crate::report::progress::{Queues, Snapshot, Waiting};
+use crate::report::timeline::History;
 use crate::write::{LadderCounters, RetryPolicy};
 
 use super::access::bring_up;
+use super::observe::Observer;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
 use super::survey::survey;
 use super::{CommandError, LoadRequest, beside, count_again, scatter, summary};
 
 /// What the progress display reads while a load runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     /// The pipeline's counters.
     pub live: Arc<Live>,
     /// The ladder's.
     pub counters: Arc<LadderCounters>,
+    history: Arc<Mutex<History>>,
+    began: Instant,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        let (live, counters, history) = Default::default();
+        Self { live, counters, history, began: Instant::now() }
+    }
 }
 
 /// How often the progress display is told how things stand.
@@ -48,22 +59,33 @@ pub async fn watched(
     on_stopping: impl Fn() + Send + 'static,
     mut show: impl FnMut(&Snapshot),
 ) -> Result<Report, CommandError> {
-    let (cancel, watch, began) = (Cancel::default(), Watch::default(), Instant::now());
+    let (cancel, watch) = (Cancel::default(), Watch::default());
     let signals = tokio::spawn(watch_signals(cancel.clone(), on_stopping));
     let mut running = std::pin::pin!(run(request, cancel, &watch));
     let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,
-            () = tokio::time::sleep(SHOW_EVERY) => show(&watch.snapshot(began.elapsed())),
+            () = tokio::time::sleep(SHOW_EVERY) => show(&watch.snapshot(watch.elapsed())),
         }
     };
     signals.abort();
-    show(&Snapshot { finished: true, ..watch.snapshot(began.elapsed()) });
+    show(&Snapshot { finished: true, ..watch.snapshot(watch.elapsed()) });
     ended
 }
 
 impl Watch {
-    fn snapshot(&self, elapsed: Duration) -> Snapshot {
+    /// Time since it began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Samples of the figures.
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How things stand.
+    pub(super) fn snapshot(&self, elapsed: Duration) -> Snapshot {
         use std::sync::atomic::Ordering::Relaxed;
         let live = &self.live;
         Snapshot {
@@ -77,12 +99,24 @@ impl Watch {
             files_done: live.files_done.load(Relaxed),
             elapsed,
             queues: Queues {
-                chunks_waiting: 0,
+                chunks_waiting: live.chunks_waiting.load(Relaxed),
                 batches_waiting: live.batches_waiting.load(Relaxed),
                 writers_busy: live.writers_busy.load(Relaxed),
             },
+            waiting: live.holding().and_then(waiting),
             finished: false,
         }
+    }
+}
+
+/// What the display says of a load that is held back. The rate is the user's own: nothing is said.
+fn waiting((why, amount): (Hold, u64)) -> Option<Waiting> {
+    match why {
+        Hold::Rate => None,
+        Hold::Replica => Some(Waiting::Replica { behind_s: amount }),
+        Hold::Wal => Some(Waiting::Wal { bytes: amount }),
+        Hold::Locks => Some(Waiting::Locks { waiters: amount }),
+        Hold::Disk => Some(Waiting::Disk { free_bytes: amount }),
     }
 }
 
@@ -250,7 +284,10 @@ impl Progressing<'_> {
             exchange_rows_min: scatter::exchange_rows_min(self.request.strategy),
         };
         let counters = Arc::clone(&self.watch.counters);
-        Ok(pipeline::run(plan, cancel, Arc::clone(live), counters).await)
+        let observer = Observer::start(self.database, self.run_id, self.watch);
+        let ended = pipeline::run(plan, cancel, Arc::clone(live), counters).await;
+        observer.end().await;
+        Ok(ended)
     }
 
     /// Fills the report from the ledger.

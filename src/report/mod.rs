@@ -11,6 +11,7 @@ pub mod file;
 mod html;
 pub mod human;
 pub mod list;
+pub mod live;
 pub mod model;
 pub mod progress;
 mod prom;
