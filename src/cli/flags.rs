@@ -87,8 +87,10 @@ pub enum Verb {
         json: bool,
     },
     /// Show runs, what is loading now, and where to resume
-    #[command(after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json\n  tidegate status \
-                            --watch")]
+    #[command(
+        after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json\n  tidegate status \
+                            --watch"
+    )]
     Status {
         /// One run, by its number
         run: Option<i64>,

@@ -156,9 +156,9 @@ impl Terminal {
     fn quit_pressed(&self) -> bool {
         let mut keys = [0; 16];
         self.before.is_some()
-            && io::stdin().read(&mut keys).is_ok_and(|read| {
-                keys[..read].iter().any(|key| matches!(key, b'q' | b'Q'))
-            })
+            && io::stdin()
+                .read(&mut keys)
+                .is_ok_and(|read| keys[..read].iter().any(|key| matches!(key, b'q' | b'Q')))
     }
 
     fn draw(&self, lines: &[String]) -> io::Result<()> {

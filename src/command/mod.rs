@@ -21,6 +21,7 @@ mod beside;
 mod count_again;
 mod finding;
 mod map;
+mod memo;
 mod observe;
 mod recipe;
 mod recipe_rewrite;

@@ -163,7 +163,8 @@ impl LiveLoad {
         let Some(part) = self.part() else {
             return "  size not known: no ETA".to_owned();
         };
-        let eta = self.eta_s().map_or(String::new(), |eta| format!("  ETA {}", human::seconds(eta)));
+        let eta =
+            self.eta_s().map_or(String::new(), |eta| format!("  ETA {}", human::seconds(eta)));
         let after = format!(
             " {:>3.0}%  {} of {}{eta}",
             (part * 100.0).floor(),
@@ -184,7 +185,8 @@ impl LiveLoad {
             ),
             _ => String::new(),
         };
-        let text = format!("  {name:<7}{} {:>3.0}%{waits}", bar(share, STAGE_COLUMNS), share * 100.0);
+        let text =
+            format!("  {name:<7}{} {:>3.0}%{waits}", bar(share, STAGE_COLUMNS), share * 100.0);
         match self.bottleneck.as_deref() == Some(name) {
             true => format!("{text}  {}", Style::Yellow.paint("<- bottleneck", look.colour)),
             false => text,
@@ -219,7 +221,8 @@ pub fn screen(view: &LiveView, look: Look, rows: usize) -> Vec<String> {
     let running = view.loads.iter().filter(|load| !load.lost).count() as u64;
     let head = format!("{} running", human::plural(running, "load"));
     let keys = Style::Dim.paint("q quits", look.colour);
-    let mut lines = vec![format!("{}   {keys}", Style::Bold.paint(&head, look.colour)), String::new()];
+    let mut lines =
+        vec![format!("{}   {keys}", Style::Bold.paint(&head, look.colour)), String::new()];
     if let Some(problem) = &view.problem {
         lines.push(Style::Red.paint(&human::one_line(problem), look.colour));
     } else if view.loads.is_empty() {
@@ -340,7 +343,11 @@ mod tests {
             waiting: Some("x\ny".into()),
             ..load()
         };
-        assert!(dead.line().contains("run 7, no sign of life for 2 min 05 s, 25%"), "{}", dead.line());
+        assert!(
+            dead.line().contains("run 7, no sign of life for 2 min 05 s, 25%"),
+            "{}",
+            dead.line()
+        );
         assert!(!dead.line().contains("ETA") && !dead.line().contains('\n'));
         let view = LiveView { loads: vec![dead], problem: None };
         let text = screen(&view, PLAIN, 40).join("\n");

@@ -5,6 +5,7 @@
 mod account;
 mod freshness;
 mod live;
+mod memo;
 mod pace;
 mod portion;
 mod scatter;
@@ -21,6 +22,7 @@ use crate::span::{Span, SpanUnit};
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
 pub use live::{LiveRun, live_runs, publish, sweep, withdraw};
+pub use memo::{Memo, Remembered, has_memos, note, recall};
 pub use pace::{Pace, pace};
 pub use portion::{begin_portion, claim, done_portions, record, touch};
 pub use scatter::{
