@@ -174,6 +174,26 @@ pub const LOCK_TIMEOUT_MS: u64 = 60_000;
 /// queue behind it so long.
 pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 
+/// Points that a report's timeline has at most.
+pub const TIMELINE_POINTS_MAX: usize = 300;
+/// Time between two samples of a run's figures, until the timeline is full, in milliseconds.
+pub const TIMELINE_STEP_MS: u64 = 200;
+/// Time between two publications of a running load's figures, in milliseconds; a load that is over
+/// before has none.
+pub const LIVE_EVERY_MS: u64 = 1_000;
+/// Seconds that publishing may take before it is given up for the moment.
+pub const LIVE_PATIENCE_S: u64 = 3;
+/// Seconds of silence after which a load that should be running is called lost.
+pub const LIVE_SILENT_S: u64 = 15;
+/// Seconds of silence after which it is forgotten.
+pub const LIVE_FORGOTTEN_S: u64 = 3_600;
+/// Earlier runs that a report is compared with.
+pub const EARLIER_RUNS_MAX: u32 = 20;
+/// Files that an HTML report lists; the rest are in the JSON.
+pub const HTML_FILES_MAX: usize = 2_000;
+/// Bytes of an earlier metrics file that are looked at for what a failing run keeps of it.
+pub const PROM_BYTES_MAX: u64 = MIB as u64;
+
 /// Passes over a load's missing spans before it is given up (each follows a server restart or a
 /// portion that another process held).
 pub const PASSES_MAX: usize = 1_000;

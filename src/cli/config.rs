@@ -13,7 +13,7 @@ use super::load::in_order;
 use super::{maintenance, parse};
 use crate::command::nightly::{Manifest, Pattern, SourceRequest};
 use crate::command::upkeep::UpkeepPlan;
-use crate::command::{Access, CommandError, LayoutChoice, LoadRequest};
+use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, Reporting};
 use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
 use crate::layout::LayoutError;
@@ -229,6 +229,7 @@ fn read_load(
         units: None,
         retry_deadline: retry.unwrap_or(Duration::from_secs(RETRY_DEADLINE_S)),
         arguments: Vec::new(),
+        reporting: Reporting::default(),
     })
 }
 

@@ -93,13 +93,20 @@ pub enum Verb {
         json: bool,
     },
     /// Show runs, what is loading now, and where to resume
-    #[command(after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json")]
+    #[command(
+        after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json\n  tidegate status \
+                            --watch"
+    )]
     Status {
         /// One run, by its number
         run: Option<i64>,
         /// Runs to show
         #[arg(long, default_value_t = 20)]
         limit: u32,
+        /// Show what is loading right now, again every second, until q or Ctrl-C; without a terminal
+        /// as lines, with --json as an object a line
+        #[arg(long, conflicts_with_all = ["run", "limit"])]
+        watch: bool,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -340,7 +347,8 @@ pub struct LoadFlags {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto)]
     pub progress: ProgressChoice,
-    /// Write the report to this file (.json); may be repeated
+    /// Write the report to this file, as its ending says: .json, .html, or .prom for Prometheus;
+    /// may be repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     /// Plan only, and write nothing

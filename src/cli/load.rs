@@ -1,20 +1,22 @@
 //! `backfill`: from flags to a request, progress while it runs, the report at the end.
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use super::flags::{Conflict, FactFlags, LoadFlags, ProgressChoice, StrategyChoice};
 use super::output;
-use crate::command::backfill::watched;
+use crate::command::backfill::{failed, watched};
 use crate::command::rejects::{Action, Filter, RejectsRequest};
-use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, plan};
+use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, Reporting, plan};
 use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
 use crate::layout::{GivenFacts, normalise_interval};
 use crate::limit::{MEMORY_BYTES_DEFAULT, SPILL_BYTES_MAX};
+use crate::report::file::{self, ReportFile, write_all};
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::table;
@@ -22,11 +24,13 @@ use crate::write::Strategy;
 
 /// Runs `backfill`.
 pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Exit, CommandError> {
-    let request = flags.request(units)?;
+    let mut request = flags.request(units)?;
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
-    flags.report.iter().try_for_each(|path| is_report(path))?;
+    let files = report_files(&flags.report)?;
+    request.reporting = Reporting { job: file::job(&files), coverage: file::wants_html(&files) };
+    let started_at = Timestamp::now();
     let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
     let stopping =
         "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
@@ -44,34 +48,44 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
         },
     )
     .await;
-    let report = ended?;
-    deliver(&report, &flags.report)
+    deliver(ended, &request, started_at, &files)
 }
 
-/// Prints and writes the report.
-fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
-    output::message(&table::render(report, output::look()));
-    files.iter().try_for_each(|path| write_report(report, path))?;
-    Ok(report.exit)
-}
-
-/// Whether a report can have this name.
+/// The reports that were asked for.
 ///
 /// # Errors
-/// When it cannot.
-pub fn is_report(path: &Path) -> Result<(), CommandError> {
-    if path.extension().is_some_and(|ending| ending == "json") {
-        return Ok(());
+/// A usage error for an ending that says no form.
+pub fn report_files(paths: &[PathBuf]) -> Result<Vec<ReportFile>, CommandError> {
+    ReportFile::all(paths).map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+/// Prints and writes the report. A run that failed before it could load anything has one too: what
+/// reads the files must not take yesterday's for today's.
+fn deliver(
+    ended: Result<Report, CommandError>,
+    request: &LoadRequest,
+    started_at: Timestamp,
+    files: &[ReportFile],
+) -> Result<Exit, CommandError> {
+    let (report, failure) = match ended {
+        Ok(report) => {
+            output::message(&table::render(&report, output::look()));
+            (report, None)
+        }
+        Err(error) if error.exit() == Exit::Usage => return Err(error),
+        Err(error) => (failed(&error, request, started_at), Some(error)),
+    };
+    let written = write_all(&report, files);
+    match (failure, written) {
+        (Some(error), written) => {
+            if let Err(cause) = written {
+                output::error(&cause.to_string());
+            }
+            Err(error)
+        }
+        (None, Err(cause)) => Err(CommandError::Refused(cause.to_string())),
+        (None, Ok(())) => Ok(report.exit),
     }
-    Err(CommandError::Usage(format!("--report {}: this version writes .json only", path.display())))
-}
-
-/// Writes the report to a file.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_report(report: &Report, path: &Path) -> Result<(), CommandError> {
-    report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))
 }
 
 impl ProgressChoice {
@@ -116,6 +130,7 @@ impl LoadFlags {
             units,
             retry_deadline: self.retry_deadline,
             arguments: without_credentials(std::env::args()),
+            reporting: Reporting::default(),
         })
     }
 

@@ -9,6 +9,7 @@ mod maintenance;
 mod nightly;
 mod output;
 mod parse;
+mod watch;
 
 use clap::{CommandFactory, Parser};
 
@@ -82,7 +83,10 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = inspect::InspectRequest { inputs, layout, facts, write_layout, all };
             (inspect::run(&request)?, json)
         }
-        Verb::Status { run, limit, database, json } => {
+        Verb::Status { watch: true, database, json, .. } => {
+            return watch::watch(&database.access(), json).await;
+        }
+        Verb::Status { run, limit, database, json, .. } => {
             let request = status::StatusRequest { access: database.access(), run, limit };
             (status::run(&request).await?, json)
         }

@@ -15,6 +15,7 @@ use crate::command::nightly::{self, Event, NightlyRequest};
 use crate::command::{Access, CommandError};
 use crate::error::Exit;
 use crate::limit::RETRY_DEADLINE_S;
+use crate::report::file::ReportFile;
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode, Snapshot};
 use crate::report::table;
@@ -62,9 +63,7 @@ pub async fn run(flags: &NightlyFlags) -> Result<Exit, CommandError> {
     };
     let config = config::read(path)?;
     let reports: Vec<PathBuf> = config.reports.iter().chain(&flags.report).cloned().collect();
-    for path in &reports {
-        load::is_report(path)?;
-    }
+    let reports = load::report_files(&reports)?;
     let request = request(flags, path, config)?;
     if flags.dry_run {
         return Ok(output::answer(&Box::pin(nightly::dry_run(&request)).await?, flags.json));
@@ -126,14 +125,14 @@ fn request(
 }
 
 /// Writes the reports and says how it ended.
-fn deliver(mut report: Report, files: &[PathBuf], log: &Log) -> Exit {
+fn deliver(mut report: Report, files: &[ReportFile], log: &Log) -> Exit {
     if log.mode == ProgressMode::Bar {
         output::message(&table::render(&report, output::look()));
     }
     let mut written = Vec::new();
-    for path in files {
-        match load::write_report(&report, path) {
-            Ok(()) => written.push(path.display().to_string()),
+    for file in files {
+        match file.write(&report) {
+            Ok(()) => written.push(file.path.display().to_string()),
             Err(error) => {
                 report.exit = report.exit.worse(Exit::Failed);
                 log.line(&format!("nightly: {error}"));

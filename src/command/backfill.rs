@@ -2,7 +2,7 @@
 //! record from the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,25 +13,36 @@ use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::{ADMISSION_S, WRITERS_MAX};
-use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
+use crate::pipeline::{self, Cancel, Ended, Form, Hold, Live, LoadPlan, watch_signals};
 use crate::report::human;
 use crate::report::model::{FileReport, Report};
-use crate::report::progress::{Queues, Snapshot};
+use crate::report::progress::{Queues, Snapshot, Waiting};
+use crate::report::timeline::History;
 use crate::write::{LadderCounters, RetryPolicy};
 
 use super::access::bring_up;
+use super::observe::Observer;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
 use super::survey::{self, Looked, Survey};
-use super::{CommandError, LoadRequest, count_again, memo, scatter, summary};
+use super::{CommandError, LoadRequest, beside, count_again, memo, scatter, summary};
 
 /// What the progress display reads while a load runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     /// The pipeline's counters.
     pub live: Arc<Live>,
     /// The ladder's.
     pub counters: Arc<LadderCounters>,
+    history: Arc<Mutex<History>>,
+    began: Instant,
+}
+
+impl Default for Watch {
+    fn default() -> Self {
+        let (live, counters, history) = Default::default();
+        Self { live, counters, history, began: Instant::now() }
+    }
 }
 
 /// How often the progress display is told how things stand.
@@ -62,18 +73,28 @@ impl Watch {
         mut running: impl Future<Output = T> + Unpin,
         show: &mut dyn FnMut(&Snapshot),
     ) -> T {
-        let began = Instant::now();
         let ended = loop {
             tokio::select! {
                 ended = &mut running => break ended,
-                () = tokio::time::sleep(SHOW_EVERY) => show(&self.snapshot(began.elapsed())),
+                () = tokio::time::sleep(SHOW_EVERY) => show(&self.snapshot(self.elapsed())),
             }
         };
-        show(&Snapshot { finished: true, ..self.snapshot(began.elapsed()) });
+        show(&Snapshot { finished: true, ..self.snapshot(self.elapsed()) });
         ended
     }
 
-    fn snapshot(&self, elapsed: Duration) -> Snapshot {
+    /// Time since it began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Samples of the figures.
+    pub(super) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How things stand.
+    pub(super) fn snapshot(&self, elapsed: Duration) -> Snapshot {
         use std::sync::atomic::Ordering::Relaxed;
         let live = &self.live;
         Snapshot {
@@ -87,12 +108,24 @@ impl Watch {
             files_done: live.files_done.load(Relaxed),
             elapsed,
             queues: Queues {
-                chunks_waiting: 0,
+                chunks_waiting: live.chunks_waiting.load(Relaxed),
                 batches_waiting: live.batches_waiting.load(Relaxed),
                 writers_busy: live.writers_busy.load(Relaxed),
             },
+            waiting: live.holding().and_then(waiting),
             finished: false,
         }
+    }
+}
+
+/// What the display says of a load that is held back. The rate is the user's own: nothing is said.
+fn waiting((why, amount): (Hold, u64)) -> Option<Waiting> {
+    match why {
+        Hold::Rate => None,
+        Hold::Replica => Some(Waiting::Replica { behind_s: amount }),
+        Hold::Wal => Some(Waiting::Wal { bytes: amount }),
+        Hold::Locks => Some(Waiting::Locks { waiters: amount }),
+        Hold::Disk => Some(Waiting::Disk { free_bytes: amount }),
     }
 }
 
@@ -115,14 +148,16 @@ pub async fn run(
     let mut connection = database.connect_within(patience, false).await?;
     bring_up(&database, &mut connection, &domains(request, &survey)).await?;
     let planning = plan(request, survey, &connection).await?;
-    let run_id = ledger::begin_run(&connection, "backfill").await?;
-    let mut report = Report::new(run_id.to_string(), "backfill", started_at);
+    let job = request.reporting.job.as_deref();
+    let run_id = ledger::begin_run(&connection, COMMAND, job).await?;
+    let mut report = new_report(request, run_id.to_string(), started_at);
     let running = Running { request, database: &database, run_id, watch };
     let planned = (planning, looked.as_slice());
     let connection = running.carry_out(connection, planned, cancel, &mut report).await?;
     spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
+    beside::earlier_runs(&connection, run_id, &mut report).await?;
     Ok(report)
 }
 
@@ -133,6 +168,25 @@ pub(super) fn domains(request: &LoadRequest, survey: &Survey) -> BTreeSet<&'stat
     }
     let datasets = survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
     datasets.flatten().map(|dataset| dataset.domain).collect()
+}
+
+/// The verb, as reports and the ledger name it.
+const COMMAND: &str = "backfill";
+
+fn new_report(request: &LoadRequest, run_id: String, started_at: Timestamp) -> Report {
+    let mut report = Report::new(run_id, COMMAND, started_at);
+    report.job.clone_from(&request.reporting.job);
+    report.settings = beside::settings(request);
+    report
+}
+
+/// The report of a backfill that failed before it could load anything.
+pub fn failed(error: &CommandError, request: &LoadRequest, started_at: Timestamp) -> Report {
+    let mut report = new_report(request, String::new(), started_at);
+    report.exit = error.exit();
+    report.messages.push(error.to_string());
+    report.finish(Timestamp::now());
+    report
 }
 
 /// The loads in the ledger, by position in the plan; none for those that are blocked.
@@ -284,7 +338,10 @@ impl Running<'_> {
             exchange_rows_min: scatter::exchange_rows_min(self.request.strategy),
         };
         let counters = Arc::clone(&self.watch.counters);
-        Ok(pipeline::run(plan, cancel, Arc::clone(live), counters).await)
+        let observer = Observer::start(self.database, self.run_id, self.watch);
+        let ended = pipeline::run(plan, cancel, Arc::clone(live), counters).await;
+        observer.end().await;
+        Ok(ended)
     }
 
     /// Fills the report from the ledger.

@@ -18,10 +18,12 @@ pub mod upkeep;
 pub mod verify;
 
 mod access;
+mod beside;
 mod count_again;
 mod finding;
 mod map;
 mod memo;
+mod observe;
 mod recipe;
 mod recipe_rewrite;
 mod rules;
@@ -43,6 +45,7 @@ use crate::source::SourceError;
 use crate::write::{Strategy, WriteError};
 
 pub use access::Access;
+pub use beside::Reporting;
 
 /// What `backfill` and `plan` are asked to do.
 #[derive(Debug, Clone)]
@@ -87,6 +90,8 @@ pub struct LoadRequest {
     pub retry_deadline: std::time::Duration,
     /// The arguments as typed, for the command that resumes.
     pub arguments: Vec<String>,
+    /// What its reports are to have.
+    pub reporting: Reporting,
 }
 
 /// `--layout`.

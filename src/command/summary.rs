@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use crate::count::TableCounts;
 use crate::dataset::WARNINGS;
 use crate::db::{Connection, Database, DbError, Edition};
-use crate::pipeline::Stage;
+use crate::pipeline::{Hold, Stage};
 use crate::report::human;
 use crate::report::model::{self, Ladder, RejectExample, Report};
 use crate::span::Place;
@@ -52,11 +52,15 @@ pub(super) fn ladder(watch: &Watch, report: &mut Report) {
     for stage in Stage::ALL {
         report.stages.insert(stage.name().to_owned(), watch.live.busy_s(stage));
     }
-    let busiest = Stage::ALL
-        .into_iter()
-        .max_by(|a, b| watch.live.share_busy(*a).total_cmp(&watch.live.share_busy(*b)));
-    let anything = watch.live.records_read.load(Relaxed) > 0;
-    report.bottleneck = busiest.filter(|_| anything).map(|stage| stage.name().to_owned());
+    for why in Hold::ALL {
+        let seconds = watch.live.hold_s(why);
+        if seconds > 0.0 {
+            report.waits.insert(why.name().to_owned(), seconds);
+        }
+    }
+    report.timeline = watch.history().timeline(&Stage::ALL.map(Stage::name));
+    let longest = report.timeline.bottlenecks().first().map(|(stage, _)| (*stage).to_owned());
+    report.bottleneck = longest;
     report.peak_memory_bytes = peak_memory_bytes();
 }
 

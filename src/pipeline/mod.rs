@@ -6,6 +6,7 @@
 //! decoding is parallel and the order of batches is that of the files, whatever the scheduling.
 
 mod budget;
+mod clock;
 mod crossing;
 mod decoder;
 mod json;
@@ -31,7 +32,7 @@ use crate::source::{Fingerprint, Location, SourceError};
 use crate::spill::SpillError;
 use crate::write::{RetryPolicy, Target, WriteError};
 
-pub use live::{Live, Stage};
+pub use live::{Hold, Live, Stage};
 pub use partitions::width_for;
 pub use pass::{Ended, run};
 pub use signal::{Cancel, watch_signals};

@@ -152,9 +152,9 @@ impl Scheduler<'_> {
         let live = Arc::clone(&self.live);
         tokio::spawn(async move {
             while let Some(Order { target, mut prepared }) = orders.recv().await {
-                let began = Instant::now();
+                let working = live.work(Stage::Write);
                 let result = ladder.write(&target, &mut prepared.job).await;
-                live.worked(Stage::Write, began);
+                drop(working);
                 let answer = Answer {
                     writer,
                     bytes: prepared.bytes,

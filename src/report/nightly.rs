@@ -177,6 +177,16 @@ impl Report {
         for (stage, busy) in part.stages {
             *self.stages.entry(stage).or_default() += busy;
         }
+        for (why, seconds) in part.waits {
+            *self.waits.entry(why).or_default() += seconds;
+        }
+        let end = self.timeline.points.last().map_or(0.0, |point| point.to_s);
+        self.timeline.stages = part.timeline.stages;
+        self.timeline.points.extend(part.timeline.points.into_iter().map(|mut point| {
+            point.from_s += end;
+            point.to_s += end;
+            point
+        }));
         // Stages have about the same number of workers in every part.
         let busiest = self.stages.iter().max_by(|a, b| a.1.total_cmp(b.1));
         self.bottleneck = busiest.filter(|(_, busy)| **busy > 0.0).map(|(stage, _)| stage.clone());

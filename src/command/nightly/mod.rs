@@ -18,7 +18,7 @@ use jiff::civil::Date;
 
 use super::access::bring_up;
 use super::upkeep::{self, UpkeepPlan};
-use super::{Access, CommandError, LoadRequest};
+use super::{Access, CommandError, LoadRequest, beside};
 use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
@@ -132,9 +132,19 @@ impl Night<'_> {
     }
 }
 
+/// The verb, as reports and the ledger name it.
+const COMMAND: &str = "nightly";
+
+/// The name of what is repeated: that of the configuration.
+fn job(request: &NightlyRequest) -> String {
+    let stem = std::path::Path::new(&request.config).file_stem();
+    stem.unwrap_or_default().to_string_lossy().into_owned()
+}
+
 /// The report of a run that could not be begun.
 pub fn failed(request: &NightlyRequest, started_at: Timestamp, error: &CommandError) -> Report {
-    let mut report = Report::new("", "nightly", started_at);
+    let mut report = Report::new("", COMMAND, started_at);
+    report.job = Some(job(request));
     report.exit = Exit::Failed;
     report.messages.push(error.to_string());
     report.nightly = Some(Box::new(Nightly {
@@ -196,7 +206,8 @@ async fn begin(
         lock::Wish::Mine(lease) => lease,
         lock::Wish::Theirs(why) => return Err(CommandError::Busy(why)),
     };
-    let run_id = ledger::begin_run(&connection, "nightly").await?;
+    let job = job(request);
+    let run_id = ledger::begin_run(&connection, COMMAND, Some(&job)).await?;
     lease.check(&connection, run_id).await?;
     let mut say = |event: Event<'_>| listener(event);
     let mut night = Night {
@@ -208,7 +219,8 @@ async fn begin(
         listener: &mut say,
     };
     night.say("nightly", &tell::beginning(request, run_id, &night.database, &lease));
-    let mut report = Report::new(run_id.to_string(), "nightly", started_at);
+    let mut report = Report::new(run_id.to_string(), COMMAND, started_at);
+    report.job = Some(job);
     Box::pin(night.work(&lease, &mut report)).await;
     let ended = night.end(lease, &mut report).await;
     if let Err(error) = ended {
@@ -301,6 +313,7 @@ impl Night<'_> {
         let run_id = self.run_id;
         let connection = self.connection().await?;
         ledger::end_run(connection, run_id, report.exit.code()).await?;
+        beside::earlier_runs(connection, run_id, report).await?;
         if !lease.is_lost() {
             lease.release(connection).await?;
         }

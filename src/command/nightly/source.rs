@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use super::look::{Looked, Sighted, look};
 use super::rows::{Counting, covering, dataset_of, keep_short, known_short};
-use super::{Event, Night, NightlyRequest, SourceRequest, dates, manifest, tell};
+use super::{COMMAND, Event, Night, NightlyRequest, SourceRequest, dates, manifest, tell};
 use crate::command::access::bring_up;
 use crate::command::backfill::{Running, Watch, domains};
 use crate::command::plan::plan;
@@ -39,7 +39,7 @@ impl Night<'_> {
     /// Does one source's work. Whatever happens is in what it returns.
     pub(super) async fn source(&mut self, source: &SourceRequest) -> (Report, SourceReport) {
         let began = Instant::now();
-        let mut part = Report::new(self.run_id.to_string(), "nightly", Timestamp::now());
+        let mut part = Report::new(self.run_id.to_string(), COMMAND, Timestamp::now());
         let mut outcome = SourceReport { name: source.name.clone(), ..SourceReport::default() };
         if let Err(error) = Box::pin(self.try_source(source, &mut part, &mut outcome)).await {
             part.exit = part.exit.worse(Exit::Failed);
@@ -165,7 +165,10 @@ impl Night<'_> {
         let all = work.looked.files.len() as u64;
         outcome.unchanged = all - open.len() as u64;
         let new = human::count(open.len() as u64);
-        self.say(&work.source.name, &format!("{new} of {} new or changed", human::plural(all, "file")));
+        self.say(
+            &work.source.name,
+            &format!("{new} of {} new or changed", human::plural(all, "file")),
+        );
         Ok(open)
     }
 
@@ -197,7 +200,7 @@ impl Night<'_> {
         let looked = std::mem::take(&mut survey.files);
         let planning = plan(&request, survey, &connection).await?;
         let watch = Watch::default();
-        let mut report = Report::new(self.run_id.to_string(), "nightly", Timestamp::now());
+        let mut report = Report::new(self.run_id.to_string(), COMMAND, Timestamp::now());
         let (database, run_id) = (&self.database, self.run_id);
         let running = Running { request: &request, database, run_id, watch: &watch };
         let planned = (planning, looked.as_slice());
@@ -233,9 +236,8 @@ impl Night<'_> {
         if again.is_empty() {
             return Ok(());
         }
-        part.files.retain(|entry| {
-            !again.iter().any(|&at| work.looked.files[at].is_in(&entry.source))
-        });
+        part.files
+            .retain(|entry| !again.iter().any(|&at| work.looked.files[at].is_in(&entry.source)));
         self.load(work, &again, true, part).await
     }
 

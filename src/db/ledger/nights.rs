@@ -122,13 +122,3 @@ pub async fn end_source(
         .doing("keeping how a source ended")?;
     Ok((row.try_get(0)?, row.try_get(1)?))
 }
-
-/// When the newest run of a command ended well (0 or 3), in microseconds from 1970.
-///
-/// # Errors
-/// The server's.
-pub async fn last_success(db: &Connection, command: &str) -> Result<Option<i64>, DbError> {
-    let sql = "SELECT (extract(epoch FROM max(finished_at)) * 1000000)::int8 \
-               FROM tidegate.run WHERE command = $1 AND exit_code IN (0, 3)";
-    Ok(db.query_typed_one(sql, &[(&command, Type::TEXT)]).await?.try_get(0)?)
-}
