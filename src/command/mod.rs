@@ -31,6 +31,7 @@ mod scatter;
 mod summary;
 mod survey;
 mod to_be_made;
+mod watch;
 
 use std::path::PathBuf;
 

@@ -15,7 +15,7 @@ use crate::limit::{LIVE_EVERY_MS, LIVE_PATIENCE_S, TIMELINE_STEP_MS};
 use crate::pipeline::{Hold, Stage};
 use crate::report::timeline::Sample;
 
-use super::backfill::Watch;
+use super::watch::Watch;
 
 /// Seconds of the past that are published, and in how many steps.
 const RECENT: (f64, usize) = (60.0, 60);

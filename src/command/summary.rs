@@ -16,8 +16,9 @@ use crate::report::model::{self, Ladder, RejectExample, Report};
 use crate::span::Place;
 
 use super::LoadRequest;
-use super::backfill::{Begun, Watch};
+use super::backfill::Begun;
 use super::plan::Planning;
+use super::watch::Watch;
 
 /// The server.
 pub(super) async fn server(

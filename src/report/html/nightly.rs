@@ -39,20 +39,22 @@ fn state(exit: Exit) -> (&'static str, &'static str) {
 
 fn sources(out: &mut String, nightly: &Nightly) {
     out.push_str(
-        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">source</th>\
-         <th scope=\"col\">state</th><th scope=\"col\" class=\"n\">read</th>\
-         <th scope=\"col\" class=\"n\">inserted</th><th scope=\"col\" class=\"n\">updated</th>\
-         <th scope=\"col\" class=\"n\">rejected</th>\
-         <th scope=\"col\" class=\"n\">unchanged files</th>\
-         <th scope=\"col\" class=\"n\">time</th><th scope=\"col\">newest record</th>\
-         <th scope=\"col\">last success</th></tr></thead>\n<tbody>\n",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Sources\"><table>\
+         <thead><tr><th scope=\"col\" class=\"word\">source</th>\
+         <th scope=\"col\" class=\"word\">state</th><th scope=\"col\">read</th>\
+         <th scope=\"col\">inserted</th><th scope=\"col\">updated</th>\
+         <th scope=\"col\">rejected</th>\
+         <th scope=\"col\">unchanged files</th>\
+         <th scope=\"col\">time</th><th scope=\"col\" class=\"word\">newest record</th>\
+         <th scope=\"col\" class=\"word\">last success</th></tr></thead>\n<tbody>\n",
     );
     for (at, source) in nightly.sources.iter().enumerate() {
         let (word, class) = state(source.exit);
         let counts = &source.totals.counts;
         let _ = write!(
             out,
-            "<tr><th scope=\"row\">{}</th><td class=\"{class}\">{word}</td>",
+            "<tr><th scope=\"row\">{}</th><td class=\"word\">\
+             <span class=\"pill {class}\">{word}</span></td>",
             T(&source.name)
         );
         for (key, number) in [
@@ -62,10 +64,10 @@ fn sources(out: &mut String, nightly: &Nightly) {
             ("rejected", counts.rejected),
         ] {
             let pointer = format!("/sources/{at}/totals/{key}");
-            let _ = write!(out, "<td class=\"n\">{}</td>", Num(number, &pointer));
+            let _ = write!(out, "<td>{}</td>", Num(number, &pointer));
         }
         let pointer = format!("/sources/{at}/unchanged");
-        let _ = write!(out, "<td class=\"n\">{}</td>", Num(source.unchanged, &pointer));
+        let _ = write!(out, "<td>{}</td>", Num(source.unchanged, &pointer));
         let (elapsed, pointer) =
             (human::seconds(source.elapsed_s), format!("/sources/{at}/elapsed_s"));
         let shown = Shown(source.elapsed_s, &elapsed, &pointer);
@@ -73,7 +75,7 @@ fn sources(out: &mut String, nightly: &Nightly) {
         let newest = source.newest_at.map_or("not known".to_owned(), moment);
         let _ = writeln!(
             out,
-            "<td class=\"n\">{shown}</td><td>{newest}</td><td>{}</td></tr>",
+            "<td>{shown}</td><td class=\"word\">{newest}</td><td class=\"word\">{}</td></tr>",
             time(source.last_success_at)
         );
     }
@@ -124,10 +126,11 @@ fn facts(out: &mut String, at: usize, source: &SourceReport) {
 
 fn upkeep(out: &mut String, nightly: &Nightly) {
     out.push_str(
-        "<div class=\"wide\"><table>\n<thead><tr><th scope=\"col\">action</th>\
-         <th scope=\"col\">table</th><th scope=\"col\">outcome</th>\
-         <th scope=\"col\" class=\"n\">parts</th><th scope=\"col\" class=\"n\">rows</th>\
-         <th scope=\"col\" class=\"n\">time</th></tr></thead>\n<tbody>\n",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Upkeep\"><table>\
+         <thead><tr><th scope=\"col\" class=\"word\">action</th>\
+         <th scope=\"col\" class=\"word\">table</th><th scope=\"col\" class=\"word\">outcome</th>\
+         <th scope=\"col\">parts</th><th scope=\"col\">rows</th>\
+         <th scope=\"col\">time</th></tr></thead>\n<tbody>\n",
     );
     for (at, action) in nightly.maintenance.iter().enumerate() {
         let class = if action.outcome == "failed" { "bad" } else { "good" };
@@ -135,8 +138,9 @@ fn upkeep(out: &mut String, nightly: &Nightly) {
         let pointer = |key: &str| format!("/maintenance/{at}/{key}");
         let _ = writeln!(
             out,
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td class=\"{class}\">{}{}</td>\
-             <td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            "<tr><th scope=\"row\" class=\"word\">{}</th><td class=\"word\">{}</td>\
+             <td class=\"word\"><span class=\"pill {class}\">{}</span>{}</td>\
+             <td>{}</td><td>{}</td><td>{}</td></tr>",
             T(&action.action),
             T(&action.target),
             T(&action.outcome),
