@@ -127,8 +127,7 @@ impl Night<'_> {
         let days = dates::window(self.request.today, source.days);
         let mut spooler = Spooler::default();
         let looked = look(source, &days, &mut spooler);
-        let scope = scope(source)?;
-        let mut work = AtWork { source, days, looked, scope, kept: Vec::new(), spooler };
+        let mut work = AtWork { source, days, looked, kept: Vec::new(), spooler };
         for (path, why) in &work.looked.failed {
             let error = Some(why.clone());
             part.files.push(FileReport { source: path.clone(), error, ..FileReport::default() });
