@@ -206,6 +206,7 @@ fn read_load(
     })?;
     Ok(LoadRequest {
         inputs: Vec::new(),
+        made: Vec::new(),
         access: Access::default(),
         table: text_of(table, "table")?,
         layout,

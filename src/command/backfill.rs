@@ -63,11 +63,12 @@ pub async fn run(
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
     bring_up(&database, &mut connection, &domains(request, &survey)).await?;
+    let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
     let planning = plan(request, survey, &connection).await?;
     let job = request.reporting.job.as_deref();
-    let run_id = ledger::begin_run(&connection, COMMAND, job).await?;
+    let run_id = ledger::begin_run(&connection, command(request), job).await?;
     let mut report = new_report(request, run_id.to_string(), started_at);
-    let running = Running { request, database: &database, run_id, watch };
+    let running = Running { request, database: &database, run_id, watch, spill_bytes_max };
     let planned = (planning, looked.as_slice());
     let connection = running.carry_out(connection, planned, cancel, &mut report).await?;
     spared.report(&mut report);
@@ -87,10 +88,12 @@ pub(super) fn domains(request: &LoadRequest, survey: &Survey) -> BTreeSet<&'stat
 }
 
 /// The verb, as reports and the ledger name it.
-const COMMAND: &str = "backfill";
+fn command(request: &LoadRequest) -> &'static str {
+    if request.made.is_empty() { "backfill" } else { "generate" }
+}
 
 fn new_report(request: &LoadRequest, run_id: String, started_at: Timestamp) -> Report {
-    let mut report = Report::new(run_id, COMMAND, started_at);
+    let mut report = Report::new(run_id, command(request), started_at);
     report.job.clone_from(&request.reporting.job);
     report.settings = beside::settings(request);
     report
@@ -159,6 +162,8 @@ pub(super) struct Running<'a> {
     pub database: &'a Database,
     pub run_id: i64,
     pub watch: &'a Watch,
+    /// What sorting may take on disk, in bytes.
+    pub spill_bytes_max: u64,
 }
 
 /// What the ledger had of a run before its next loads: they report only what they add.
@@ -247,7 +252,7 @@ impl Running<'_> {
             exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,
-            spill_bytes_max: self.request.spill_bytes_max,
+            spill_bytes_max: self.spill_bytes_max,
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,

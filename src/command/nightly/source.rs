@@ -198,11 +198,13 @@ impl Night<'_> {
         let mut connection = self.take_connection().await?;
         bring_up(&self.database, &mut connection, &domains(&request, &survey)).await?;
         let looked = std::mem::take(&mut survey.files);
+        let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
         let planning = plan(&request, survey, &connection).await?;
         let watch = Watch::default();
         let mut report = Report::new(self.run_id.to_string(), COMMAND, Timestamp::now());
         let (database, run_id) = (&self.database, self.run_id);
-        let running = Running { request: &request, database, run_id, watch: &watch };
+        let running =
+            Running { request: &request, database, run_id, watch: &watch, spill_bytes_max };
         let planned = (planning, looked.as_slice());
         let carrying = running.carry_out(connection, planned, self.cancel.clone(), &mut report);
         let listener = &mut *self.listener;

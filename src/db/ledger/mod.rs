@@ -30,7 +30,7 @@ pub use nights::{
     SourceEnd, end_source, ever_loaded, newest, retention_took, rewritten, superseded,
 };
 pub use pace::{Pace, pace};
-pub use portion::{begin_portion, claim, done_portions, record, touch};
+pub use portion::{begin_portion, claim, done_portions, record, record_replay, touch};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
     windows,
