@@ -171,7 +171,8 @@ pub const BENCH_RUNS_MAX: usize = 2_000;
 pub const BENCH_RUNS_MIN: usize = 3;
 /// Sets of values that `bench` asks one query with, in turn.
 pub const BENCH_VALUES_MAX: usize = 20;
-/// Plans of one query that `bench` looks at: the sixth is the first that may be kept for all values.
+/// Plans of one query that `bench` looks at: the sixth is the first that may be kept for all
+/// values.
 pub const BENCH_PLANS: usize = 7;
 /// Rows from which on `bench` holds a plan against what it should be: small tables are best read as
 /// a whole.

@@ -106,8 +106,8 @@ pub enum Verb {
         /// Runs to show
         #[arg(long, default_value_t = 20)]
         limit: u32,
-        /// Show what is loading right now, again every second, until q or Ctrl-C; without a terminal
-        /// as lines, with --json as an object a line
+        /// Show what is loading right now, again every second, until q or Ctrl-C; without a
+        /// terminal as lines, with --json as an object a line
         #[arg(long, conflicts_with_all = ["run", "limit"])]
         watch: bool,
         #[command(flatten)]

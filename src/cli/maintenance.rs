@@ -138,7 +138,8 @@ mod tests {
             "partitions_ahead = { trades = \"90d\", market_data = 30 }\narchive = \"old\"\n\
              archives_kept = \"60 months\"\nrefresh = [\"a\", \"b\"]\nanalyze = true\n\
              vacuum = \"weekly\"\nreindex = \"quarterly\"\ncompress = { market_data = \"7d\" }\n\
-             [maintenance.retention]\ntrades = \"90d\"\norders = { keep = \"5y\", archive = false }\n\
+             [maintenance.retention]\ntrades = \"90d\"\n\
+             orders = { keep = \"5y\", archive = false }\n\
              \"kalshi.trades\" = { keep = \"1y\", archive = \"s3://b/x\" }",
         )
         .unwrap();

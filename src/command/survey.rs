@@ -81,8 +81,7 @@ pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
-    let kept_max = KEPT_BYTES_MAX.min(request.spill_bytes_max / 2);
-    let mut spooler = Spooler::default().keeping(spill::folder(), kept_max);
+    let mut spooler = spooler(request);
     let mut found = source::find(&paths, &Remotes::new(request.retry_deadline), &mut spooler)?;
     if !stdin.is_empty() {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
@@ -90,6 +89,12 @@ pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
     }
     found.extend(request.made.iter().cloned().map(Found::made));
     Ok(Inputs { found, spooler })
+}
+
+/// Where what a load decompresses is kept.
+pub(super) fn spooler(request: &LoadRequest) -> Spooler {
+    let kept_max = KEPT_BYTES_MAX.min(request.spill_bytes_max / 2);
+    Spooler::default().keeping(spill::folder(), kept_max)
 }
 
 /// Looks into what was found.

@@ -70,7 +70,8 @@ fn parse(text: &[u8]) -> Result<Totals, String> {
     }
 }
 
-/// `{"20240131": 5}`, `{"2024-01-31": {"ACME": 5}}` or `[{"date": ..., "ticker": ..., "count": 5}]`.
+/// `{"20240131": 5}`, `{"2024-01-31": {"ACME": 5}}`, or a list of objects with `date`, `ticker` and
+/// `count`.
 fn json(value: &Value) -> Result<Totals, String> {
     let mut totals = Totals::new();
     match value {

@@ -125,7 +125,7 @@ impl Night<'_> {
         outcome: &mut SourceReport,
     ) -> Result<(), CommandError> {
         let days = dates::window(self.request.today, source.days);
-        let mut spooler = Spooler::default();
+        let mut spooler = survey::spooler(&source.load);
         let looked = look(source, &days, &mut spooler);
         let mut work = AtWork { source, days, looked, kept: Vec::new(), spooler };
         for (path, why) in &work.looked.failed {

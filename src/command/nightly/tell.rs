@@ -27,8 +27,8 @@ pub(super) fn beginning(
     if let Some(before) = &lease.before {
         let run = before.run_id.map_or(String::new(), |run| format!(" (run {run})"));
         text.push_str(&format!(
-            "; the run before{run} ended without a word, last heard {} ago: what it left unfinished \
-             is resumed",
+            "; the run before{run} ended without a word, last heard {} ago: what it left \
+             unfinished is resumed",
             human::seconds(before.silent_s)
         ));
     }

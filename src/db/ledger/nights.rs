@@ -43,7 +43,8 @@ pub async fn rewritten(db: &Connection, loads: &[i64]) -> Result<BTreeSet<i64>, 
                JOIN tidegate.content mc ON mc.id = m.content_id \
                WHERE m.id = ANY($1) AND mc.hash <> (SELECT c.hash FROM tidegate.load l \
                    JOIN tidegate.content c ON c.id = l.content_id \
-                   WHERE l.source COLLATE \"C\" = m.source AND l.id < m.id AND c.target = mc.target \
+                   WHERE l.source COLLATE \"C\" = m.source AND l.id < m.id \
+                       AND c.target = mc.target \
                        AND c.dataset = mc.dataset ORDER BY l.id DESC LIMIT 1)";
     let rows = db.query_typed(sql, &[(&loads, Type::INT8_ARRAY)]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
