@@ -30,7 +30,7 @@ pub enum Verb {
         units: Option<(u64, u64)>,
     },
     /// The cron job: load what is new or changed of each source, then look after the database
-    #[command(after_help = NIGHTLY_EXAMPLES)]
+    #[command(after_help = super::nightly::EXAMPLES)]
     Nightly {
         #[command(flatten)]
         nightly: Box<super::nightly::NightlyFlags>,
@@ -280,16 +280,6 @@ A calendar file:
   early = { \"2024-12-30\" = \"14:00\" }
 
 Exit code 0 whatever is missing.";
-
-const NIGHTLY_EXAMPLES: &str = "Examples:
-  tidegate nightly --example > /etc/tidegate/nightly.toml
-  tidegate nightly /etc/tidegate/nightly.toml --dry-run
-  tidegate nightly /etc/tidegate/nightly.toml
-  tidegate nightly /etc/tidegate/nightly.toml --source binance --today 2024-12-31
-
-Exit codes: 0 all done, 1 a source or the upkeep failed, 2 usage (the configuration), 3 done with
-rejects, 4 stopped by max_rejects, 70 the accounts do not add up, 75 another nightly run is at it,
-130 interrupted (the same command resumes). One source that fails does not stop the others.";
 
 const INSPECT_EXAMPLES: &str = "Examples:
   tidegate inspect BTCUSDT-1h-2024-12.csv

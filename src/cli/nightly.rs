@@ -23,6 +23,17 @@ use crate::report::table;
 /// A complete configuration with comments.
 pub const EXAMPLE: &str = include_str!("../../docs/nightly.toml");
 
+/// What its help ends with.
+pub const EXAMPLES: &str = "Examples:
+  tidegate nightly --example > /etc/tidegate/nightly.toml
+  tidegate nightly /etc/tidegate/nightly.toml --dry-run
+  tidegate nightly /etc/tidegate/nightly.toml
+  tidegate nightly /etc/tidegate/nightly.toml --source binance --today 2024-12-31
+
+Exit codes: 0 all done, 1 a source or the upkeep failed, 2 usage (the configuration), 3 done with
+rejects, 4 stopped by max_rejects, 70 the accounts do not add up, 75 another nightly run is at it,
+130 interrupted (the same command resumes). One source that fails does not stop the others.";
+
 /// The flags of `nightly`.
 #[derive(Debug, Clone, Args)]
 pub struct NightlyFlags {
