@@ -322,6 +322,10 @@ pub struct LoadFlags {
     /// Load no faster than this
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rows_per_sec: Option<u64>,
+    /// Wait while replicas are behind, checkpoints cannot keep up, others wait for our locks, or the
+    /// server's disk is nearly full
+    #[arg(long)]
+    pub polite: bool,
     /// Load part I of N of the units, I from 0
     #[arg(long, value_name = "I/N", value_parser = parse::shard)]
     pub shard: Option<(u64, u64)>,

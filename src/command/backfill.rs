@@ -163,7 +163,7 @@ pub async fn run(
     spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
-    beside::earlier_runs(&connection, run_id, &mut report).await?;
+    beside::complete(&connection, run_id, &planning, request, &mut report).await;
     Ok(report)
 }
 
@@ -286,6 +286,7 @@ impl Progressing<'_> {
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,
+            polite: self.request.polite,
             exchange_rows_min: scatter::exchange_rows_min(self.request.strategy),
         };
         let counters = Arc::clone(&self.watch.counters);

@@ -33,6 +33,7 @@
 //! - `tables`: tables of the user's own.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
+//! - `watching`: reports in a browser, metrics, the live view, politeness.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
@@ -74,3 +75,4 @@ mod timescale;
 mod upkeep;
 mod vendors;
 mod verify;
+mod watching;
