@@ -24,14 +24,23 @@ use crate::write::Strategy;
 
 /// Runs `backfill`.
 pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Exit, CommandError> {
-    let mut request = flags.request(units)?;
+    let request = flags.request(units)?;
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
-    let files = report_files(&flags.report)?;
+    load(request, flags.progress, &flags.report).await
+}
+
+/// Loads with progress, prints and writes the reports.
+pub(super) async fn load(
+    mut request: LoadRequest,
+    progress: ProgressChoice,
+    reports: &[PathBuf],
+) -> Result<Exit, CommandError> {
+    let files = report_files(reports)?;
     request.reporting = Reporting { job: file::job(&files), coverage: file::wants_html(&files) };
     let started_at = Timestamp::now();
-    let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
+    let mut progress = Progress::new(progress.mode(), Box::new(std::io::stderr()));
     let stopping =
         "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
     let ended = watched(
@@ -89,7 +98,7 @@ fn deliver(
 }
 
 impl ProgressChoice {
-    fn mode(self) -> ProgressMode {
+    pub(super) fn mode(self) -> ProgressMode {
         let terminal = std::io::stderr().is_terminal();
         match self {
             ProgressChoice::Auto => ProgressMode::auto(terminal),
@@ -110,6 +119,7 @@ impl LoadFlags {
         in_order(self.from, self.to)?;
         Ok(LoadRequest {
             inputs: self.inputs.clone(),
+            made: Vec::new(),
             access: Access { url: self.database.database_url.clone() },
             table: self.table.clone(),
             layout: self.facts.layout(),
@@ -117,7 +127,7 @@ impl LoadFlags {
             on_conflict: self.on_conflict.map(policy),
             reload: self.reload,
             verify: self.verify,
-            strategy: self.strategy(),
+            strategy: self.strategy.strategy(),
             writers: self.writers.map(usize::from),
             spill_bytes_max: self.spill_max.map_or(SPILL_BYTES_MAX, |bytes| bytes as u64),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
@@ -133,9 +143,11 @@ impl LoadFlags {
             reporting: Reporting::default(),
         })
     }
+}
 
-    fn strategy(&self) -> Option<Strategy> {
-        match self.strategy {
+impl StrategyChoice {
+    pub(super) fn strategy(self) -> Option<Strategy> {
+        match self {
             StrategyChoice::Auto => None,
             StrategyChoice::Direct => Some(Strategy::Direct),
             StrategyChoice::Stage => Some(Strategy::Stage),
@@ -144,13 +156,18 @@ impl LoadFlags {
     }
 }
 
+/// `--layout`.
+pub(super) fn layout(name: &str) -> LayoutChoice {
+    match name.ends_with(".toml") {
+        true => LayoutChoice::File(PathBuf::from(name)),
+        false => LayoutChoice::Named(name.to_owned()),
+    }
+}
+
 impl FactFlags {
     /// `--layout`.
     pub fn layout(&self) -> Option<LayoutChoice> {
-        self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
-            true => LayoutChoice::File(PathBuf::from(layout)),
-            false => LayoutChoice::Named(layout.clone()),
-        })
+        self.layout.as_deref().map(layout)
     }
 
     /// The facts.
@@ -221,7 +238,7 @@ fn signed(argument: &str) -> Option<(&str, &str)> {
 }
 
 /// The command line as it may be shown: a URL may hold a password.
-fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut hide_next = false;
     for (at, argument) in arguments.enumerate() {

@@ -145,11 +145,12 @@ pub async fn run(
         Some(_) => BTreeSet::new(),
     };
     bring_up(&database, &mut connection, &domains).await?;
+    let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
     let planning = plan(request, survey, &connection).await?;
     let job = request.reporting.job.as_deref();
-    let run_id = ledger::begin_run(&connection, COMMAND, job).await?;
+    let run_id = ledger::begin_run(&connection, command(request), job).await?;
     let begun = begin(request, &connection, run_id, &planning).await?;
-    let progress = Progressing { request, database: &database, run_id, watch };
+    let progress = Progressing { request, database: &database, run_id, watch, spill_bytes_max };
     let ended = progress.load(&planning, &begun, cancel).await?;
     // It was idle while the load ran: the server may have restarted behind its back.
     let connection = match connection.batch_execute("").await {
@@ -168,10 +169,12 @@ pub async fn run(
 }
 
 /// The verb, as reports and the ledger name it.
-const COMMAND: &str = "backfill";
+fn command(request: &LoadRequest) -> &'static str {
+    if request.made.is_empty() { "backfill" } else { "generate" }
+}
 
 fn new_report(request: &LoadRequest, run_id: String, started_at: Timestamp) -> Report {
-    let mut report = Report::new(run_id, COMMAND, started_at);
+    let mut report = Report::new(run_id, command(request), started_at);
     report.job.clone_from(&request.reporting.job);
     report.settings = beside::settings(request);
     report
@@ -239,6 +242,8 @@ struct Progressing<'a> {
     database: &'a Database,
     run_id: i64,
     watch: &'a Watch,
+    /// What sorting may take on disk, in bytes.
+    spill_bytes_max: u64,
 }
 
 impl Progressing<'_> {
@@ -282,7 +287,7 @@ impl Progressing<'_> {
             exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,
-            spill_bytes_max: self.request.spill_bytes_max,
+            spill_bytes_max: self.spill_bytes_max,
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,

@@ -2,11 +2,14 @@
 //! knows no flag; `cli` does both.
 
 pub mod backfill;
+pub mod bench;
 pub mod doctor;
 pub mod embedded;
 mod forecast;
 pub mod gaps;
+pub mod generate;
 pub mod inspect;
+pub mod loadtest;
 pub mod migrate;
 pub mod plan;
 mod plan_show;
@@ -24,6 +27,7 @@ mod finding;
 mod map;
 mod memo;
 mod observe;
+mod recall;
 mod recipe;
 mod recipe_rewrite;
 mod rules;
@@ -41,7 +45,7 @@ use crate::error::Exit;
 use crate::layout::{GivenFacts, LayoutError};
 use crate::pipeline::{PipelineError, RejectBudget};
 use crate::report::list::Grid;
-use crate::source::SourceError;
+use crate::source::{Made, SourceError};
 use crate::write::{Strategy, WriteError};
 
 pub use access::Access;
@@ -52,6 +56,8 @@ pub use beside::Reporting;
 pub struct LoadRequest {
     /// Paths, directories, globs, or `-`.
     pub inputs: Vec<String>,
+    /// What is generated, behind the inputs.
+    pub made: Vec<Made>,
     /// Which database.
     pub access: Access,
     /// A table of the user's instead of the dataset's own.
