@@ -222,6 +222,26 @@ pub const LIVE_PATIENCE_S: u64 = 3;
 pub const LIVE_SILENT_S: u64 = 15;
 /// Seconds of silence after which it is forgotten.
 pub const LIVE_FORGOTTEN_S: u64 = 3_600;
+/// Time between two looks of a polite load at what others suffer, in milliseconds.
+pub const POLITE_LOOK_MS: u64 = 1_000;
+/// Seconds that a replica may be behind before a polite load waits.
+pub const POLITE_LAG_S: u64 = 10;
+/// Bytes of WAL that a replica may have to replay before a polite load waits.
+pub const POLITE_LAG_BYTES: u64 = 512 * MIB as u64;
+/// WAL since the last checkpoint, in percent of `max_wal_size`, from which a polite load waits for
+/// the checkpoint that the server has begun by then.
+pub const POLITE_WAL_PERCENT: u64 = 80;
+/// Seconds for which a polite load waits in a row for sessions that wait for its locks; what that
+/// does not cure, it does not wait for.
+pub const POLITE_LOCKS_HOLD_S: u64 = 30;
+/// Free bytes on the disk of the server's data below which a polite load waits.
+pub const POLITE_DISK_FREE_BYTES: u64 = 2 << 30;
+/// Milliseconds that counting for a report's map may take, a table.
+pub const COVERAGE_MS: u64 = 20_000;
+/// Cells that are counted for it at most, a table.
+pub const COVERAGE_CELLS_MAX: usize = 200_000;
+/// Rows of such a map; of more series several share a row.
+pub const COVERAGE_ROWS_MAX: usize = 48;
 /// Earlier runs that a report is compared with.
 pub const EARLIER_RUNS_MAX: u32 = 20;
 /// Files that an HTML report lists; the rest are in the JSON.

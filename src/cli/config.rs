@@ -67,6 +67,7 @@ const SOURCE: &[&str] = &[
     "from",
     "to",
     "max_rows_per_sec",
+    "polite",
     "retry_deadline",
 ];
 
@@ -226,6 +227,7 @@ fn read_load(
         no_check,
         window: TimeWindow { from_us: from, to_us: to },
         rows_per_sec_max: Some(rate as u64).filter(|&rate| rate > 0),
+        polite: flag(table, "polite")?,
         shard: None,
         units: None,
         retry_deadline: retry.unwrap_or(Duration::from_secs(RETRY_DEADLINE_S)),

@@ -3,6 +3,7 @@
 //! sees a flag, and below it nobody prints.
 
 mod config;
+mod examples;
 mod flags;
 mod generate;
 mod load;
@@ -71,14 +72,8 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         Verb::Gaps { ticker, interval, from, to, calendar, database, json } => {
             let interval = interval.as_deref().map(load::interval).transpose()?;
             load::in_order(from, to)?;
-            let request = gaps::GapsRequest {
-                access: database.access(),
-                ticker,
-                interval,
-                from_us: from,
-                to_us: to,
-                calendar,
-            };
+            let (access, from_us, to_us) = (database.access(), from, to);
+            let request = gaps::GapsRequest { access, ticker, interval, from_us, to_us, calendar };
             (gaps::run(&request).await?, json)
         }
         Verb::Inspect { inputs, facts, write_layout, all, json } => {
@@ -97,14 +92,9 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             (rejects::run(&action.request(database.access())).await?, json)
         }
         Verb::Migrate { action, domain, tables, yes, dry_run, database, json } => {
-            let request = migrate::MigrateRequest {
-                access: database.access(),
-                action: action.into(),
-                domain,
-                extent: if tables { migrate::Extent::Loads } else { migrate::Extent::All },
-                yes,
-                dry_run,
-            };
+            let extent = if tables { migrate::Extent::Loads } else { migrate::Extent::All };
+            let (access, action) = (database.access(), action.into());
+            let request = migrate::MigrateRequest { access, action, domain, extent, yes, dry_run };
             (migrate::run(&request).await?, json)
         }
         Verb::Refresh { names, full, rebuild, database, json } => {
@@ -131,14 +121,17 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         }
         Verb::Db { action } => return db(action).await,
         Verb::Completions { shell } => {
-            let mut command = Cli::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "tidegate", &mut script);
-            output::result(&String::from_utf8_lossy(&script));
+            completions(shell);
             return Ok(Exit::Done);
         }
     };
     Ok(output::answer(&answer.0, answer.1))
+}
+
+fn completions(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
+    output::result(&String::from_utf8_lossy(&script));
 }
 
 async fn db(action: flags::DbVerb) -> Result<Exit, CommandError> {

@@ -74,7 +74,7 @@ pub async fn run(
     spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
-    beside::earlier_runs(&connection, run_id, &mut report).await?;
+    beside::complete(&connection, run_id, &planning, request, &mut report).await;
     Ok(report)
 }
 
@@ -166,7 +166,7 @@ pub(super) struct Running<'a> {
     pub spill_bytes_max: u64,
 }
 
-/// What the ledger had of a run before its next loads: they report only what they add.
+/// What the ledger has of a run before its next loads: they report only what they add.
 struct Before {
     loads: BTreeMap<i64, ledger::RunLoad>,
     tables: BTreeMap<String, TableCounts>,
@@ -181,6 +181,11 @@ impl Before {
             tables: ledger::run_tables(connection, run_id).await?,
             reject: summary::newest_reject(connection, run_id).await?,
         })
+    }
+
+    /// What the run did to a load.
+    fn counts(&self, load: Option<&ledger::Load>) -> Counts {
+        load.and_then(|load| self.loads.get(&load.id)).map(|load| load.counts).unwrap_or_default()
     }
 }
 
@@ -256,6 +261,7 @@ impl Running<'_> {
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,
+            polite: self.request.polite,
             exchange_rows_min: scatter::exchange_rows_min(self.request.strategy),
         };
         let counters = Arc::clone(&self.watch.counters);
@@ -276,19 +282,15 @@ impl Running<'_> {
     ) -> Result<(), CommandError> {
         summary::server(connection, self.database, report).await?;
         summary::ladder(self.watch, report);
-        let loads = ledger::run_loads(connection, self.run_id).await?;
-        report.tables = ledger::run_tables(connection, self.run_id).await?;
-        summary::without(&mut report.tables, &before.tables);
+        let now = Before::read(connection, self.run_id).await?;
+        report.tables = summary::without(&now.tables, &before.tables);
         summary::rejects(connection, self.run_id, before.reject, report).await?;
         summary::warnings(self.watch, begun, planning, report);
         let failures = failures_by_load(planning, begun, &ended);
         for (at, planned) in planning.loads.iter().enumerate() {
             let load = begun.get(&at);
-            let of_run = |loads: &BTreeMap<i64, ledger::RunLoad>| {
-                load.and_then(|load| loads.get(&load.id)).map(|load| load.counts)
-            };
-            let mut counts = of_run(&loads).unwrap_or_default();
-            counts -= of_run(&before.loads).unwrap_or_default();
+            let mut counts = now.counts(load);
+            counts -= before.counts(load);
             let sealed = match load {
                 Some(load) => summary::is_sealed(connection, load.id).await?,
                 None => planned.standing == Standing::Done,

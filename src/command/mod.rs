@@ -23,6 +23,7 @@ pub mod verify;
 mod access;
 mod beside;
 mod count_again;
+mod coverage;
 mod finding;
 mod map;
 mod memo;
@@ -89,6 +90,8 @@ pub struct LoadRequest {
     pub window: TimeWindow,
     /// Rows a second at most.
     pub rows_per_sec_max: Option<u64>,
+    /// Wait while others suffer from the load.
+    pub polite: bool,
     /// This process's part of the units: `(part, parts)`.
     pub shard: Option<(u64, u64)>,
     /// Only these units, by number from 1, inclusive.

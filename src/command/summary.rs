@@ -102,17 +102,19 @@ pub(super) fn warnings(watch: &Watch, begun: &Begun, planning: &Planning, report
     }
 }
 
-/// Takes away what was counted before.
+/// What was counted since.
 pub(super) fn without(
-    tables: &mut BTreeMap<String, TableCounts>,
+    now: &BTreeMap<String, TableCounts>,
     before: &BTreeMap<String, TableCounts>,
-) {
-    for (name, counts) in before {
-        if let Some(now) = tables.get_mut(name) {
-            *now -= *counts;
-        }
-    }
-    tables.retain(|_, counts| *counts != TableCounts::default());
+) -> BTreeMap<String, TableCounts> {
+    let since = now.iter().map(|(name, counts)| {
+        let mut counts = *counts;
+        counts -= before.get(name).copied().unwrap_or_default();
+        (name.clone(), counts)
+    });
+    since
+        .filter(|(name, counts)| *counts != TableCounts::default() || !before.contains_key(name))
+        .collect()
 }
 
 /// The number of the newest reject of a run; 0 if it has none.

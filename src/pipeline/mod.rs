@@ -14,6 +14,7 @@ mod live;
 mod order;
 mod partitions;
 mod pass;
+mod polite;
 pub mod prepare;
 mod reader;
 mod scatter;
@@ -62,6 +63,8 @@ pub struct Plan {
     pub rejects_max: Option<RejectBudget>,
     /// Rows a second at most.
     pub rows_per_sec_max: Option<u64>,
+    /// Whether it waits while others suffer from it.
+    pub polite: bool,
     /// Rows from which on a fresh partition of a scattered load is filled apart and attached.
     pub exchange_rows_min: u64,
 }

@@ -83,6 +83,10 @@ fn sources(page: &mut Page<'_>, nightly: &Nightly) {
         "Files of each source that were rewritten in place.",
         of(|source| Some(source.restated.len() as f64)),
     );
+    source_rows(page, nightly);
+}
+
+fn source_rows(page: &mut Page<'_>, nightly: &Nightly) {
     page.help("tidegate_source_rows", "Source records of each source by fate.");
     for source in &nightly.sources {
         let counts = &source.totals.counts;

@@ -36,6 +36,7 @@
 //! - `tables`: tables of the user's own.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
+//! - `watching`: reports in a browser, metrics, the live view, politeness.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
 //! - `verify_data`: rows against the ledger, and against files.
 //! - `vendors`: the layouts of vendors, file by file.
@@ -83,3 +84,4 @@ mod upkeep;
 mod vendors;
 mod verify;
 mod verify_data;
+mod watching;

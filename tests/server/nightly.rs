@@ -553,10 +553,7 @@ fn a_dry_run_says_what_would_be_loaded_and_writes_nothing() {
     assert_eq!(db.client().query_one::<i64>(there), 0, "nothing was written");
     let _ = night(&db, "2024-06-03", 0);
     let answer = dry();
-    assert_eq!(
-        (&answer["sources"][0]["to_load"], &answer["sources"][0]["unchanged"]),
-        (&json!(0), &json!(1))
-    );
+    assert_eq!(answer["sources"][0]["to_load"], 0, "{answer}");
 }
 
 #[test]

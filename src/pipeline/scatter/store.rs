@@ -259,7 +259,8 @@ impl Writer {
             }
             next = self.begin_ahead();
             let live = Arc::clone(&self.shared.store.live);
-            self.shared.store.pace.lock().await.wait(current.task.rows).await;
+            let store = &self.shared.store;
+            store.pace.lock().await.wait(current.task.rows, &live, &store.cancel).await;
             add(&live.writers_busy, 1);
             let written = self.write(current).await;
             sub(&live.writers_busy, 1);
