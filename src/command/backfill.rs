@@ -69,7 +69,7 @@ pub async fn run(
     let run_id = ledger::begin_run(&connection, command(request), job).await?;
     let mut report = new_report(request, run_id.to_string(), started_at);
     let running = Running { request, database: &database, run_id, watch, spill_bytes_max };
-    let planned = (planning, looked.as_slice());
+    let planned = (&planning, looked.as_slice());
     let connection = running.carry_out(connection, planned, cancel, &mut report).await?;
     spared.report(&mut report);
     report.finish(Timestamp::now());
@@ -199,20 +199,20 @@ impl Running<'_> {
     pub(super) async fn carry_out(
         &self,
         connection: Connection,
-        (planning, looked): (Planning, &[Looked]),
+        (planning, looked): (&Planning, &[Looked]),
         cancel: Cancel,
         report: &mut Report,
     ) -> Result<Connection, CommandError> {
         let before = Before::read(&connection, self.run_id).await?;
-        let begun = begin(self.request, &connection, self.run_id, &planning).await?;
-        let ended = self.load(&planning, &begun, cancel).await?;
+        let begun = begin(self.request, &connection, self.run_id, planning).await?;
+        let ended = self.load(planning, &begun, cancel).await?;
         // It was idle while the load ran: the server may have restarted behind its back.
         let connection = match connection.batch_execute("").await {
             Ok(()) => connection,
             Err(_) => self.database.connect_within(self.request.retry_deadline, true).await?,
         };
-        self.account(&connection, &planning, (&begun, &before), ended, report).await?;
-        let done = memo::done(self.request, looked, &planning, &begun, report);
+        self.account(&connection, planning, (&begun, &before), ended, report).await?;
+        let done = memo::done(self.request, looked, planning, &begun, report);
         ledger::note(&connection, &done).await?;
         Ok(connection)
     }

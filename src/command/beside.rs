@@ -46,7 +46,7 @@ pub(super) async fn complete(
 }
 
 /// Fills in earlier runs and the last success.
-async fn earlier_runs(
+pub(super) async fn earlier_runs(
     connection: &Connection,
     run_id: i64,
     report: &mut Report,

@@ -205,7 +205,7 @@ impl Night<'_> {
         let (database, run_id) = (&self.database, self.run_id);
         let running =
             Running { request: &request, database, run_id, watch: &watch, spill_bytes_max };
-        let planned = (planning, looked.as_slice());
+        let planned = (&planning, looked.as_slice());
         let carrying = running.carry_out(connection, planned, self.cancel.clone(), &mut report);
         let listener = &mut *self.listener;
         let ended =
