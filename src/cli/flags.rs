@@ -172,6 +172,9 @@ pub enum Verb {
         /// With data: files that were loaded, whose every record is compared with its row
         #[arg(value_name = "PATH")]
         paths: Vec<String>,
+        /// With data: what `generate --faults` says must be in the database
+        #[arg(long, value_name = "FILE")]
+        answer_key: Option<PathBuf>,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
