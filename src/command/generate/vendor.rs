@@ -8,7 +8,7 @@ mod time;
 
 use std::path::Path;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 
 use crate::command::inspect::mapping;
@@ -336,21 +336,21 @@ fn other_column(records: &Records, read: &arrow::array::RecordBatch) -> Option<S
     for (at, field) in read.schema().fields().iter().enumerate() {
         let Some(ours) = made.column_by_name(field.name()) else { continue };
         let theirs = read.column(at);
-        let floats = (ours.as_primitive_opt::<Float64Type>(), theirs.as_primitive_opt());
-        let numbers = (ours.as_primitive_opt::<Int64Type>(), theirs.as_primitive_opt());
-        let times =
-            (ours.as_primitive_opt::<TimestampMicrosecondType>(), theirs.as_primitive_opt());
-        let same = match (floats, numbers, times) {
-            ((Some(a), Some(b)), ..) => a.iter().eq(b.iter()),
-            (_, (Some(a), Some(b)), _) => a.iter().eq(b.iter()),
-            (.., (Some(a), Some(b))) => a.iter().eq(b.iter()),
-            _ => ours.len() == theirs.len(),
-        };
+        let same = same::<Float64Type>(ours, theirs)
+            .or_else(|| same::<Int64Type>(ours, theirs))
+            .or_else(|| same::<TimestampMicrosecondType>(ours, theirs))
+            .unwrap_or(ours.len() == theirs.len());
         if !same {
             return Some(format!("{} has other values", field.name()));
         }
     }
     None
+}
+
+/// Whether two columns of one type are equal; none: they are not of this type.
+fn same<T: ArrowPrimitiveType>(a: &ArrayRef, b: &ArrayRef) -> Option<bool> {
+    let (a, b) = (a.as_primitive_opt::<T>()?, b.as_primitive_opt::<T>()?);
+    Some(a.iter().eq(b.iter()))
 }
 
 /// Whether any record has a value in a column.
