@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::flags::{DatabaseFlags, ProgressChoice, StrategyChoice};
 use super::{load, output, parse};
 use crate::command::generate::{self, Folder, GenerateRequest, into_load};
-use crate::command::{CommandError, LoadRequest};
+use crate::command::{CommandError, LoadRequest, Reporting};
 use crate::dataset;
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
@@ -109,10 +109,10 @@ pub async fn run(flags: &GenerateFlags) -> Result<Exit, CommandError> {
     let request = flags.request()?;
     let load = flags.load();
     let Some(folder) = flags.folder() else {
-        load::json_only(&flags.report)?;
+        load::report_files(&flags.report)?;
         let (load, messages) = into_load(&request, load)?;
         messages.iter().for_each(|text| output::message(text));
-        return load::load(&load, flags.progress, &flags.report).await;
+        return load::load(load, flags.progress, &flags.report).await;
     };
     if !flags.report.is_empty() {
         let why = "--report is for --into; files have --json";
@@ -210,6 +210,7 @@ impl GenerateFlags {
             units: None,
             retry_deadline: parse::RETRY_DEADLINE,
             arguments: load::without_credentials(std::env::args()),
+            reporting: Reporting::default(),
         }
     }
 }

@@ -4,17 +4,19 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use super::flags::{Conflict, FactFlags, LoadFlags, ProgressChoice, StrategyChoice};
 use super::output;
-use crate::command::backfill::watched;
+use crate::command::backfill::{failed, watched};
 use crate::command::rejects::{Action, Filter, RejectsRequest};
-use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, plan};
+use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, Reporting, plan};
 use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
 use crate::layout::{GivenFacts, normalise_interval};
 use crate::limit::{MEMORY_BYTES_DEFAULT, SPILL_BYTES_MAX};
+use crate::report::file::{self, ReportFile, write_all};
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::table;
@@ -26,34 +28,23 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
-    json_only(&flags.report)?;
-    load(&request, flags.progress, &flags.report).await
+    load(request, flags.progress, &flags.report).await
 }
 
-/// Reports are JSON.
-pub(super) fn json_only(reports: &[PathBuf]) -> Result<(), CommandError> {
-    for path in reports {
-        if path.extension().is_none_or(|ending| ending != "json") {
-            return Err(CommandError::Usage(format!(
-                "--report {}: this version writes .json only",
-                path.display()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Loads with progress, prints and writes the report.
+/// Loads with progress, prints and writes the reports.
 pub(super) async fn load(
-    request: &LoadRequest,
+    mut request: LoadRequest,
     progress: ProgressChoice,
     reports: &[PathBuf],
 ) -> Result<Exit, CommandError> {
+    let files = report_files(reports)?;
+    request.reporting = Reporting { job: file::job(&files), coverage: file::wants_html(&files) };
+    let started_at = Timestamp::now();
     let mut progress = Progress::new(progress.mode(), Box::new(std::io::stderr()));
     let stopping =
         "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
     let ended = watched(
-        request,
+        &request,
         || output::message(stopping),
         |now| {
             // Before the sources are known there is nothing to show.
@@ -66,17 +57,44 @@ pub(super) async fn load(
         },
     )
     .await;
-    let report = ended?;
-    deliver(&report, reports)
+    deliver(ended, &request, started_at, &files)
 }
 
-/// Prints and writes the report.
-fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
-    output::message(&table::render(report, output::look()));
-    for path in files {
-        report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))?;
+/// The reports that were asked for.
+///
+/// # Errors
+/// A usage error for an ending that says no form.
+pub fn report_files(paths: &[PathBuf]) -> Result<Vec<ReportFile>, CommandError> {
+    ReportFile::all(paths).map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+/// Prints and writes the report. A run that failed before it could load anything has one too: what
+/// reads the files must not take yesterday's for today's.
+fn deliver(
+    ended: Result<Report, CommandError>,
+    request: &LoadRequest,
+    started_at: Timestamp,
+    files: &[ReportFile],
+) -> Result<Exit, CommandError> {
+    let (report, failure) = match ended {
+        Ok(report) => {
+            output::message(&table::render(&report, output::look()));
+            (report, None)
+        }
+        Err(error) if error.exit() == Exit::Usage => return Err(error),
+        Err(error) => (failed(&error, request, started_at), Some(error)),
+    };
+    let written = write_all(&report, files);
+    match (failure, written) {
+        (Some(error), written) => {
+            if let Err(cause) = written {
+                output::error(&cause.to_string());
+            }
+            Err(error)
+        }
+        (None, Err(cause)) => Err(CommandError::Refused(cause.to_string())),
+        (None, Ok(())) => Ok(report.exit),
     }
-    Ok(report.exit)
 }
 
 impl ProgressChoice {
@@ -121,6 +139,7 @@ impl LoadFlags {
             units,
             retry_deadline: self.retry_deadline,
             arguments: without_credentials(std::env::args()),
+            reporting: Reporting::default(),
         })
     }
 }

@@ -41,10 +41,7 @@ struct Making {
 
 impl Made {
     /// What `make` makes, called `name`, which may say as much as a file's name does.
-    pub fn new(
-        name: &str,
-        make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(name: &str, make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Self {
         Self(Arc::new(Making { name: name.to_owned(), make: Box::new(make) }))
     }
 
@@ -176,6 +173,18 @@ impl Opened {
             Opened::Object(ahead) => Ok(Stamp::Object { bytes: ahead.size() }),
             Opened::Made(bytes) => Ok(Stamp::Made { bytes: bytes.len() as u64 }),
         }
+    }
+
+    /// Whether it looks as it did when it had this stamp.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or an object is another one now.
+    pub fn is_still(&mut self, stamp: &Stamp) -> io::Result<bool> {
+        if let Opened::Object(_) = self {
+            // The answer to any request says.
+            self.read_block(0, &mut [0])?;
+        }
+        Ok(self.stamp()? == *stamp)
     }
 
     /// Reads from `start` on until the buffer is full or the bytes end.

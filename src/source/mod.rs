@@ -10,8 +10,11 @@ mod bunzip;
 mod codec;
 mod content;
 mod find;
+mod hash;
+mod keep;
 mod location;
 mod meter;
+mod pending;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(not(feature = "remote"))]

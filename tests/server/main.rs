@@ -1,6 +1,7 @@
 //! Tests against a real PostgreSQL server: one server for this binary, one database a test.
 //!
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
+//! - `bench`, `loadtest`: the critical queries, alone and beside writers.
 //! - `broken`: every broken file, by the table of its family.
 //! - `conflicts`: equal keys in a batch, across files and in the table, under each policy.
 //! - `datasets`: every dataset, there and back, and what is special about some.
@@ -35,11 +36,13 @@
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
+//! - `verify_data`: rows against the ledger, and against files.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
+mod bench;
 mod broken;
 mod children;
 mod columnar;
@@ -58,6 +61,7 @@ mod inspect;
 mod json;
 mod killmails;
 mod ladder;
+mod loadtest;
 mod memo;
 mod ops;
 mod plan;
@@ -76,3 +80,4 @@ mod timescale;
 mod upkeep;
 mod vendors;
 mod verify;
+mod verify_data;

@@ -135,7 +135,7 @@ fn look(source: &Source) -> Result<Looked, CommandError> {
                 for decoded in file.read_unit(&unit, &mapping).map_err(plain)? {
                     let decoded = decoded.map_err(plain)?;
                     let original = crate::batch::Original::Columns;
-                    take(read::Piece { decoded, original, first_line: 0, first_row: 1 });
+                    take(read::Piece { decoded, original, first_line: 0, first_row: 1, start: 0 });
                 }
             }
         }

@@ -8,8 +8,7 @@ mod time;
 
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::array::Array;
 
 use crate::command::inspect::mapping;
 use crate::command::inspect::read::{Input, text};
@@ -336,21 +335,13 @@ fn other_column(records: &Records, read: &arrow::array::RecordBatch) -> Option<S
     for (at, field) in read.schema().fields().iter().enumerate() {
         let Some(ours) = made.column_by_name(field.name()) else { continue };
         let theirs = read.column(at);
-        let same = same::<Float64Type>(ours, theirs)
-            .or_else(|| same::<Int64Type>(ours, theirs))
-            .or_else(|| same::<TimestampMicrosecondType>(ours, theirs))
-            .unwrap_or(ours.len() == theirs.len());
+        let comparable = ours.data_type() == theirs.data_type();
+        let same = if comparable { ours == theirs } else { ours.len() == theirs.len() };
         if !same {
             return Some(format!("{} has other values", field.name()));
         }
     }
     None
-}
-
-/// Whether two columns of one type are equal; none: they are not of this type.
-fn same<T: ArrowPrimitiveType>(a: &ArrayRef, b: &ArrayRef) -> Option<bool> {
-    let (a, b) = (a.as_primitive_opt::<T>()?, b.as_primitive_opt::<T>()?);
-    Some(a.iter().eq(b.iter()))
 }
 
 /// Whether any record has a value in a column.
@@ -445,9 +436,4 @@ fn write(spelled: &Spelled, column: &Values, row: usize, into: &mut Vec<u8>) -> 
         (_, _, None) => {}
     }
     Ok(())
-}
-
-/// The folder and name of a file's path.
-pub(super) fn base(path: &str) -> &str {
-    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
 }
