@@ -125,10 +125,10 @@ impl Subject {
             }
             Place::Packed(Content { location, fingerprint, .. }) => {
                 let fingerprint = fingerprint.clone();
-                Ok(Bytes::Packed(match before.take() {
+                Ok(Bytes::Packed(Box::new(match before.take() {
                     Some(reader) => reader.follow(location, fingerprint, 0)?,
                     None => ContentReader::open(location, fingerprint, 0)?,
-                }))
+                })))
             }
         }
     }
@@ -137,7 +137,7 @@ impl Subject {
 /// A content that is being read.
 pub(super) enum Bytes {
     Plain(Box<dyn BufRead>),
-    Packed(ContentReader),
+    Packed(Box<ContentReader>),
 }
 
 impl Bytes {
@@ -152,7 +152,7 @@ impl Bytes {
     pub fn end(self) -> Option<ContentReader> {
         match self {
             Bytes::Plain(_) => None,
-            Bytes::Packed(reader) => Some(reader),
+            Bytes::Packed(reader) => Some(*reader),
         }
     }
 }
