@@ -66,14 +66,8 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         Verb::Gaps { ticker, interval, from, to, calendar, database, json } => {
             let interval = interval.as_deref().map(load::interval).transpose()?;
             load::in_order(from, to)?;
-            let request = gaps::GapsRequest {
-                access: database.access(),
-                ticker,
-                interval,
-                from_us: from,
-                to_us: to,
-                calendar,
-            };
+            let (access, from_us, to_us) = (database.access(), from, to);
+            let request = gaps::GapsRequest { access, ticker, interval, from_us, to_us, calendar };
             (gaps::run(&request).await?, json)
         }
         Verb::Inspect { inputs, facts, write_layout, all, json } => {
@@ -124,14 +118,18 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         }
         Verb::Db { action } => return db(action).await,
         Verb::Completions { shell } => {
-            let mut command = Cli::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "tidegate", &mut script);
-            output::result(&String::from_utf8_lossy(&script));
+            completions(shell);
             return Ok(Exit::Done);
         }
     };
     Ok(output::answer(&answer.0, answer.1))
+}
+
+fn completions(shell: clap_complete::Shell) {
+    let mut command = Cli::command();
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "tidegate", &mut script);
+    output::result(&String::from_utf8_lossy(&script));
 }
 
 async fn db(action: flags::DbVerb) -> Result<Exit, CommandError> {
