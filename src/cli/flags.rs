@@ -156,14 +156,19 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Check the schema, every index on every partition, and partitions ahead and behind
-    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n\n\
+    /// Check the schema, every index on every partition, partitions ahead and behind, and rows
+    /// against the ledger and against files
+    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n  \
+                            tidegate verify data\n  tidegate verify data /data/bars/*.csv.gz\n\n\
                             Exit code 1 when a fault is found; warnings and advice change \
                             nothing.")]
     Verify {
         /// Only this part [default: all]
         #[arg(value_enum)]
         what: Option<VerifyWhat>,
+        /// With data: files that were loaded, whose every record is compared with its row
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -455,6 +460,8 @@ pub enum VerifyWhat {
     Schema,
     /// Ranges of time
     Partitions,
+    /// Rows against the ledger, and against files
+    Data,
 }
 
 impl From<VerifyWhat> for crate::command::verify::What {
@@ -462,6 +469,7 @@ impl From<VerifyWhat> for crate::command::verify::What {
         match what {
             VerifyWhat::Schema => Self::Schema,
             VerifyWhat::Partitions => Self::Partitions,
+            VerifyWhat::Data => Self::Data,
         }
     }
 }

@@ -101,9 +101,9 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = refresh::RefreshRequest { access, names, full, rebuild };
             (refresh::run(&request).await?, json)
         }
-        Verb::Verify { what, database, json } => {
+        Verb::Verify { what, paths, database, json } => {
             let what = what.map(Into::into);
-            let request = verify::VerifyRequest { access: database.access(), what };
+            let request = verify::VerifyRequest { access: database.access(), what, paths };
             (verify::run(&request).await?, json)
         }
         Verb::Doctor { database, json } => {

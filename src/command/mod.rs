@@ -21,6 +21,7 @@ mod count_again;
 mod finding;
 mod map;
 mod memo;
+mod recall;
 mod recipe;
 mod recipe_rewrite;
 mod rules;

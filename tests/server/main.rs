@@ -34,6 +34,7 @@
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
+//! - `verify_data`: rows against the ledger, and against files.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
@@ -74,3 +75,4 @@ mod timescale;
 mod upkeep;
 mod vendors;
 mod verify;
+mod verify_data;

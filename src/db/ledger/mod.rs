@@ -22,7 +22,7 @@ pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
 pub use memo::{Memo, Remembered, has_memos, note, recall};
 pub use pace::{Pace, pace};
-pub use portion::{begin_portion, claim, done_portions, record, touch};
+pub use portion::{begin_portion, claim, done_portions, record, record_replay, touch};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
     windows,
