@@ -61,6 +61,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Make load-test data: into files, or straight into the database
+    #[command(after_help = super::generate::EXAMPLES)]
+    Generate(Box<super::generate::GenerateFlags>),
     /// Show which bars are missing, by ticker and the sessions of a market
     #[command(after_help = GAPS_EXAMPLES)]
     Gaps {
@@ -175,6 +178,39 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Run the critical queries: p50, p95, p99, plan, target, pass or fail
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench {
+        /// Only queries of this domain
+        #[arg(long)]
+        domain: Option<String>,
+        /// Only this query, by its name; may be repeated
+        #[arg(long = "query", value_name = "NAME")]
+        names: Vec<String>,
+        /// Seconds for the runs of each query
+        #[arg(long, value_name = "N", default_value_t = crate::limit::BENCH_SECONDS,
+              value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+        /// Compare with this earlier output of --json, and fail where a query became slower
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON, with the plans
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write at a set or rising rate, ask the critical queries beside, and say which targets hold
+    #[command(after_help = super::loadtest::EXAMPLES)]
+    Loadtest {
+        #[command(flatten)]
+        flags: super::loadtest::LoadTestFlags,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Start, stop and use the embedded PostgreSQL
     #[command(after_help = "Examples:\n  tidegate db start\n  tidegate db psql -- -c 'SELECT 1'")]
     Db {
@@ -208,6 +244,15 @@ const BACKFILL_EXAMPLES: &str = "Examples:
 
 Exit codes: 0 all records loaded or accounted for, 1 failed, 2 usage, 3 done with rejects,
 4 stopped by --max-rejects, 70 the accounts do not add up, 75 locked, 130 interrupted (resumable).";
+
+const BENCH_EXAMPLES: &str = "Examples:
+  tidegate bench
+  tidegate bench --domain trading --json > before.json
+  tidegate bench --domain trading --baseline before.json
+
+Each query runs for 3 seconds at most (--seconds) with values picked from the data, after a first
+round that warms the cache. It writes nothing. Exit code 1 when a target is missed, a plan lacks
+the index that it should use, or a query is slower than in the baseline.";
 
 const GAPS_EXAMPLES: &str = "Examples:
   tidegate gaps
@@ -329,7 +374,8 @@ pub struct LoadFlags {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto)]
     pub progress: ProgressChoice,
-    /// Write the report to this file (.json); may be repeated
+    /// Write the report to this file, as its ending says: .json, .html, or .prom for Prometheus;
+    /// may be repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     /// Plan only, and write nothing

@@ -87,6 +87,7 @@ pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
         found.push(Found::spooled("-", copy));
     }
+    found.extend(request.made.iter().cloned().map(Found::made));
     Ok(Inputs { found, spooler })
 }
 

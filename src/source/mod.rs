@@ -36,7 +36,7 @@ pub use again::find_again;
 pub use codec::Codec;
 pub use content::{ContentReader, Fingerprint, fingerprint};
 pub use find::{Found, find};
-pub use location::Location;
+pub use location::{Location, Made};
 pub use remote::{Object, Remotes};
 pub use spool::{Spool, Spooler};
 pub use version::Version;
