@@ -223,6 +223,7 @@ impl GenerateFlags {
             no_check: Vec::new(),
             window: TimeWindow::default(),
             rows_per_sec_max: None,
+            polite: false,
             shard: None,
             units: None,
             retry_deadline: parse::RETRY_DEADLINE,

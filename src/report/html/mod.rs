@@ -5,6 +5,7 @@
 mod chart;
 mod coverage;
 mod files;
+mod nightly;
 mod rejects;
 mod text;
 mod top;
@@ -33,6 +34,7 @@ pub fn page(report: &Report) -> Result<String, ReportError> {
     out.push_str("<main>\n");
     top::next_steps(&mut out, report);
     top::totals(&mut out, report);
+    nightly::section_of(&mut out, report);
     chart::speed(&mut out, report);
     rejects::section_of(&mut out, report);
     files::section_of(&mut out, report);

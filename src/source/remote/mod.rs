@@ -138,7 +138,8 @@ impl Remotes {
             all.push(found(Location::Object(object), false));
         }
         if all.is_empty() {
-            return Err(refused("nothing is there: check bucket, folder and pattern".to_owned()));
+            let reason = "nothing is there: check bucket, folder and pattern".to_owned();
+            return Err(SourceError::Absent { url: shown, reason });
         }
         Ok(all)
     }
