@@ -6,7 +6,6 @@
 mod name;
 mod time;
 
-use std::path::Path;
 
 use arrow::array::Array;
 
