@@ -85,7 +85,9 @@ async fn rehearse(
     const SQL: &str = "\
 SELECT c.oid, format('%I.%I', n.nspname, c.relname), n.nspname || '.' || c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+WHERE c.relkind IN ('r', 'p')
+  -- Partitions and chunks go with their tables.
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'pg\\_toast%'
 ORDER BY 2";
@@ -167,5 +169,25 @@ DELETE FROM tidegate.portion WHERE set_id IN (SELECT id FROM sets)";
         .execute_typed(SQL, &[(&oids, Type::OID_ARRAY), (&names, Type::TEXT_ARRAY)])
         .await
         .doing("deleting the ledger's rows of the dropped tables")?;
+    forget_upkeep(transaction, &names).await
+}
+
+/// What was dropped, touched and refreshed of tables that are gone. That a partition is in an
+/// archive stays known, for the archive stays.
+async fn forget_upkeep(transaction: &Transaction<'_>, names: &[&str]) -> Result<(), DbError> {
+    const SQL: &str = "\
+WITH ranges AS (
+    DELETE FROM tidegate.dropped_range WHERE target = ANY ($1)
+), touched AS (
+    DELETE FROM tidegate.touched WHERE target = ANY ($1)
+)
+DELETE FROM tidegate.refresh WHERE to_regclass(name) IS NULL";
+    let sql = "SELECT to_regclass('tidegate.dropped_range') IS NOT NULL";
+    if transaction.query_typed_one(sql, &[]).await?.try_get::<_, bool>(0)? {
+        transaction
+            .execute_typed(SQL, &[(&names, Type::TEXT_ARRAY)])
+            .await
+            .doing("deleting what the ledger knows of the dropped tables")?;
+    }
     Ok(())
 }
