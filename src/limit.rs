@@ -126,6 +126,11 @@ pub const SPOOL_BYTES_MAX: u64 = 64 << 30;
 /// Free bytes that temporary files leave on their disk.
 pub const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
 
+/// Seconds for which a file must have been left alone before its times tell that it is unchanged.
+pub const SETTLED_S: i64 = 2;
+/// Files that are asked for at once whether they are done and unchanged.
+pub const MEMOS_PAGE: usize = 5_000;
+
 /// Objects that one URL may stand for.
 pub const OBJECTS_LISTED_MAX: usize = 1_000_000;
 /// Seconds in which a store must take a connection.

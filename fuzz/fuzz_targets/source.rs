@@ -42,19 +42,19 @@ fuzz_target!(|data: &[u8]| {
     with_file(data, |path| {
         let mut all = All::default();
         // What was whole before a fault is taken all the same.
-        let _ = look_into(path, name, &mut Spooler::default(), &mut all);
+        let _ = look_into(&path.into(), name, &mut Spooler::default(), &mut all);
         for content in all.0 {
             let bytes = content.fingerprint.bytes;
             if bytes > 1 << 20 {
                 continue;
             }
             let mut again = Vec::new();
-            let reader = ContentReader::open(&content.path, content.fingerprint.clone(), 0);
+            let reader = ContentReader::open(&content.location, content.fingerprint.clone(), 0);
             reader.expect("it is there").read_to_end(&mut again).expect("it reads again");
             assert_eq!(again.len() as u64, bytes, "{}", content.name);
             let half = bytes / 2;
             let mut tail = Vec::new();
-            let reader = ContentReader::open(&content.path, content.fingerprint, half);
+            let reader = ContentReader::open(&content.location, content.fingerprint, half);
             reader.expect("it is there").read_to_end(&mut tail).expect("its half reads again");
             assert!(again.ends_with(&tail) && tail.len() as u64 == bytes - half);
         }

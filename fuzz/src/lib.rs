@@ -44,6 +44,7 @@ pub fn mapping(window: bool) -> Mapping {
         from_us: window.then_some(1_700_000_000_000_000),
         to_us: window.then_some(1_800_000_000_000_000),
         quirks: Quirks::default(),
+        nulls: vec![b"null".to_vec(), b"NaN".to_vec()],
     }
 }
 

@@ -22,8 +22,7 @@ use crate::write::{LadderCounters, RetryPolicy};
 use super::access::bring_up;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
-use super::survey::survey;
-use super::{CommandError, LoadRequest, count_again, scatter, summary};
+use super::{CommandError, LoadRequest, count_again, memo, scatter, summary, survey};
 
 /// What the progress display reads while a load runs.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +95,10 @@ pub async fn run(
     watch: &Watch,
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
-    let survey = survey(request)?;
+    let mut inputs = survey::find(request)?;
+    let spared = memo::spare(request, &request.access, &mut inputs).await?;
+    let mut survey = survey::look(request, inputs)?;
+    let looked = std::mem::take(&mut survey.files);
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
@@ -120,7 +122,10 @@ pub async fn run(
         Err(_) => database.connect_within(request.retry_deadline, true).await?,
     };
     let mut report = Report::new(run_id.to_string(), "backfill", started_at);
-    progress.account(&connection, planning, &begun, ended, &mut report).await?;
+    progress.account(&connection, &planning, &begun, ended, &mut report).await?;
+    let done = memo::done(request, &looked, &planning, &begun, &report);
+    ledger::note(&connection, &done).await?;
+    spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
     Ok(report)
@@ -236,7 +241,7 @@ impl Progressing<'_> {
     async fn account(
         &self,
         connection: &Connection,
-        planning: Planning,
+        planning: &Planning,
         begun: &Begun,
         ended: Ended,
         report: &mut Report,
@@ -246,8 +251,8 @@ impl Progressing<'_> {
         let loads = ledger::run_loads(connection, self.run_id).await?;
         report.tables = ledger::run_tables(connection, self.run_id).await?;
         summary::rejects(connection, self.run_id, report).await?;
-        summary::warnings(self.watch, begun, &planning, report);
-        let failures = failures_by_load(&planning, begun, &ended);
+        summary::warnings(self.watch, begun, planning, report);
+        let failures = failures_by_load(planning, begun, &ended);
         for (at, planned) in planning.loads.iter().enumerate() {
             let load = begun.get(&at);
             let of_run = load.and_then(|load| loads.get(&load.id)).copied().unwrap_or_default();
@@ -280,12 +285,12 @@ impl Progressing<'_> {
             });
         }
         self.earlier_rejects(connection, begun, report).await?;
-        report.strategy = summary::strategy(&planning, begun, self.watch);
+        report.strategy = summary::strategy(planning, begun, self.watch);
         report.ignored = planning.ignored.iter().map(|(name, _)| name.clone()).collect();
         report.messages.extend(planning.messages.iter().cloned());
         let mut exit = self.exit(&ended, report);
         if self.request.verify && exit != Exit::Interrupted {
-            let wrong = count_again::count_again(connection, &planning, begun).await?;
+            let wrong = count_again::count_again(connection, planning, begun).await?;
             if !wrong.is_empty() {
                 exit = exit.worse(Exit::Accounts);
                 report.messages.extend(wrong);

@@ -20,6 +20,7 @@ mod access;
 mod count_again;
 mod finding;
 mod map;
+mod memo;
 mod recipe;
 mod recipe_rewrite;
 mod rules;

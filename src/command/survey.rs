@@ -10,7 +10,7 @@ use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, reco
 use crate::mapping::{JsonRecords, JsonShape, is_columnar};
 use crate::source::{
     self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
-    Visitor, Want, look_into,
+    Version, Visitor, Want, look_into,
 };
 
 use super::{CommandError, LayoutChoice, LoadRequest};
@@ -19,6 +19,8 @@ use super::{CommandError, LayoutChoice, LoadRequest};
 #[derive(Debug)]
 pub(super) struct Source {
     pub name: Arc<str>,
+    /// Position of its file among those that were looked at.
+    pub file: usize,
     /// The file or object that holds it.
     pub location: Location,
     pub fingerprint: Fingerprint,
@@ -40,13 +42,37 @@ pub(super) struct Survey {
     pub ignored: Vec<(String, String)>,
     /// What cannot be loaded although it should be, with why.
     pub failed: Vec<(String, String)>,
+    /// Files that were looked at, in plan order.
+    pub files: Vec<Looked>,
+}
+
+/// A file that was looked at, for whoever wants to know it again.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub name: String,
+    /// What it was all the while; `None`: that cannot be said, or something in it failed.
+    pub version: Option<Version>,
+    /// How many sources it gave.
+    pub sources: usize,
+    /// Members of it that were ignored.
+    pub ignored: Vec<(String, String)>,
+}
+
+/// What the inputs of a request stand for.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub found: Vec<Found>,
+    spooler: Spooler,
 }
 
 /// Looks at all inputs of a request.
 pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
-    let (user_layout, only) = layouts(request.layout.as_ref())?;
-    let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
-    let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
+    look(request, find(request)?)
+}
+
+/// Finds what the inputs of a request stand for, without looking into anything.
+pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
+    layouts(request.layout.as_ref())?;
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
@@ -56,6 +82,15 @@ pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
         found.push(Found::spooled("-", copy));
     }
+    Ok(Inputs { found, spooler })
+}
+
+/// Looks into what was found.
+pub(super) fn look(request: &LoadRequest, inputs: Inputs) -> Result<Survey, CommandError> {
+    let (user_layout, only) = layouts(request.layout.as_ref())?;
+    let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
+    let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
+    let Inputs { found, mut spooler } = inputs;
     let survey = Survey::default();
     let mut surveyor =
         Surveyor { request, layouts, only, survey, unit: 0, file: OfFile::default(), stop: None };
@@ -123,7 +158,22 @@ impl Surveyor<'_> {
             spool: file.spool.clone(),
             ..OfFile::default()
         };
+        // What is in a temporary file cannot be known again.
+        let version = || file.spool.is_none().then(|| Version::of(&file.location)).flatten();
+        let before = version();
+        let failed = self.survey.failed.len();
+        let (sources, ignored) = (self.survey.sources.len(), self.survey.ignored.len());
         let outcome = look_into(&file.location, &file.name, spooler, self);
+        self.survey.files.push(Looked {
+            name: file.name.clone(),
+            version: before.filter(|before| {
+                outcome.is_ok()
+                    && failed == self.survey.failed.len()
+                    && version().as_ref() == Some(before)
+            }),
+            sources: self.survey.sources.len() - sources,
+            ignored: self.survey.ignored[ignored..].to_vec(),
+        });
         if let Some(stop) = self.stop.take() {
             return Err(stop);
         }
@@ -258,6 +308,7 @@ impl Visitor for Surveyor<'_> {
         for recognised in std::iter::once(recognised).chain(also) {
             self.survey.sources.push(Source {
                 name: Arc::clone(&name),
+                file: self.survey.files.len(),
                 location: content.location.clone(),
                 fingerprint: content.fingerprint.clone(),
                 recognised,

@@ -5,6 +5,7 @@
 use tokio_postgres::types::Type;
 
 use super::partition::{bounds, edge, free_name, names_in_schema, read_place};
+use super::timescale::{self, is_hypertable};
 use super::{Connection, DbError, Doing as _};
 use crate::column::{PgType, TargetTable, quote_identifier};
 

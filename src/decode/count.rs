@@ -6,7 +6,7 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use csv::{ByteRecord, Reader, ReaderBuilder, Terminator};
+use csv::{ByteRecord, ReaderBuilder, Terminator};
 
 use crate::limit::{MIB, RECORD_BYTES_MAX};
 use crate::mapping::TextShape;
@@ -90,14 +90,17 @@ impl Counter {
     }
 
     fn count(&mut self, window: &[u8], eof: bool) -> io::Result<Used> {
-        let mut reader: Reader<&[u8]> = self.builder.from_reader(window);
+        // The reader would drop a byte order mark at its start, and only that of the file is none
+        // of a record's bytes.
+        let lead: &[u8] = if window.starts_with(b"\xef\xbb\xbf") { b"\n" } else { b"" };
+        let mut reader = self.builder.from_reader(lead.chain(window));
         let mut record = ByteRecord::new();
         let mut start = 0;
         loop {
             // The reader steps over empty lines before a record.
             start += window[start..].iter().take_while(|byte| **byte == b'\n').count();
             let found = reader.read_byte_record(&mut record).map_err(io::Error::from)?;
-            let end = reader.position().byte() as usize;
+            let end = (reader.position().byte() as usize).saturating_sub(lead.len());
             let length = end - start - usize::from(end > start && window[end - 1] == b'\n');
             if length > RECORD_BYTES_MAX {
                 if start > 0 {
@@ -185,6 +188,14 @@ mod tests {
         assert_eq!(count_records(text.as_bytes(), &shape(2, b"ts,close")).unwrap(), 3);
         assert_eq!(count_records(&b""[..], &shape(0, b"")).unwrap(), 0);
         assert_eq!(count_records(&b"a\r\na\r\nb"[..], &shape(0, b"a")).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_byte_order_mark_behind_the_head_is_of_a_record() {
+        let text = &b"\n\xef\xbb\xbf\r\n\n\xb4\n\x0b"[..];
+        assert_eq!(count_records(text, &shape(1, b"ts,close")).unwrap(), 3);
+        let twice = &b"\xef\xbb\xbf\xef\xbb\xbf\r\na\n"[..];
+        assert_eq!(count_records(twice, &shape(0, b"")).unwrap(), 2);
     }
 
     #[test]

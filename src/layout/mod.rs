@@ -42,4 +42,4 @@ pub use model::{
 pub use recognise::{
     Facts, GivenFacts, Recognised, RecognisedField, Sample, SampleHead, recognise,
 };
-pub use registry::{by_name, registry};
+pub use registry::{by_name, edition, registry};

@@ -39,6 +39,17 @@ pub fn registry() -> Result<&'static [Layout], &'static LayoutError> {
         .map(Vec::as_slice)
 }
 
+/// Another value means that files may be recognised in another way.
+pub fn edition() -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    for (stem, text) in LAYOUTS {
+        hasher.update(stem.as_bytes());
+        hasher.update(text.as_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
 /// The built-in layout called `name`.
 ///
 /// # Errors

@@ -20,6 +20,7 @@ mod remote;
 mod spool;
 mod stored;
 mod utf16;
+mod version;
 mod walk;
 mod zip;
 
@@ -35,6 +36,7 @@ pub use find::{Found, find};
 pub use location::Location;
 pub use remote::{Object, Remotes};
 pub use spool::{Spool, Spooler};
+pub use version::Version;
 pub use walk::{Content, Seen, Visitor, Want, look_into};
 
 /// What can go wrong with a source.

@@ -22,6 +22,10 @@ impl Object {
     pub(super) fn address(&self) -> String {
         match *self {}
     }
+
+    pub(super) fn version(&self) -> Option<(String, String)> {
+        match *self {}
+    }
 }
 
 /// Refuses.

@@ -20,6 +20,7 @@
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
 //! - `records`: the layouts of vendors whose files are no plain bars, file by file.
+//! - `memo`: what is unchanged is not read again.
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `remote`: objects of stores and files behind URLs, and the same rows in every form.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
@@ -55,6 +56,7 @@ mod inspect;
 mod json;
 mod killmails;
 mod ladder;
+mod memo;
 mod ops;
 mod plan;
 mod real_files;

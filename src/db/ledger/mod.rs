@@ -4,6 +4,7 @@
 
 mod account;
 mod freshness;
+mod memo;
 mod pace;
 mod portion;
 mod scatter;
@@ -19,6 +20,7 @@ use crate::span::{Span, SpanUnit};
 
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
+pub use memo::{Memo, Remembered, has_memos, note, recall};
 pub use pace::{Pace, pace};
 pub use portion::{begin_portion, claim, done_portions, record, touch};
 pub use scatter::{

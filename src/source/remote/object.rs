@@ -18,6 +18,16 @@ use crate::read_at::ReadAt;
 use crate::source::SourceError;
 use crate::source::stored::Stored;
 
+/// Variables that say which server holds a bucket.
+const SERVERS: [&str; 6] = [
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+    "AZURE_STORAGE_ACCOUNT_NAME",
+    "AZURE_STORAGE_ENDPOINT",
+    "GOOGLE_BASE_URL",
+];
+
 /// An object of a store.
 #[derive(Debug, Clone)]
 pub struct Object(Arc<Inner>);
@@ -103,6 +113,21 @@ impl Object {
         // The address of what is behind a web server is all in its store.
         let key = if path.is_empty() { &url.key } else { path };
         format!("{}/{key}", url.base)
+    }
+
+    /// Everything that tells it from other objects, hashed where it may be secret, and what it is
+    /// now. `None`: its store gives it no tag that stands for its bytes.
+    pub(in crate::source) fn version(&self) -> Option<(String, String)> {
+        let etag = self.0.meta.etag.as_ref().filter(|etag| !etag.starts_with("W/"))?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.address().as_bytes());
+        // The same bucket and key may be another server's.
+        for name in SERVERS {
+            hasher.update(b"\0");
+            hasher.update(std::env::var(name).unwrap_or_default().as_bytes());
+        }
+        let address = format!("{} {}", self.0.shown, hasher.finalize().to_hex());
+        Some((address, format!("{} bytes, ETag {etag}", self.size())))
     }
 
     fn size(&self) -> u64 {
