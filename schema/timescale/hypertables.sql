@@ -14,6 +14,8 @@ BEGIN
     IF home IS NULL OR to_regprocedure('tidegate.swap_table(regclass, regclass)') IS NULL THEN
         RETURN;
     END IF;
+    -- The lock of migrations.
+    PERFORM pg_advisory_xact_lock(8388346167643173989);
     FOR of_table IN
         SELECT t.name, t.name || '_v2' AS fresh, t.time_column, t.width
         FROM (VALUES ('public.market_data', 'ts', '7 days'),
