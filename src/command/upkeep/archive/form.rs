@@ -33,8 +33,6 @@ pub(super) struct Digits {
     pub whole: u32,
     /// Behind the point, at most.
     pub scale: u32,
-    /// NaN or infinite values are among them.
-    pub special: bool,
 }
 
 /// How a column is held.
@@ -75,11 +73,11 @@ impl Column {
             PgType::Timestamptz => Form::Timestamptz,
             PgType::Timestamp => Form::Timestamp,
             PgType::Date => Form::Date,
-            PgType::Numeric(_) => match (digits.special, digits.whole + digits.scale) {
-                (false, needed) if needed <= u32::from(DIGITS_128) => {
+            PgType::Numeric(_) => match digits.whole + digits.scale {
+                needed if needed <= u32::from(DIGITS_128) => {
                     Form::Decimal128(i8::try_from(digits.scale).ok()?)
                 }
-                (false, needed) if needed <= u32::from(DIGITS_256) => {
+                needed if needed <= u32::from(DIGITS_256) => {
                     Form::Decimal256(i8::try_from(digits.scale).ok()?)
                 }
                 _ => Form::Text,
@@ -379,14 +377,13 @@ mod tests {
 
     #[test]
     fn numerics_take_the_width_that_holds_them_all() {
-        let form = |whole, scale, special| {
-            let digits = Digits { whole, scale, special };
+        let form = |whole, scale| {
+            let digits = Digits { whole, scale };
             Column::new(&column(Some(PgType::Numeric(None))), digits).unwrap().form
         };
-        assert_eq!(form(20, 18, false), Form::Decimal128(18));
-        assert_eq!(form(21, 18, false), Form::Decimal256(18));
-        assert_eq!(form(60, 17, false), Form::Text);
-        assert_eq!(form(1, 1, true), Form::Text);
+        assert_eq!(form(20, 18), Form::Decimal128(18));
+        assert_eq!(form(21, 18), Form::Decimal256(18));
+        assert_eq!(form(60, 17), Form::Text);
         assert_eq!(Column::new(&column(None), Digits::default()), None);
     }
 

@@ -155,7 +155,8 @@ fn refuse(table: &TargetTable, column: &str, type_name: &str) -> CommandError {
     ))
 }
 
-/// What the numerics need, column by column, in one reading; times without an end are refused.
+/// What the numerics need, column by column, in one reading. What is not finite is refused, for
+/// loads refuse it.
 async fn digits(
     db: &Connection,
     table: &TargetTable,
@@ -173,6 +174,9 @@ async fn digits(
             Some(PgType::Timestamptz | PgType::Timestamp | PgType::Date) => {
                 format!("0, 0, coalesce(bool_or(NOT isfinite({name})), false)")
             }
+            Some(PgType::Float4 | PgType::Float8) => format!(
+                "0, 0, coalesce(bool_or({name} IN ('NaN', 'Infinity', '-Infinity')), false)"
+            ),
             _ => "0, 0, false".to_owned(),
         }
     });
@@ -186,15 +190,15 @@ async fn digits(
     let mut all = Vec::with_capacity(columns.len());
     for (at, column) in columns.iter().enumerate() {
         let (scale, whole): (i32, i32) = (row.try_get(3 * at)?, row.try_get(3 * at + 1)?);
-        let special = row.try_get(3 * at + 2)?;
-        if special && !matches!(column.pg_type, Some(PgType::Numeric(_))) {
+        if row.try_get(3 * at + 2)? {
             return Err(CommandError::Refused(format!(
-                "{} cannot be archived: column {} has infinite times, which files do not have",
+                "{} cannot be archived: column {} has values that are not finite, which no load \
+                 takes back; mend them, or let it be dropped without an archive",
                 table.display_name(),
                 column.name
             )));
         }
-        all.push(Digits { whole: whole.unsigned_abs(), scale: scale.unsigned_abs(), special });
+        all.push(Digits { whole: whole.unsigned_abs(), scale: scale.unsigned_abs() });
     }
     Ok(all)
 }
