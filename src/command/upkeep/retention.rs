@@ -121,9 +121,7 @@ pub(super) async fn run(server: &mut Server, retention: &Retention, log: &mut Lo
         Ok((_, Some(skipped))) => sum.skipped = Some(skipped),
         Ok((all, None)) => {
             for retired in all {
-                // Nothing is detached for an archive that cannot be written.
-                let place = retention.archive.as_ref().map(|to| Place::new(to, &retired.target));
-                if let Some(Err(error)) = place {
+                if let Err(error) = can_archive(server, retention, &retired).await {
                     failed = Some(error);
                     break;
                 }
@@ -148,6 +146,19 @@ pub(super) async fn run(server: &mut Server, retention: &Retention, log: &mut Lo
     if let Some(error) = failed {
         log.push("retention", &retention.table, began, Err(error));
     }
+}
+
+/// Nothing is detached for an archive that cannot be written.
+async fn can_archive(
+    server: &mut Server,
+    retention: &Retention,
+    due: &Due,
+) -> Result<(), CommandError> {
+    if let Some(to) = &retention.archive {
+        Place::new(to, &due.target)?;
+        Archived::of(server.ready().await?, &due.partition).await?;
+    }
+    Ok(())
 }
 
 /// A partition that is due.
