@@ -94,3 +94,32 @@ END
 $$;
 COMMENT ON FUNCTION tidegate.partitions(regclass) IS
     'The partitions of a table that is partitioned by ranges of time, or the chunks of a hypertable, from lower to before upper.';
+
+-- As before, but never more than 500 in a transaction: call it again while it says 500.
+CREATE OR REPLACE FUNCTION tidegate.drop_partitions(parent regclass, before timestamptz)
+RETURNS integer
+LANGUAGE plpgsql STRICT
+SET timezone = 'UTC' SET search_path = pg_catalog
+AS $$
+DECLARE
+    gone record;
+    had bigint;
+    dropped integer := 0;
+BEGIN
+    FOR gone IN
+        SELECT p.*, n.nspname || '.' || c.relname AS target
+        FROM tidegate.partitions(parent) p, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = parent AND p.upper <= before AND p.lower > '-infinity'
+        ORDER BY p.upper LIMIT 500
+    LOOP
+        EXECUTE format('SELECT count(*) FROM %s', gone.partition) INTO had;
+        INSERT INTO tidegate.dropped_range (target, partition, from_ts, to_ts, rows)
+        VALUES (gone.target, gone.partition::text, gone.lower, gone.upper, had);
+        EXECUTE format('DROP TABLE %s', gone.partition);
+        dropped := dropped + 1;
+    END LOOP;
+    RETURN dropped;
+END
+$$;
+COMMENT ON FUNCTION tidegate.drop_partitions(regclass, timestamptz) IS
+    'Drops the oldest partitions that end at or before a time, 500 at most, and records what they held. Says how many.';
