@@ -23,6 +23,8 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE p.lower > '-infinity'
   AND p.upper <= (date_trunc('day', now() AT TIME ZONE 'UTC') - $2::text::interval)
       AT TIME ZONE 'UTC'
+  AND NOT EXISTS (SELECT FROM tidegate.retired r
+                  WHERE r.dropped_at IS NULL AND to_regclass(r.partition) = p.partition)
 ORDER BY p.upper";
 
 /// What was begun and is not finished.
@@ -118,8 +120,7 @@ pub(super) async fn run(server: &mut Server, retention: &Retention, log: &mut Lo
     let mut failed = None;
     match due(server, retention).await {
         Err(error) => failed = Some(error),
-        Ok((_, Some(skipped))) => sum.skipped = Some(skipped),
-        Ok((all, None)) => {
+        Ok(all) => {
             for retired in all {
                 if let Err(error) = can_archive(server, retention, &retired).await {
                     failed = Some(error);
@@ -169,10 +170,7 @@ struct Due {
     to: String,
 }
 
-async fn due(
-    server: &mut Server,
-    retention: &Retention,
-) -> Result<(Vec<Due>, Option<String>), CommandError> {
+async fn due(server: &mut Server, retention: &Retention) -> Result<Vec<Due>, CommandError> {
     let table = server.table(&retention.table).await?;
     if table.partitioning.as_ref().is_none_or(|p| p.time_column.is_none())
         && !timescale::is_hypertable(server.ready().await?, &table).await?
@@ -193,7 +191,7 @@ async fn due(
         let (partition, from, to) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         Ok(Due { target: table.display_name(), partition, from, to })
     };
-    Ok((rows.iter().map(one).collect::<Result<_, CommandError>>()?, None))
+    rows.iter().map(one).collect()
 }
 
 async fn begin(server: &mut Server, retention: &Retention, due: Due) -> Result<Did, CommandError> {
