@@ -258,6 +258,11 @@ async fn archive(
     let place = Place::new(&destination, &retired.target)?;
     let db = server.ready().await?;
     let archived = Archived::of(db, &retired.partition).await?;
+    // A file of no rows is of no use.
+    let is_empty = format!("SELECT NOT EXISTS (SELECT FROM {})", retired.partition);
+    if db.query_typed_one(&is_empty, &[]).await?.try_get(0)? {
+        return archived.sums(db).await;
+    }
     let written = archived.write(db, &place, name).await?;
     let (rows, bytes) = (written.sums.rows.cast_signed(), written.bytes.cast_signed());
     db.execute_typed(

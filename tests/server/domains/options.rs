@@ -179,6 +179,7 @@ fn buckets_outlive_minutes_that_retention_dropped() {
     let db = migrated("options");
     load_minutes(&db, "a.csv", &minutes(3, 0, 60, 8), &[]);
     let later = minutes(3, 0, 60, 9).replace("2024-06-03", "2024-08-03");
+    let later = later.replace("2024-06-27", "2024-08-29");
     load_minutes(&db, "b.csv", &later, &[]);
     let _ = refresh(&db, &[]);
     let client = db.client();
