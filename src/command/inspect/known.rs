@@ -126,7 +126,7 @@ fn now_us() -> i64 {
 }
 
 /// The mapping of a load into the dataset's own table.
-fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
+pub(in crate::command) fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
     let mut columns = Vec::new();
     for field in &recognised.fields {
         let Some(column) = dataset.column(&field.column) else { continue };
