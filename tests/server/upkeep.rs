@@ -9,7 +9,7 @@ use tidegate::command::upkeep::{
     self, Action, Age, Ahead, Outcome, Refreshed, Retention, UpkeepPlan, UpkeepReport,
 };
 
-use crate::support::{Program, S3, TestDb, except_all};
+use crate::support::{Program, S3, TestDb, closes, except_all, file, load};
 
 fn wait<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Runtime::new().expect("a runtime").block_on(work)
@@ -417,4 +417,31 @@ fn an_archive_in_a_store_is_compared_and_loaded_from_there() {
     let args = ["backfill", "--progress", "none", "--table", "trades", &files[0]];
     let load = s3.env().into_iter().fold(Program::new(&db).args(args), |p, (k, v)| p.env(k, v));
     let _ = load.run().expect_code(1);
+}
+
+#[test]
+fn what_retention_took_is_no_loss_and_can_come_back() {
+    let db = migrated("market");
+    let path = file(&db, "bars.csv", closes(&[(0, "1"), (1, "2"), (70, "3")]));
+    load(&db, [path.to_str().unwrap()], 0);
+    let client = db.client();
+    client.execute("CREATE TABLE before AS TABLE market_data");
+    let to = db.home().join("archive");
+    let plan = UpkeepPlan {
+        retention: vec![archived("market_data", 730, to.to_str().unwrap())],
+        ..UpkeepPlan::default()
+    };
+    let verify = |code: i32| {
+        let ended = Program::new(&db).args(["verify", "data"]).run();
+        let _ = ended.expect_code(code);
+    };
+    verify(0);
+    assert_eq!(only(&run(&db, &plan), "retention").rows, 3);
+    verify(0);
+    load_again(&db, "market_data", &files(&db));
+    except_all(&db, "market_data", "before");
+    verify(0);
+    // What goes without a word is loss.
+    client.execute("DELETE FROM market_data WHERE close = 2");
+    verify(1);
 }
