@@ -138,8 +138,8 @@ fn tables_that_were_never_loaded_become_hypertables_and_verify_knows_them() {
                     '2024-01-01 00:00+00', 1)",
     );
     let _ = db.program().args(["verify", "partitions"]).run().expect_code(0);
-    let index = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisunique AND indrelid \
-                 = (SELECT partition FROM tidegate.partitions('market_data')) LIMIT 1";
+    let index = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisunique \
+                 AND indrelid = (SELECT partition FROM tidegate.partitions('market_data')) LIMIT 1";
     let index = client.query_one::<String>(index);
     client.execute(&format!("DROP INDEX {index}"));
     let ended = db.program().args(["verify", "partitions"]).run().expect_code(1);

@@ -261,10 +261,10 @@ fn an_archive_that_is_loaded_again_gives_the_same_rows() {
     except_all(&db, "trades", "before");
     let differs = client.rows(&format!(
         "SELECT * FROM (({0} EXCEPT ALL {1}) UNION ALL ({1} EXCEPT ALL {0})) d LIMIT 3",
-        "SELECT at, n, b, s, l, f, d::text, exact, free, wide, odd, word, short, blank, day, local, \
-         doc::text, docb, id, \"sum of\" FROM every_kind",
-        "SELECT at, n, b, s, l, f, d::text, exact, free, wide, odd, word, short, blank, day, local, \
-         doc::text, docb, id, \"sum of\" FROM kinds"
+        "SELECT at, n, b, s, l, f, d::text, exact, free, wide, odd, word, short, blank, day, \
+         local, doc::text, docb, id, \"sum of\" FROM every_kind",
+        "SELECT at, n, b, s, l, f, d::text, exact, free, wide, odd, word, short, blank, day, \
+         local, doc::text, docb, id, \"sum of\" FROM kinds"
     ));
     assert!(differs.is_empty(), "{differs:?}");
     // Loaded again, it is old again: it goes to an archive of its own.

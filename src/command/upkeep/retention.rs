@@ -1,7 +1,7 @@
-//! Retention: whole partitions that are older than they are kept. A partition is detached (a chunk of
-//! a hypertable cannot be), written to an archive if one is asked for, and dropped, in steps that `tidegate.retired` records, so
-//! that a run that was cut short is finished by the next. That it was dropped is recorded in the
-//! transaction that drops it.
+//! Retention: whole partitions that are older than they are kept. A partition is detached (a chunk
+//! of a hypertable cannot be), written to an archive if one is asked for, and dropped, in steps
+//! that `tidegate.retired` records, so that a run that was cut short is finished by the next. That
+//! it was dropped is recorded in the transaction that drops it.
 
 use std::time::{Duration, Instant};
 
