@@ -221,7 +221,7 @@ fn old_chunks_go_to_archives_that_can_be_loaded_again() {
     }
     let files = "SELECT file FROM tidegate.retired ORDER BY id";
     let files = client.rows(files).into_iter().map(|row| row[0].clone().unwrap());
-    let args = ["backfill", "--progress", "none", "--table", "market_data"];
+    let args = ["backfill", "--progress", "none"];
     let _ = db.program().args(args).args(files).run().expect_code(0);
     assert_eq!(bars(&db), before);
     let _ = db.program().arg("refresh").run().expect_code(0);

@@ -218,9 +218,9 @@ fn archived(table: &str, days: u32, to: &str) -> Retention {
     Retention { archive: Some(to.parse().unwrap()), ..keep(table, days) }
 }
 
-/// Loads archives again.
-fn load_again(db: &TestDb<'_>, table: &str, files: &[String]) {
-    let args = ["backfill", "--progress", "none", "--table", table];
+/// Loads archives again, with `--table` or `--dataset`.
+fn load_again(db: &TestDb<'_>, into: [&str; 2], files: &[String]) {
+    let args = ["backfill", "--progress", "none", into[0], into[1]];
     let program = Program::new(db).args(args).args(files.iter().cloned());
     let _ = program.run().expect_code(0);
 }
@@ -256,8 +256,8 @@ fn an_archive_that_is_loaded_again_gives_the_same_rows() {
         "CREATE TABLE every_kind_again PARTITION OF every_kind
              FOR VALUES FROM ('2020-01-01 00:00+00') TO ('2021-01-01 00:00+00')",
     );
-    load_again(&db, "trades", &files[..1]);
-    load_again(&db, "every_kind", &files[1..]);
+    load_again(&db, ["--dataset", "trades"], &files[..1]);
+    load_again(&db, ["--table", "every_kind"], &files[1..]);
     except_all(&db, "trades", "before");
     let differs = client.rows(&format!(
         "SELECT * FROM (({0} EXCEPT ALL {1}) UNION ALL ({1} EXCEPT ALL {0})) d LIMIT 3",
@@ -315,7 +315,7 @@ fn an_archive_that_was_cut_short_is_neither_lost_nor_doubled() {
     );
     let files = files(&db);
     assert_eq!(files.len(), 4);
-    load_again(&db, "trades", &files);
+    load_again(&db, ["--dataset", "trades"], &files);
     except_all(&db, "trades", "before");
 
     // Archives have a time of their own, counted from when they were written.
@@ -405,7 +405,7 @@ fn an_archive_in_a_store_is_compared_and_loaded_from_there() {
     assert_eq!(client.query_one::<i64>("SELECT count(*) FROM trades"), 0);
     let files = files(&db);
     assert!(files[1].starts_with("s3://cold/old/public.trades/20"), "{files:?}");
-    let args = ["backfill", "--progress", "none", "--table", "trades", "s3://cold/old/"];
+    let args = ["backfill", "--progress", "none", "--dataset", "trades", "s3://cold/old/"];
     let load = || s3.env().into_iter().fold(Program::new(&db).args(args), |p, (k, v)| p.env(k, v));
     let _ = load().run().expect_code(0);
     except_all(&db, "trades", "before");
@@ -414,7 +414,7 @@ fn an_archive_in_a_store_is_compared_and_loaded_from_there() {
     upkeep();
     let removed = "SELECT count(*) FROM tidegate.retired WHERE removed_at IS NOT NULL";
     assert_eq!(client.query_one::<i64>(removed), 2);
-    let args = ["backfill", "--progress", "none", "--table", "trades", &files[0]];
+    let args = ["backfill", "--progress", "none", "--dataset", "trades", &files[0]];
     let load = s3.env().into_iter().fold(Program::new(&db).args(args), |p, (k, v)| p.env(k, v));
     let _ = load.run().expect_code(1);
 }
@@ -438,7 +438,7 @@ fn what_retention_took_is_no_loss_and_can_come_back() {
     verify(0);
     assert_eq!(only(&run(&db, &plan), "retention").rows, 3);
     verify(0);
-    load_again(&db, "market_data", &files(&db));
+    load_again(&db, ["--dataset", "bars"], &files(&db));
     except_all(&db, "market_data", "before");
     verify(0);
     // What goes without a word is loss.

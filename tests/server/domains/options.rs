@@ -178,13 +178,13 @@ fn random_loads_replacements_and_late_rows_give_what_a_full_recomputation_gives(
 fn buckets_outlive_minutes_that_retention_dropped() {
     let db = migrated("options");
     load_minutes(&db, "a.csv", &minutes(3, 0, 60, 8), &[]);
-    let later = minutes(3, 0, 60, 9).replace("2024-06-03", "2024-08-03");
-    let later = later.replace("2024-06-27", "2024-08-29");
+    let later = minutes(3, 0, 60, 9).replace("2024-06-03", "2025-08-03");
+    let later = later.replace("2024-06-27", "2025-08-28");
     load_minutes(&db, "b.csv", &later, &[]);
     let _ = refresh(&db, &[]);
     let client = db.client();
     client.execute("CREATE TABLE before AS TABLE fo_option_strike_bars_5min");
-    let drop = "SELECT tidegate.drop_partitions('fo_option_strike_bars', '2024-07-01 00:00+00')";
+    let drop = "SELECT tidegate.drop_partitions('fo_option_strike_bars', '2025-01-01 00:00+00')";
     assert!(client.query_one::<i32>(drop) > 0);
     let _ = refresh(&db, &["--full", "fo_option_strike_bars_5min"]);
     except_all(&db, "fo_option_strike_bars_5min", "before");
@@ -194,7 +194,7 @@ fn buckets_outlive_minutes_that_retention_dropped() {
     // Loaded again, they count again.
     load_minutes(&db, "a.csv", &minutes(3, 0, 60, 8), &["--reload"]);
     let _ = refresh(&db, &["--full", "fo_option_strike_bars_5min"]);
-    is_recomputed_to(&db, 5, "2024-09-01");
+    is_recomputed_to(&db, 5, "2025-09-01");
 }
 
 #[test]

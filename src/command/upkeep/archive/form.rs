@@ -57,7 +57,12 @@ pub(super) enum Form {
 pub(super) struct Column {
     pub name: String,
     pub form: Form,
+    /// What it is made of, where it is no column of the table.
+    pub made_of: Option<&'static str>,
 }
+
+/// A ticker's symbol: its number means nothing to a file that is loaded again.
+const SYMBOL: &str = "(SELECT k.symbol FROM public.tickers k WHERE k.id = ticker_id)";
 
 impl Column {
     /// `None`: values of this type cannot be held so that they come back the same.
@@ -83,7 +88,12 @@ impl Column {
                 _ => Form::Text,
             },
         };
-        Some(Self { name: column.name.clone(), form })
+        Some(Self { name: column.name.clone(), form, made_of: None })
+    }
+
+    /// The symbol of the ticker that a row is of.
+    pub fn symbol() -> Self {
+        Self { name: "symbol".to_owned(), form: Form::Text, made_of: Some(SYMBOL) }
     }
 
     fn data_type(&self) -> DataType {
@@ -105,7 +115,10 @@ impl Column {
 
     /// The value as it is asked for.
     fn select(&self) -> String {
-        let name = quote_identifier(&self.name);
+        let name = match self.made_of {
+            Some(made_of) => made_of.to_owned(),
+            None => quote_identifier(&self.name),
+        };
         match self.form {
             Form::Text => format!("{name}::text"),
             Form::Decimal128(scale) | Form::Decimal256(scale) => {
@@ -389,7 +402,7 @@ mod tests {
 
     #[test]
     fn rows_are_bytes_in_which_no_value_runs_into_the_next() {
-        let text = |name: &str| Column { name: name.to_owned(), form: Form::Text };
+        let text = |name: &str| Column { name: name.to_owned(), form: Form::Text, made_of: None };
         let shape = Shape { columns: vec![text("a"), text("b")] };
         let batch = |a: Option<&str>, b: Option<&str>| {
             let of = |value: Option<&str>| -> ArrayRef {

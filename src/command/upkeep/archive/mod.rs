@@ -59,6 +59,9 @@ impl Archived {
             let held = Column::new(column, digits);
             columns.push(held.ok_or_else(|| refuse(&table, &column.name, &column.type_name))?);
         }
+        if is_of_tickers(db, &table).await? {
+            columns.insert(0, Column::symbol());
+        }
         Ok(Self { shape: Shape { columns }, table })
     }
 
@@ -141,6 +144,15 @@ impl Archived {
         }
         writer.finish().map_err(at)
     }
+}
+
+/// Whether its rows are of tickers by number.
+async fn is_of_tickers(db: &Connection, table: &TargetTable) -> Result<bool, CommandError> {
+    if table.column("ticker_id").is_none() || table.column("symbol").is_some() {
+        return Ok(false);
+    }
+    let sql = "SELECT to_regclass('public.tickers') IS NOT NULL";
+    Ok(db.query_typed_one(sql, &[]).await?.try_get(0)?)
 }
 
 fn failed(path: &Path, error: &parquet::errors::ParquetError) -> CommandError {
