@@ -2,7 +2,6 @@
 //! database. Holds one chunk and its batch at a time, and stops where enough was seen.
 
 use std::io::{self, BufRead, Read};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::batch::{Chunk, Original};
@@ -123,13 +122,12 @@ pub(in crate::command) fn json(
 
 /// Decodes a Parquet file and hands each batch to `take`. Whether it came to the end.
 pub(in crate::command) fn parquet(
-    path: &Path,
+    source: &ParquetSource,
     rows_max: u64,
     mapping: &Mapping,
     mut take: impl FnMut(Piece),
 ) -> Result<bool, CommandError> {
     let plain = |error: DecodeError| CommandError::Refused(error.to_string());
-    let source = ParquetSource::open(path).map_err(plain)?;
     for unit in source.units() {
         if unit.first_row >= rows_max {
             return Ok(false);
