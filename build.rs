@@ -16,6 +16,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     fs::write(out.join("migrations.rs"), migrations(&schema)?)?;
     fs::write(out.join("layouts.rs"), layouts(&schema.join("layouts"))?)?;
+    fs::write(out.join("benches.rs"), benches(&schema.join("query/bench"))?)?;
     Ok(())
 }
 
@@ -95,6 +96,24 @@ fn marks(path: &Path) -> Result<(bool, bool), Box<dyn Error>> {
         }
     }
     Ok((queries, indexes))
+}
+
+/// The critical queries: a folder a domain, a file a query.
+fn benches(folder: &Path) -> Result<String, Box<dyn Error>> {
+    let mut code = String::from(
+        "/// Every critical query: its domain, the file's stem and its text.\n\
+         const BENCHES: &[(&str, &str, &str)] = &[\n",
+    );
+    for domain in entries(folder)?.into_iter().filter(|path| path.is_dir()) {
+        for path in entries(&domain)? {
+            let stem = file_name(&path)?.strip_suffix(".sql");
+            let stem = stem.ok_or_else(|| format!("{}: not .sql", path.display()))?;
+            let domain = file_name(&domain)?;
+            writeln!(code, "    ({domain:?}, {stem:?}, include_str!({path:?})),")?;
+        }
+    }
+    code.push_str("];\n");
+    Ok(code)
 }
 
 fn layouts(folder: &Path) -> Result<String, Box<dyn Error>> {

@@ -23,6 +23,7 @@ pub mod db;
 pub mod check;
 pub mod decode;
 pub mod encode;
+pub mod generate;
 pub mod layout;
 pub mod report;
 pub mod source;
@@ -30,6 +31,7 @@ pub mod spill;
 
 // Floor 1 and 0: what the data are, and the words.
 pub mod batch;
+pub mod calendar;
 pub mod column;
 pub mod count;
 pub mod dataset;

@@ -112,6 +112,8 @@ pub const XZ_MEMORY_BYTES_MAX: u64 = 96 * MIB as u64;
 /// Windows of zstd data may be so large, as a power of two: `zstd --long` needs 27.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// Threads that hash one plain file, a block of [`BLOCK_BYTES`] each.
+pub const HASH_THREADS_MAX: usize = 4;
 /// Threads that decompress the blocks of one bzip2 stream.
 pub const BUNZIP_THREADS_MAX: usize = 4;
 /// Compressed bytes of a bzip2 block, at most: 900,000 codes of up to 20 bits.
@@ -125,6 +127,14 @@ pub const BUNZIP_OUTPUT_BYTES_MAX: usize = 4 * MIB;
 pub const SPOOL_BYTES_MAX: u64 = 64 << 30;
 /// Free bytes that temporary files leave on their disk.
 pub const SPOOL_RESERVE_BYTES: u64 = 1 << 30;
+
+/// What copies of decompressed sources may take on disk, in bytes; and never more than half of what
+/// a load may spill.
+pub const KEPT_BYTES_MAX: u64 = 4 << 30;
+/// A block of such a copy, in bytes.
+pub const KEPT_BLOCK_BYTES: usize = 256 * KIB;
+/// No copy is begun of what would not fit if it became this many times its stored size.
+pub const KEPT_RATIO: u64 = 4;
 
 /// Seconds for which a file must have been left alone before its times tell that it is unchanged.
 pub const SETTLED_S: i64 = 2;
@@ -147,11 +157,36 @@ pub const GAPS_KEPT_MAX: usize = 1_000;
 /// Gaps that `gaps` shows to people.
 pub const GAPS_SHOWN_MAX: usize = 20;
 
+/// Seconds that `bench` spends on the runs of one query, unless it is told otherwise.
+pub const BENCH_SECONDS: u64 = 3;
+/// Runs of one query of `bench` at most.
+pub const BENCH_RUNS_MAX: usize = 2_000;
+/// Runs of one query of `bench` at least, however slow it is.
+pub const BENCH_RUNS_MIN: usize = 3;
+/// Sets of values that `bench` asks one query with, in turn.
+pub const BENCH_VALUES_MAX: usize = 20;
+/// Plans of one query that `bench` looks at: the sixth is the first that may be kept for all values.
+pub const BENCH_PLANS: usize = 7;
+/// Rows from which on `bench` holds a plan against what it should be: small tables are best read as
+/// a whole.
+pub const BENCH_PLAN_ROWS_MIN: i64 = 50_000;
+
+/// The default of `loadtest --duration`, in seconds, and with `--ramp`.
+pub const LOADTEST_SECONDS: u64 = 60;
+/// See [`LOADTEST_SECONDS`].
+pub const LOADTEST_RAMP_SECONDS: u64 = 600;
+/// The default of `loadtest --rows`: rows that a load test writes at most.
+pub const LOADTEST_ROWS: u64 = 5_000_000;
+/// The longest latency that is told apart, in microseconds: a minute.
+pub const LOADTEST_LATENCY_US_MAX: u64 = 60_000_000;
+/// Rows that a load test writes before it picks values to ask with, at most.
+pub const LOADTEST_FIRST_ROWS: u64 = 5_000;
+
 /// Seconds that a command waits to be let in by a server that takes nobody at the moment.
 pub const ADMISSION_S: u64 = 60;
 /// Pieces in which a batch is copied that may meet stored keys: more cost more savepoints, fewer
 /// cost more rows staged.
-pub const COPY_PIECES_MAX: usize = 32;
+pub const COPY_PIECES_MAX: usize = 8;
 /// Rows of such a piece at least.
 pub const COPY_PIECE_ROWS_MIN: usize = 500;
 
@@ -167,6 +202,17 @@ pub const LOCK_TIMEOUT_MS: u64 = 60_000;
 /// queue behind it so long.
 pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 
+/// Points that a report's timeline has at most.
+pub const TIMELINE_POINTS_MAX: usize = 300;
+/// Time between two samples of a run's figures, until the timeline is full, in milliseconds.
+pub const TIMELINE_STEP_MS: u64 = 200;
+/// Earlier runs that a report is compared with.
+pub const EARLIER_RUNS_MAX: u32 = 20;
+/// Files that an HTML report lists; the rest are in the JSON.
+pub const HTML_FILES_MAX: usize = 2_000;
+/// Bytes of an earlier metrics file that are looked at for what a failing run keeps of it.
+pub const PROM_BYTES_MAX: u64 = MIB as u64;
+
 /// Passes over a load's missing spans before it is given up (each follows a server restart or a
 /// portion that another process held).
 pub const PASSES_MAX: usize = 1_000;
@@ -176,4 +222,5 @@ const _: () = assert!(MEMORY_BYTES_MIN / SORT_BUFFER_SHARE * 3 >= CHUNK_BYTES * 
 const _: () = assert!(MEMORY_BYTES_MIN >= PARQUET_UNIT_LEASE_BYTES);
 const _: () = assert!(INSPECT_BYTES_MAX > 2 * RECORD_BYTES_MAX as u64);
 const _: () = assert!(RECORD_BYTES_MAX >= CHUNK_BYTES);
+const _: () = assert!(BLOCK_BYTES.is_multiple_of(KEPT_BLOCK_BYTES));
 const _: () = assert!(PARTITIONS_PER_TRANSACTION_MAX <= PARTITIONS_PER_LOAD_MAX);

@@ -1,7 +1,7 @@
 -- tidegate: queries
 -- What the market said at each snapshot of a game. Runs in psql; applying it twice changes nothing.
 -- `tidegate refresh` makes it with work_mem at 2 GB, so that trade_agg_core is one hash table.
--- The window of a game's trades comes from trade_agg_core, which looks at each trade once already;
+-- The window of a game's trades comes from its seconds, for which each trade was looked at already;
 -- game_windows must not depend on it. Both keep the same filter: created_time from the start of the
 -- game on, without an end, and a price.
 CREATE SCHEMA IF NOT EXISTS derived;
@@ -27,22 +27,21 @@ game_windows AS MATERIALIZED (
 -- Prices as millionths of a cent and whole numbers: exact, and small in a hash table. `place` puts
 -- a trade in its second: microseconds, then the id, then where it came from; its end is the price.
 -- chr(1) comes before whatever ids are made of.
+-- OFFSET 0 has each of these computed once, and keeps a look-up for each market: else all trades
+-- may go into a hash table.
 trade_base AS (
-    SELECT gw.window_no,
-           date_trunc('second', t.created_time) AS period_ts,
-           t.created_time,
-           t.price_cents,
+    SELECT gw.window_no, t.period_ts, t.created_time, t.price_cents,
            (t.count * 1000000)::bigint AS contracts,
            (t.count * t.price_cents)::bigint AS cents,
-           (lpad(date_part('microseconds', t.created_time)::integer::text, 8, '0') || t.trade_id
+           ((1000000 + date_part('microseconds', t.created_time - t.period_ts)::integer)
+               || t.trade_id
                || CASE t.trade_id WHEN '' THEN chr(1) || lpad(to_hex(t.content), 16, '0')
                    || lpad(to_hex(t.row_no), 16, '0') ELSE '' END
                || chr(1) || t.price_cents) COLLATE "C" AS place
     FROM game_windows gw
-    -- OFFSET 0 keeps this a look-up for each market, and the price computed once: else all trades
-    -- may go into a hash table.
     JOIN LATERAL (
-        SELECT kt.created_time, kt.trade_id, kt.content, kt.row_no, kt.count,
+        SELECT date_bin('1 second', kt.created_time, 'epoch'::timestamptz) AS period_ts,
+               kt.created_time, kt.trade_id, kt.content, kt.row_no, kt.count,
                (coalesce(kt.yes_price, 100 - kt.no_price) * 1000000)::integer AS price_cents
         FROM kalshi.trades kt
         WHERE kt.ticker = gw.ticker AND kt.created_time IS NOT NULL
@@ -50,6 +49,7 @@ trade_base AS (
           AND (kt.yes_price IS NOT NULL OR kt.no_price IS NOT NULL)
         OFFSET 0
     ) t ON true
+    OFFSET 0
 ),
 -- Nothing here is ordered or DISTINCT, which would force a sort: the first and the last price are
 -- in the least and the greatest place.
@@ -80,11 +80,18 @@ trade_agg_core AS NOT MATERIALIZED (
            ta.trade_count, ta.window_no
     FROM trade_agg ta JOIN game_windows gw USING (window_no)
 ),
+-- One pass over the seconds for all that is asked of a market as a whole.
+market_totals AS MATERIALIZED (
+    SELECT ta.window_no, min(ta.first_ct) AS first_ct, max(ta.last_ct) AS last_ct,
+           sum(ta.trade_count) AS trades
+    FROM trade_agg ta
+    GROUP BY ta.window_no
+),
 kalshi_window_info AS (
-    SELECT tac.game_id, min(tac.first_ct) AS kalshi_window_start,
-           max(tac.last_ct) AS kalshi_window_end
-    FROM trade_agg_core tac
-    GROUP BY tac.game_id
+    SELECT gw.game_id, min(mt.first_ct) AS kalshi_window_start,
+           max(mt.last_ct) AS kalshi_window_end
+    FROM market_totals mt JOIN game_windows gw USING (window_no)
+    GROUP BY gw.game_id
 ),
 game_time_with_kalshi AS (
     SELECT gti.*, kwi.kalshi_window_start, kwi.kalshi_window_end
@@ -92,40 +99,44 @@ game_time_with_kalshi AS (
 ),
 -- The market of each side that trades most stands for it.
 side_markets AS (
-    SELECT DISTINCT ON (v.game_id, v.kalshi_team_side)
-           v.game_id, v.kalshi_team_side, v.ticker, v.window_no
-    FROM (SELECT game_id, kalshi_team_side, ticker, window_no, sum(trade_count) AS trades
-          FROM trade_agg_core GROUP BY 1, 2, 3, 4) v
-    ORDER BY v.game_id, v.kalshi_team_side, v.trades DESC, v.ticker
+    SELECT DISTINCT ON (gw.game_id, gw.kalshi_team_side)
+           gw.game_id, gw.kalshi_team_side, gw.ticker, gw.window_no
+    FROM market_totals mt JOIN game_windows gw USING (window_no)
+    ORDER BY gw.game_id, gw.kalshi_team_side, mt.trades DESC, gw.ticker
 ),
--- Seconds with trades and snapshots in one line of time, so that one pass finds for each snapshot
--- the second before.
+-- Seconds with trades and snapshots in one line of time: each snapshot belongs to the second with
+-- trades before it, whose number and values it takes over. A join would be planned for a few rows.
 time_line AS (
-    SELECT sm.window_no, ta.period_ts, NULL::bigint AS sequence, ta.period_ts AS traded
-    FROM side_markets sm JOIN trade_agg ta USING (window_no)
+    SELECT tac.window_no, tac.period_ts, NULL::bigint AS sequence, tac.period_ts AS traded,
+           tac.last_price, tac.vwap, tac.trade_count, tac.contracts
+    FROM trade_agg_core tac JOIN side_markets sm USING (window_no)
     UNION ALL
-    SELECT sm.window_no, date_trunc('second', s.ts), s.sequence, NULL
+    SELECT sm.window_no, date_trunc('second', s.ts), s.sequence, NULL, NULL, NULL, NULL, NULL
     FROM espn.game_states s JOIN side_markets sm USING (game_id)
 ),
-snapshot_seconds AS (
-    SELECT * FROM (
-        SELECT tl.window_no, tl.sequence, tl.period_ts,
-               max(tl.traded) OVER (PARTITION BY tl.window_no
-                   ORDER BY tl.period_ts, tl.sequence NULLS FIRST
-                   ROWS UNBOUNDED PRECEDING) AS traded
-        FROM time_line tl
-    ) filled
-    WHERE filled.sequence IS NOT NULL AND filled.traded IS NOT NULL
+numbered AS (
+    SELECT tl.*, count(tl.traded) OVER (PARTITION BY tl.window_no
+               ORDER BY tl.period_ts, tl.sequence NULLS FIRST ROWS UNBOUNDED PRECEDING) AS second_no
+    FROM time_line tl
 ),
-snapshot_sides AS (
-    SELECT sm.game_id, ss.sequence, sm.kalshi_team_side, sm.ticker, ss.traded AS last_trade_ts,
-           trim_scale(split_part(ta.last_place, chr(1), -1)::numeric / 1000000) AS last_price,
-           round(ta.cents / nullif(ta.contracts, 0), 6) AS vwap,
-           CASE WHEN ss.traded = ss.period_ts THEN ta.trade_count ELSE 0 END AS trade_count,
-           CASE WHEN ss.traded = ss.period_ts THEN trim_scale(ta.contracts / 1000000) ELSE 0 END AS contracts
-    FROM snapshot_seconds ss
-    JOIN side_markets sm USING (window_no)
-    JOIN trade_agg ta ON ta.window_no = ss.window_no AND ta.period_ts = ss.traded
+carried AS (
+    SELECT n.window_no, n.period_ts, n.sequence, n.second_no,
+           first_value(n.traded) OVER second AS traded,
+           first_value(n.last_price) OVER second AS last_price,
+           first_value(n.vwap) OVER second AS vwap,
+           first_value(n.trade_count) OVER second AS trade_count,
+           first_value(n.contracts) OVER second AS contracts
+    FROM numbered n
+    WINDOW second AS (PARTITION BY n.window_no, n.second_no
+        ORDER BY n.period_ts, n.sequence NULLS FIRST)
+),
+snapshot_sides AS MATERIALIZED (
+    SELECT sm.game_id, c.sequence, sm.kalshi_team_side, sm.ticker, c.traded AS last_trade_ts,
+           c.last_price, c.vwap,
+           CASE WHEN c.traded = c.period_ts THEN c.trade_count ELSE 0 END AS trade_count,
+           CASE WHEN c.traded = c.period_ts THEN c.contracts ELSE 0 END AS contracts
+    FROM carried c JOIN side_markets sm USING (window_no)
+    WHERE c.sequence IS NOT NULL AND c.second_no > 0
 )
 SELECT s.game_id, s.sequence, s.ts, gtk.home_team, gtk.away_team,
        extract(epoch FROM s.ts - gtk.game_start) AS seconds_since_start,

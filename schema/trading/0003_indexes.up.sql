@@ -2,7 +2,10 @@
 -- The indexes of orders (7 with the key) and trades (12 with the key); partitions inherit them.
 -- Runs in psql, where it locks out writers; tidegate builds them CONCURRENTLY on tables with rows.
 CREATE INDEX IF NOT EXISTS idx_orders_symbol ON public.orders (symbol);
-CREATE INDEX IF NOT EXISTS idx_orders_symbol_status ON public.orders (symbol, status);
+-- Active orders of a symbol, and its order book in the order of price: the best levels of a side
+-- are the first that are met, however many orders wait behind them.
+CREATE INDEX IF NOT EXISTS idx_orders_symbol_status
+    ON public.orders (symbol, status, side, price);
 CREATE INDEX IF NOT EXISTS idx_orders_user_id ON public.orders (user_id);
 CREATE INDEX IF NOT EXISTS idx_orders_status ON public.orders (status);
 CREATE INDEX IF NOT EXISTS idx_orders_created_at ON public.orders (created_at DESC);

@@ -61,6 +61,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Make load-test data: into files, or straight into the database
+    #[command(after_help = super::generate::EXAMPLES)]
+    Generate(Box<super::generate::GenerateFlags>),
     /// Show which bars are missing, by ticker and the sessions of a market
     #[command(after_help = GAPS_EXAMPLES)]
     Gaps {
@@ -156,14 +159,52 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Check the schema, every index on every partition, and partitions ahead and behind
-    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n\n\
+    /// Check the schema, every index on every partition, partitions ahead and behind, and rows
+    /// against the ledger and against files
+    #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n  \
+                            tidegate verify data\n  tidegate verify data /data/bars/*.csv.gz\n\n\
                             Exit code 1 when a fault is found; warnings and advice change \
                             nothing.")]
     Verify {
         /// Only this part [default: all]
         #[arg(value_enum)]
         what: Option<VerifyWhat>,
+        /// With data: files that were loaded, whose every record is compared with its row
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run the critical queries: p50, p95, p99, plan, target, pass or fail
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench {
+        /// Only queries of this domain
+        #[arg(long)]
+        domain: Option<String>,
+        /// Only this query, by its name; may be repeated
+        #[arg(long = "query", value_name = "NAME")]
+        names: Vec<String>,
+        /// Seconds for the runs of each query
+        #[arg(long, value_name = "N", default_value_t = crate::limit::BENCH_SECONDS,
+              value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+        /// Compare with this earlier output of --json, and fail where a query became slower
+        #[arg(long, value_name = "FILE")]
+        baseline: Option<PathBuf>,
+        #[command(flatten)]
+        database: DatabaseFlags,
+        /// Print JSON, with the plans
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write at a set or rising rate, ask the critical queries beside, and say which targets hold
+    #[command(after_help = super::loadtest::EXAMPLES)]
+    Loadtest {
+        #[command(flatten)]
+        flags: super::loadtest::LoadTestFlags,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -203,6 +244,15 @@ const BACKFILL_EXAMPLES: &str = "Examples:
 
 Exit codes: 0 all records loaded or accounted for, 1 failed, 2 usage, 3 done with rejects,
 4 stopped by --max-rejects, 70 the accounts do not add up, 75 locked, 130 interrupted (resumable).";
+
+const BENCH_EXAMPLES: &str = "Examples:
+  tidegate bench
+  tidegate bench --domain trading --json > before.json
+  tidegate bench --domain trading --baseline before.json
+
+Each query runs for 3 seconds at most (--seconds) with values picked from the data, after a first
+round that warms the cache. It writes nothing. Exit code 1 when a target is missed, a plan lacks
+the index that it should use, or a query is slower than in the baseline.";
 
 const GAPS_EXAMPLES: &str = "Examples:
   tidegate gaps
@@ -324,7 +374,8 @@ pub struct LoadFlags {
     /// How progress is shown
     #[arg(long, value_enum, default_value_t = ProgressChoice::Auto)]
     pub progress: ProgressChoice,
-    /// Write the report to this file (.json); may be repeated
+    /// Write the report to this file, as its ending says: .json, .html, or .prom for Prometheus;
+    /// may be repeated
     #[arg(long, value_name = "FILE")]
     pub report: Vec<PathBuf>,
     /// Plan only, and write nothing
@@ -455,6 +506,8 @@ pub enum VerifyWhat {
     Schema,
     /// Ranges of time
     Partitions,
+    /// Rows against the ledger, and against files
+    Data,
 }
 
 impl From<VerifyWhat> for crate::command::verify::What {
@@ -462,6 +515,7 @@ impl From<VerifyWhat> for crate::command::verify::What {
         match what {
             VerifyWhat::Schema => Self::Schema,
             VerifyWhat::Partitions => Self::Partitions,
+            VerifyWhat::Data => Self::Data,
         }
     }
 }

@@ -4,17 +4,19 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use jiff::Timestamp;
 
 use super::flags::{Conflict, FactFlags, LoadFlags, ProgressChoice, StrategyChoice};
 use super::output;
-use crate::command::backfill::watched;
+use crate::command::backfill::{failed, watched};
 use crate::command::rejects::{Action, Filter, RejectsRequest};
-use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, plan};
+use crate::command::{Access, CommandError, LayoutChoice, LoadRequest, Reporting, plan};
 use crate::dataset::{self, ConflictPolicy};
 use crate::db::ledger::TimeWindow;
 use crate::error::Exit;
 use crate::layout::{GivenFacts, normalise_interval};
 use crate::limit::{MEMORY_BYTES_DEFAULT, SPILL_BYTES_MAX};
+use crate::report::file::{self, ReportFile, write_all};
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode};
 use crate::report::table;
@@ -26,15 +28,19 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
     if flags.dry_run {
         return Ok(output::answer(&plan::run(&request, false).await?, false));
     }
-    for path in &flags.report {
-        if path.extension().is_none_or(|ending| ending != "json") {
-            return Err(CommandError::Usage(format!(
-                "--report {}: this version writes .json only",
-                path.display()
-            )));
-        }
-    }
-    let mut progress = Progress::new(flags.progress.mode(), Box::new(std::io::stderr()));
+    load(request, flags.progress, &flags.report).await
+}
+
+/// Loads with progress, prints and writes the reports.
+pub(super) async fn load(
+    mut request: LoadRequest,
+    progress: ProgressChoice,
+    reports: &[PathBuf],
+) -> Result<Exit, CommandError> {
+    let files = report_files(reports)?;
+    request.reporting = Reporting { job: file::job(&files), coverage: file::wants_html(&files) };
+    let started_at = Timestamp::now();
+    let mut progress = Progress::new(progress.mode(), Box::new(std::io::stderr()));
     let stopping =
         "stopping: the batches in hand are being finished; press Ctrl-C again to stop at once";
     let ended = watched(
@@ -51,21 +57,48 @@ pub async fn backfill(flags: &LoadFlags, units: Option<(u64, u64)>) -> Result<Ex
         },
     )
     .await;
-    let report = ended?;
-    deliver(&report, &flags.report)
+    deliver(ended, &request, started_at, &files)
 }
 
-/// Prints and writes the report.
-fn deliver(report: &Report, files: &[PathBuf]) -> Result<Exit, CommandError> {
-    output::message(&table::render(report, output::look()));
-    for path in files {
-        report.write_json(path).map_err(|error| CommandError::Refused(error.to_string()))?;
+/// The reports that were asked for.
+///
+/// # Errors
+/// A usage error for an ending that says no form.
+pub fn report_files(paths: &[PathBuf]) -> Result<Vec<ReportFile>, CommandError> {
+    ReportFile::all(paths).map_err(|error| CommandError::Usage(error.to_string()))
+}
+
+/// Prints and writes the report. A run that failed before it could load anything has one too: what
+/// reads the files must not take yesterday's for today's.
+fn deliver(
+    ended: Result<Report, CommandError>,
+    request: &LoadRequest,
+    started_at: Timestamp,
+    files: &[ReportFile],
+) -> Result<Exit, CommandError> {
+    let (report, failure) = match ended {
+        Ok(report) => {
+            output::message(&table::render(&report, output::look()));
+            (report, None)
+        }
+        Err(error) if error.exit() == Exit::Usage => return Err(error),
+        Err(error) => (failed(&error, request, started_at), Some(error)),
+    };
+    let written = write_all(&report, files);
+    match (failure, written) {
+        (Some(error), written) => {
+            if let Err(cause) = written {
+                output::error(&cause.to_string());
+            }
+            Err(error)
+        }
+        (None, Err(cause)) => Err(CommandError::Refused(cause.to_string())),
+        (None, Ok(())) => Ok(report.exit),
     }
-    Ok(report.exit)
 }
 
 impl ProgressChoice {
-    fn mode(self) -> ProgressMode {
+    pub(super) fn mode(self) -> ProgressMode {
         let terminal = std::io::stderr().is_terminal();
         match self {
             ProgressChoice::Auto => ProgressMode::auto(terminal),
@@ -86,6 +119,7 @@ impl LoadFlags {
         in_order(self.from, self.to)?;
         Ok(LoadRequest {
             inputs: self.inputs.clone(),
+            made: Vec::new(),
             access: Access { url: self.database.database_url.clone() },
             table: self.table.clone(),
             layout: self.facts.layout(),
@@ -93,7 +127,7 @@ impl LoadFlags {
             on_conflict: self.on_conflict.map(policy),
             reload: self.reload,
             verify: self.verify,
-            strategy: self.strategy(),
+            strategy: self.strategy.strategy(),
             writers: self.writers.map(usize::from),
             spill_bytes_max: self.spill_max.map_or(SPILL_BYTES_MAX, |bytes| bytes as u64),
             memory_bytes: self.memory.unwrap_or(MEMORY_BYTES_DEFAULT),
@@ -105,11 +139,14 @@ impl LoadFlags {
             units,
             retry_deadline: self.retry_deadline,
             arguments: without_credentials(std::env::args()),
+            reporting: Reporting::default(),
         })
     }
+}
 
-    fn strategy(&self) -> Option<Strategy> {
-        match self.strategy {
+impl StrategyChoice {
+    pub(super) fn strategy(self) -> Option<Strategy> {
+        match self {
             StrategyChoice::Auto => None,
             StrategyChoice::Direct => Some(Strategy::Direct),
             StrategyChoice::Stage => Some(Strategy::Stage),
@@ -118,13 +155,18 @@ impl LoadFlags {
     }
 }
 
+/// `--layout`.
+pub(super) fn layout(name: &str) -> LayoutChoice {
+    match name.ends_with(".toml") {
+        true => LayoutChoice::File(PathBuf::from(name)),
+        false => LayoutChoice::Named(name.to_owned()),
+    }
+}
+
 impl FactFlags {
     /// `--layout`.
     pub fn layout(&self) -> Option<LayoutChoice> {
-        self.layout.as_ref().map(|layout| match layout.ends_with(".toml") {
-            true => LayoutChoice::File(PathBuf::from(layout)),
-            false => LayoutChoice::Named(layout.clone()),
-        })
+        self.layout.as_deref().map(layout)
     }
 
     /// The facts.
@@ -195,7 +237,7 @@ fn signed(argument: &str) -> Option<(&str, &str)> {
 }
 
 /// The command line as it may be shown: a URL may hold a password.
-fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub(super) fn without_credentials(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut hide_next = false;
     for (at, argument) in arguments.enumerate() {

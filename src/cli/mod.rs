@@ -3,15 +3,17 @@
 //! sees a flag, and below it nobody prints.
 
 mod flags;
+mod generate;
 mod load;
+mod loadtest;
 mod output;
 mod parse;
 
 use clap::{CommandFactory, Parser};
 
 use crate::command::{
-    Access, CommandError, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects, status,
-    verify,
+    Access, CommandError, bench, doctor, embedded, gaps, inspect, migrate, plan, refresh, rejects,
+    status, verify,
 };
 use crate::error::Exit;
 
@@ -60,6 +62,7 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let answer = plan::run(&request, units.is_some()).await?;
             return Ok(output::answer(&answer, json));
         }
+        Verb::Generate(flags) => return generate::run(&flags).await,
         Verb::Gaps { ticker, interval, from, to, calendar, database, json } => {
             let interval = interval.as_deref().map(load::interval).transpose()?;
             load::in_order(from, to)?;
@@ -101,10 +104,19 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = refresh::RefreshRequest { access, names, full, rebuild };
             (refresh::run(&request).await?, json)
         }
-        Verb::Verify { what, database, json } => {
+        Verb::Verify { what, paths, database, json } => {
             let what = what.map(Into::into);
-            let request = verify::VerifyRequest { access: database.access(), what };
+            let request = verify::VerifyRequest { access: database.access(), what, paths };
             (verify::run(&request).await?, json)
+        }
+        Verb::Bench { domain, names, seconds, baseline, database, json } => {
+            let patience = std::time::Duration::from_secs(seconds);
+            let access = database.access();
+            let request = bench::BenchRequest { access, domain, names, patience, baseline };
+            (bench::run(&request).await?, json)
+        }
+        Verb::Loadtest { flags, database, json } => {
+            (loadtest::run(&flags, database.access()).await?, json)
         }
         Verb::Doctor { database, json } => {
             (doctor::run(&doctor::DoctorRequest { access: database.access() }).await?, json)

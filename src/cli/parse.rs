@@ -9,6 +9,9 @@ use crate::dataset;
 use crate::limit::{KIB, MEMORY_BYTES_MIN, MIB};
 use crate::pipeline::RejectBudget;
 
+/// How long a batch is tried where no flag says so.
+pub const RETRY_DEADLINE: Duration = Duration::from_secs(15 * 60);
+
 /// `96MiB`, `1GiB`, `512KiB`, or bytes.
 pub fn size(text: &str) -> Result<usize, String> {
     let trimmed = text.trim();
@@ -25,6 +28,21 @@ pub fn size(text: &str) -> Result<usize, String> {
         .parse()
         .map_err(|_| format!("{text:?} is no size: use a number with KiB, MiB or GiB"))?;
     number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too much"))
+}
+
+/// A number of records: `250000`, `500k`, `5M`.
+pub fn count(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let (digits, factor) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
+        _ => (text, 1),
+    };
+    let number: Option<u64> = digits.parse().ok();
+    number
+        .and_then(|number| number.checked_mul(factor))
+        .filter(|number| *number > 0)
+        .ok_or_else(|| format!("{text:?} is no number of records: use 250000, 500k or 5M"))
 }
 
 /// A rule or warning that can be switched off, or `all`.
@@ -58,6 +76,38 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     Ok(Duration::from_secs(number.checked_mul(factor).ok_or_else(wrong)?))
+}
+
+/// As [`duration`], or `100ms`; more than nothing.
+pub fn pause(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time between two things: use 100ms, 1s or 5m");
+    let pause = match text.trim().strip_suffix("ms") {
+        Some(number) => Duration::from_millis(number.parse().map_err(|_| wrong())?),
+        None => duration(text).map_err(|_| wrong())?,
+    };
+    if pause.is_zero() { Err(wrong()) } else { Ok(pause) }
+}
+
+/// `1000` in a second, `50000/min`, `100000/day`; in a second.
+pub fn rate(text: &str) -> Result<f64, String> {
+    let wrong = || format!("{text:?} is no rate: use 1000 (a second), 50000/min or 100000/day");
+    let (number, unit) = text.trim().split_once('/').unwrap_or((text.trim(), "s"));
+    let seconds = match unit {
+        "s" | "second" => 1.0,
+        "min" | "minute" => 60.0,
+        "h" | "hour" => 3_600.0,
+        "d" | "day" => 86_400.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+    let rate = number / seconds;
+    if rate.is_finite() && rate > 0.0 && rate <= 1e7 { Ok(rate) } else { Err(wrong()) }
+}
+
+/// A factor by which something grows.
+pub fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.trim().parse().ok().filter(|factor| (1.01..=100.0).contains(factor));
+    factor.ok_or_else(|| format!("{text:?} is no factor: use a number from 1.01 to 100"))
 }
 
 /// RFC 3339, or a date, which is its midnight in UTC; in microseconds from 1970.
@@ -116,6 +166,14 @@ mod tests {
         assert_eq!(duration("15m"), Ok(Duration::from_secs(900)));
         assert!(duration("15").is_err() && duration("").is_err() && duration("m").is_err());
         assert!(duration("1é").is_err());
+        assert_eq!(pause("100ms"), Ok(Duration::from_millis(100)));
+        assert!(pause("0s").is_err() && pause("0ms").is_err() && pause("5").is_err());
+        assert_eq!(rate("86400/day"), Ok(1.0));
+        assert_eq!(rate("90/min"), Ok(1.5));
+        assert_eq!(rate("2000"), Ok(2_000.0));
+        assert!(["0", "-1", "inf", "5/fortnight", "1e9"].iter().all(|text| rate(text).is_err()));
+        assert_eq!(factor("1.5"), Ok(1.5));
+        assert!(factor("1").is_err() && factor("NaN").is_err());
         assert_eq!(instant("1970-01-02"), Ok(86_400_000_000));
         assert_eq!(instant("1970-01-01T01:00:00+01:00"), Ok(0));
         assert!(instant("yesterday").is_err());

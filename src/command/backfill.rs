@@ -22,7 +22,7 @@ use crate::write::{LadderCounters, RetryPolicy};
 use super::access::bring_up;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
-use super::{CommandError, LoadRequest, count_again, memo, scatter, summary, survey};
+use super::{CommandError, LoadRequest, beside, count_again, memo, scatter, summary, survey};
 
 /// What the progress display reads while a load runs.
 #[derive(Debug, Clone, Default)]
@@ -111,24 +111,48 @@ pub async fn run(
         Some(_) => BTreeSet::new(),
     };
     bring_up(&database, &mut connection, &domains).await?;
+    let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
     let planning = plan(request, survey, &connection).await?;
-    let run_id = ledger::begin_run(&connection, "backfill").await?;
+    let job = request.reporting.job.as_deref();
+    let run_id = ledger::begin_run(&connection, command(request), job).await?;
     let begun = begin(request, &connection, run_id, &planning).await?;
-    let progress = Progressing { request, database: &database, run_id, watch };
+    let progress = Progressing { request, database: &database, run_id, watch, spill_bytes_max };
     let ended = progress.load(&planning, &begun, cancel).await?;
     // It was idle while the load ran: the server may have restarted behind its back.
     let connection = match connection.batch_execute("").await {
         Ok(()) => connection,
         Err(_) => database.connect_within(request.retry_deadline, true).await?,
     };
-    let mut report = Report::new(run_id.to_string(), "backfill", started_at);
+    let mut report = new_report(request, run_id.to_string(), started_at);
     progress.account(&connection, &planning, &begun, ended, &mut report).await?;
     let done = memo::done(request, &looked, &planning, &begun, &report);
     ledger::note(&connection, &done).await?;
     spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
+    beside::earlier_runs(&connection, run_id, &mut report).await?;
     Ok(report)
+}
+
+/// The verb, as reports and the ledger name it.
+fn command(request: &LoadRequest) -> &'static str {
+    if request.made.is_empty() { "backfill" } else { "generate" }
+}
+
+fn new_report(request: &LoadRequest, run_id: String, started_at: Timestamp) -> Report {
+    let mut report = Report::new(run_id, command(request), started_at);
+    report.job.clone_from(&request.reporting.job);
+    report.settings = beside::settings(request);
+    report
+}
+
+/// The report of a backfill that failed before it could load anything.
+pub fn failed(error: &CommandError, request: &LoadRequest, started_at: Timestamp) -> Report {
+    let mut report = new_report(request, String::new(), started_at);
+    report.exit = error.exit();
+    report.messages.push(error.to_string());
+    report.finish(Timestamp::now());
+    report
 }
 
 /// The loads in the ledger, by position in the plan; none for those that are blocked.
@@ -184,6 +208,8 @@ struct Progressing<'a> {
     database: &'a Database,
     run_id: i64,
     watch: &'a Watch,
+    /// What sorting may take on disk, in bytes.
+    spill_bytes_max: u64,
 }
 
 impl Progressing<'_> {
@@ -227,7 +253,7 @@ impl Progressing<'_> {
             exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,
-            spill_bytes_max: self.request.spill_bytes_max,
+            spill_bytes_max: self.spill_bytes_max,
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,

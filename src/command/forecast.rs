@@ -196,7 +196,13 @@ fn parquet(planned: &Planned, look: &mut impl FnMut(Piece, bool)) -> Result<bool
             let decoded = decoded.map_err(plain)?;
             let original = crate::batch::Original::Columns;
             look(
-                Piece { decoded, original, first_line: 0, first_row: unit.first_row + 1 },
+                Piece {
+                    decoded,
+                    original,
+                    first_line: 0,
+                    first_row: unit.first_row + 1,
+                    start: unit.first_row,
+                },
                 at == 0,
             );
         }

@@ -2,11 +2,14 @@
 //! knows no flag; `cli` does both.
 
 pub mod backfill;
+pub mod bench;
 pub mod doctor;
 pub mod embedded;
 mod forecast;
 pub mod gaps;
+pub mod generate;
 pub mod inspect;
+pub mod loadtest;
 pub mod migrate;
 pub mod plan;
 mod plan_show;
@@ -17,10 +20,12 @@ pub mod upkeep;
 pub mod verify;
 
 mod access;
+mod beside;
 mod count_again;
 mod finding;
 mod map;
 mod memo;
+mod recall;
 mod recipe;
 mod recipe_rewrite;
 mod rules;
@@ -38,16 +43,19 @@ use crate::error::Exit;
 use crate::layout::{GivenFacts, LayoutError};
 use crate::pipeline::{PipelineError, RejectBudget};
 use crate::report::list::Grid;
-use crate::source::SourceError;
+use crate::source::{Made, SourceError};
 use crate::write::{Strategy, WriteError};
 
 pub use access::Access;
+pub use beside::Reporting;
 
 /// What `backfill` and `plan` are asked to do.
 #[derive(Debug, Clone)]
 pub struct LoadRequest {
     /// Paths, directories, globs, or `-`.
     pub inputs: Vec<String>,
+    /// What is generated, behind the inputs.
+    pub made: Vec<Made>,
     /// Which database.
     pub access: Access,
     /// A table of the user's instead of the dataset's own.
@@ -86,6 +94,8 @@ pub struct LoadRequest {
     pub retry_deadline: std::time::Duration,
     /// The arguments as typed, for the command that resumes.
     pub arguments: Vec<String>,
+    /// What its reports are to have.
+    pub reporting: Reporting,
 }
 
 /// `--layout`.

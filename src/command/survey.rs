@@ -7,11 +7,13 @@ use std::sync::Arc;
 use crate::dataset;
 use crate::decode::ParquetSource;
 use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
+use crate::limit::KEPT_BYTES_MAX;
 use crate::mapping::{JsonRecords, JsonShape, is_columnar};
 use crate::source::{
     self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
     Version, Visitor, Want, look_into,
 };
+use crate::spill;
 
 use super::{CommandError, LayoutChoice, LoadRequest};
 
@@ -42,6 +44,8 @@ pub(super) struct Survey {
     pub ignored: Vec<(String, String)>,
     /// What cannot be loaded although it should be, with why.
     pub failed: Vec<(String, String)>,
+    /// Bytes on disk of the copies of what was decompressed.
+    pub kept_bytes: u64,
     /// Files that were looked at, in plan order.
     pub files: Vec<Looked>,
 }
@@ -76,12 +80,14 @@ pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
-    let mut spooler = Spooler::default();
+    let kept_max = KEPT_BYTES_MAX.min(request.spill_bytes_max / 2);
+    let mut spooler = Spooler::default().keeping(spill::folder(), kept_max);
     let mut found = source::find(&paths, &Remotes::new(request.retry_deadline), &mut spooler)?;
     if !stdin.is_empty() {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
         found.push(Found::spooled("-", copy));
     }
+    found.extend(request.made.iter().cloned().map(Found::made));
     Ok(Inputs { found, spooler })
 }
 
@@ -97,7 +103,7 @@ pub(super) fn look(request: &LoadRequest, inputs: Inputs) -> Result<Survey, Comm
     for file in found {
         surveyor.look_at(&file, &mut spooler)?;
     }
-    Ok(surveyor.survey)
+    Ok(Survey { kept_bytes: spooler.kept_bytes(), ..surveyor.survey })
 }
 
 /// Looks at contents, one after another.

@@ -3,14 +3,16 @@
 //! itself; it only sums the files and derives rates.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
+use super::coverage::Coverage;
+use super::earlier::EarlierRun;
 use super::human;
+use super::timeline::Timeline;
 use crate::count::{Counts, TableCounts};
 use crate::error::Exit;
 use crate::span::Place;
@@ -25,6 +27,15 @@ pub enum ReportError {
     /// The report could not be made into JSON.
     #[error("could not make the JSON report: {0}")]
     Json(#[source] serde_json::Error),
+    /// A file's name says of no form that there is.
+    #[error(
+        "--report {}: a report is .json, .html or .prom, by the ending of its file",
+        path.display()
+    )]
+    Ending {
+        /// The file that was asked for.
+        path: PathBuf,
+    },
     /// The file could not be written.
     #[error(
         "could not write the report to {}: {cause}; \
@@ -97,6 +108,24 @@ pub struct Report {
     pub reject_examples: Vec<RejectExample>,
     /// Warnings and errors of the run, in order.
     pub messages: Vec<String>,
+    /// The program and its version.
+    pub program: String,
+    /// What this run repeats, where it has a name; earlier runs of the same name are its like.
+    pub job: Option<String>,
+    /// What the run was asked for, as resolved, by the flag's name.
+    pub settings: BTreeMap<String, String>,
+    /// Seconds for which the run was held back on purpose, by reason.
+    pub waits: BTreeMap<String, f64>,
+    /// How it went over time.
+    pub timeline: Timeline,
+    /// What the tables hold where this run wrote; gathered only for an HTML report.
+    pub coverage: Vec<Coverage>,
+    /// Earlier runs of the same job or command, the newest first.
+    pub earlier_runs: Vec<EarlierRun>,
+    /// When the newest run of this job or command ended with all its records accounted for (exit
+    /// code 0 or 3), this one included, UTC.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub last_success_at: Option<Timestamp>,
 }
 
 /// The server.
@@ -248,7 +277,20 @@ impl Report {
             rejects_at: Vec::new(),
             reject_examples: Vec::new(),
             messages: Vec::new(),
+            program: concat!("tidegate ", env!("CARGO_PKG_VERSION")).to_owned(),
+            job: None,
+            settings: BTreeMap::new(),
+            waits: BTreeMap::new(),
+            timeline: Timeline::default(),
+            coverage: Vec::new(),
+            earlier_runs: Vec::new(),
+            last_success_at: None,
         }
+    }
+
+    /// Whether every record is accounted for and the run did what it was asked: exit code 0 or 3.
+    pub fn succeeded(&self) -> bool {
+        matches!(self.exit, Exit::Done | Exit::Rejects)
     }
 
     /// Closes the report: sums the files into `totals` and derives time and speed. Files that
@@ -276,17 +318,6 @@ impl Report {
         json.push('\n');
         Ok(json)
     }
-
-    /// Writes the JSON to `path`, whole or not at all: a reader never sees half a report. A path
-    /// that is a device or a pipe is written to directly.
-    ///
-    /// # Errors
-    /// If the file or its folder cannot be written.
-    pub fn write_json(&self, path: &Path) -> Result<(), ReportError> {
-        let json = self.to_json()?;
-        replace_file(path, json.as_bytes())
-            .map_err(|cause| ReportError::Write { path: path.to_owned(), cause })
-    }
 }
 
 impl Throughput {
@@ -299,33 +330,15 @@ impl Throughput {
     }
 }
 
-fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
-    if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
-    }
-    // A link stays a link: what it points to is replaced.
-    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".tidegate-report-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // As any new file: a temporary one would be readable by its owner alone.
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(&target).map_err(|failed| failed.error)?;
-    File::open(folder)?.sync_all()
+pub(super) fn rfc3339<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(&format_args!("{time:.3}"))
 }
 
-fn rfc3339<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(&format_args!("{time:.3}"))
+fn rfc3339_or_null<S: Serializer>(time: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => rfc3339(time, to),
+        None => to.serialize_none(),
+    }
 }
 
 fn exit_code<S: Serializer>(exit: &Exit, to: S) -> Result<S::Ok, S::Error> {
@@ -347,11 +360,11 @@ fn tables<S: Serializer>(tables: &BTreeMap<String, TableCounts>, to: S) -> Resul
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::Value;
 
-    fn sample() -> Report {
+    pub fn sample() -> Report {
         let start: Timestamp = "2026-01-02T03:04:05.678901Z".parse().unwrap();
         let mut report = Report::new("r1", "backfill", start);
         let counts = Counts { read: 10, inserted: 9, rejected: 1, ..Counts::default() };
@@ -470,38 +483,5 @@ mod tests {
     #[test]
     fn no_time_is_no_speed() {
         assert_eq!(Throughput::of(5, 5, 0.0), Throughput::default());
-    }
-
-    #[test]
-    fn a_report_replaces_the_old_one_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("r.json");
-        fs::write(&path, "old").unwrap();
-        sample().write_json(&path).unwrap();
-        let written: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        assert_eq!(written["run_id"], "r1");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_report_follows_links_and_writes_to_devices() {
-        let folder = tempfile::tempdir().unwrap();
-        let (real, link) = (folder.path().join("real.json"), folder.path().join("link.json"));
-        fs::write(&real, "old").unwrap();
-        std::os::unix::fs::symlink(&real, &link).unwrap();
-        sample().write_json(&link).unwrap();
-        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
-        assert!(fs::read_to_string(&real).unwrap().starts_with('{'));
-        sample().write_json(Path::new("/dev/null")).unwrap();
-        assert!(!fs::metadata("/dev/null").unwrap().is_file());
-    }
-
-    #[test]
-    fn a_report_that_cannot_be_written_says_where_and_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = sample().write_json(&folder.path().join("none/r.json")).unwrap_err();
-        let said = error.to_string();
-        assert!(said.contains("none/r.json") && said.contains("--report"), "{said}");
     }
 }

@@ -91,6 +91,14 @@ impl Codec {
         }
     }
 
+    /// Whether decompressing costs more than writing the result to a disk and reading it back.
+    pub(super) fn is_slow(self) -> bool {
+        match self {
+            Self::Gzip | Self::Deflate | Self::Bzip2 | Self::Xz | Self::Brotli => true,
+            Self::Zstd | Self::Lz4 | Self::Utf16 { .. } => false,
+        }
+    }
+
     /// `name` without the ending that says that it is compressed.
     pub fn strip(name: &str) -> &str {
         const ENDINGS: [&str; 9] =

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::SourceError;
 use super::codec::{Codec, Decoder};
+use super::keep::{Kept, KeptReader};
 use super::location::Location;
 use super::stored::{Recorder, Stored, StoredReader, read_buffered};
 
@@ -22,11 +23,35 @@ pub struct Fingerprint {
     place: Place,
     /// What the file that holds them must be.
     stored: Arc<Stored>,
+    /// What its layers decode to, where that was kept.
+    kept: KeptCopy,
 }
+
+/// A copy says nothing of what a content is: it counts for nothing where two are compared.
+#[derive(Debug, Clone, Default)]
+struct KeptCopy(Option<Arc<Kept>>);
+
+impl PartialEq for KeptCopy {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for KeptCopy {}
 
 impl Fingerprint {
     pub(super) fn new(hash: [u8; 32], bytes: u64, place: Place, stored: Arc<Stored>) -> Self {
-        Self { hash, bytes, place, stored }
+        Self { hash, bytes, place, stored, kept: KeptCopy::default() }
+    }
+
+    /// With a copy of what its layers decode to, if that holds all of it.
+    pub(super) fn with_copy(self, kept: Option<Arc<Kept>>) -> Self {
+        let end = self.place.start.saturating_add(self.bytes);
+        Self { kept: KeptCopy(kept.filter(|kept| kept.bytes() >= end)), ..self }
+    }
+
+    pub(super) fn place(&self) -> &Place {
+        &self.place
     }
 
     pub(super) fn stored(&self) -> &Arc<Stored> {
@@ -73,8 +98,14 @@ impl Place {
 /// When the file cannot be read, or is written to meanwhile.
 pub fn fingerprint(location: &Location) -> Result<Fingerprint, SourceError> {
     let mut recorder = Recorder::open(location)?;
-    let hashed = hash_all(&mut recorder);
-    let (hash, bytes) = hashed.map_err(|cause| SourceError::of(location, cause))?;
+    let hashed = match recorder.hash_large() {
+        Some(hashed) => hashed,
+        None => hash_all(&mut recorder),
+    };
+    let (hash, bytes) = hashed.map_err(|cause| match cause.kind() {
+        io::ErrorKind::UnexpectedEof => SourceError::changed(location, 0),
+        _ => SourceError::of(location, cause),
+    })?;
     Ok(Fingerprint::new(hash, bytes, Place::default(), Arc::new(recorder.finish()?)))
 }
 
@@ -93,8 +124,8 @@ pub(super) fn hash_all(input: &mut dyn BufRead) -> io::Result<([u8; 32], u64)> {
     }
 }
 
-/// Reads a fingerprinted content. Seeking is free where nothing is compressed; else what lies
-/// before the offset is decompressed and thrown away.
+/// Reads a fingerprinted content. Seeking is free where nothing is compressed, or a copy was kept;
+/// else what lies before the offset is decompressed and thrown away.
 pub struct ContentReader {
     location: Location,
     fingerprint: Fingerprint,
@@ -106,6 +137,7 @@ pub struct ContentReader {
 
 enum Inner {
     Plain(StoredReader),
+    Kept(KeptReader),
     Packed { reader: Box<dyn BufRead>, position: u64 },
 }
 
@@ -150,6 +182,11 @@ impl ContentReader {
             Inner::Packed { position, .. } if same && position <= new.place.start + offset => {
                 Ok(Self { fingerprint, offset, ..self })
             }
+            Inner::Kept(ref reader)
+                if same && new.kept.0.as_ref().is_some_and(|kept| reader.is_of(kept)) =>
+            {
+                Ok(Self { fingerprint, offset, ..self })
+            }
             _ => Self::open(location, fingerprint, offset),
         }
     }
@@ -188,6 +225,15 @@ impl ContentReader {
                 reader.seek(wanted);
                 return Ok(());
             }
+            Inner::Kept(reader) => {
+                reader.seek(wanted);
+                if reader.fill_buf()?.is_some() {
+                    return Ok(());
+                }
+                // The file was touched at least: its bytes decide.
+                self.fingerprint.kept = KeptCopy::default();
+                u64::MAX
+            }
             Inner::Packed { position, .. } => *position,
         };
         if at > wanted {
@@ -209,6 +255,9 @@ fn too_short(location: &Location) -> io::Error {
 }
 
 fn open(location: &Location, fingerprint: &Fingerprint) -> Result<Inner, SourceError> {
+    if let Some(kept) = &fingerprint.kept.0 {
+        return Ok(Inner::Kept(KeptReader::open(location, &fingerprint.stored, kept)?));
+    }
     let mut stored = StoredReader::open(location, Arc::clone(&fingerprint.stored))?;
     let Some((first, others)) = fingerprint.place.layers.split_first() else {
         return Ok(Inner::Plain(stored));
@@ -230,7 +279,7 @@ fn open(location: &Location, fingerprint: &Fingerprint) -> Result<Inner, SourceE
 impl BufRead for ContentReader {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let left = self.fingerprint.bytes.saturating_sub(self.offset);
-        if left == 0 && matches!(self.inner, Inner::Packed { .. }) {
+        if left == 0 && !matches!(self.inner, Inner::Plain(_)) {
             return Ok(&[]);
         }
         self.catch_up()?;
@@ -240,6 +289,7 @@ impl BufRead for ContentReader {
             // Asked at its end, a plain file says whether it grew.
             Inner::Plain(_) if left == 0 && !whole => return Ok(&[]),
             Inner::Plain(reader) => reader.fill_buf()?,
+            Inner::Kept(reader) => reader.fill_buf()?.unwrap_or_default(),
             Inner::Packed { reader, .. } => reader.fill_buf()?,
         };
         if bytes.is_empty() && left > 0 {
@@ -252,6 +302,7 @@ impl BufRead for ContentReader {
         self.offset += amount as u64;
         match &mut self.inner {
             Inner::Plain(reader) => reader.consume(amount),
+            Inner::Kept(reader) => reader.consume(amount),
             Inner::Packed { reader, position } => {
                 reader.consume(amount);
                 *position += amount as u64;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{Location, Remotes, SourceError, Spool, Spooler};
+use super::{Location, Made, Remotes, SourceError, Spool, Spooler};
 
 /// A file or an object to look at.
 #[derive(Debug, Clone)]
@@ -25,6 +25,12 @@ impl Found {
     pub(super) fn plain(path: PathBuf, named: bool) -> Self {
         let name = path.display().to_string();
         Self { location: Location::File(path), name, named, spool: None }
+    }
+
+    /// What is made when it is wanted.
+    pub fn made(made: Made) -> Self {
+        let name = made.name().to_owned();
+        Self { location: Location::Made(made), name, named: true, spool: None }
     }
 
     /// What was read to its end already, called `name`.
@@ -68,6 +74,7 @@ pub fn find(
         seen.insert(match &file.location {
             Location::File(path) => path.canonicalize().unwrap_or_else(|_| path.clone()),
             Location::Object(object) => PathBuf::from(object.address()),
+            Location::Made(made) => PathBuf::from(made.name()),
         })
     });
     Ok(found)

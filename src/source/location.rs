@@ -25,14 +25,57 @@ pub enum Location {
     File(PathBuf),
     /// In an object of a store, or behind a URL.
     Object(Object),
+    /// Nowhere: they are made when they are wanted.
+    Made(Made),
 }
+
+/// Bytes that are made anew each time they are opened, the same each time. They are held as a whole
+/// while they are open, so they are no more than a small file.
+#[derive(Clone)]
+pub struct Made(Arc<Making>);
+
+struct Making {
+    name: String,
+    make: Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
+}
+
+impl Made {
+    /// What `make` makes, called `name`, which may say as much as a file's name does.
+    pub fn new(name: &str, make: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Making { name: name.to_owned(), make: Box::new(make) }))
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, SourceError> {
+        let failed = |cause| SourceError::Io { name: self.0.name.clone(), cause };
+        (self.0.make)().map_err(failed)
+    }
+}
+
+impl fmt::Debug for Made {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Made").field(&self.0.name).finish()
+    }
+}
+
+impl PartialEq for Made {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Eq for Made {}
 
 impl Location {
     /// The file, if it is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Location::File(path) => Some(path),
-            Location::Object(_) => None,
+            Location::Object(_) | Location::Made(_) => None,
         }
     }
 
@@ -54,6 +97,7 @@ impl Location {
                 let stored = known.map(|known| Arc::clone(known.stored()));
                 Arc::new(Cached::new(object.clone(), stored)?)
             }
+            Location::Made(made) => Arc::new(Bytes(made.bytes()?)),
         })
     }
 }
@@ -69,6 +113,7 @@ impl fmt::Display for Location {
         match self {
             Location::File(path) => path.display().fmt(f),
             Location::Object(object) => object.name().fmt(f),
+            Location::Made(made) => made.0.name.fmt(f),
         }
     }
 }
@@ -80,6 +125,8 @@ pub(super) enum Stamp {
     File { device: u64, inode: u64, bytes: u64, modified: (i64, i64) },
     /// An object never changes under its hands: every answer is compared with the first.
     Object { bytes: u64 },
+    /// What is made is the same each time, and compared with its checksums all the same.
+    Made { bytes: u64 },
 }
 
 impl Stamp {
@@ -95,7 +142,7 @@ impl Stamp {
     /// Size in bytes.
     pub fn bytes(&self) -> u64 {
         match *self {
-            Stamp::File { bytes, .. } | Stamp::Object { bytes } => bytes,
+            Stamp::File { bytes, .. } | Stamp::Object { bytes } | Stamp::Made { bytes } => bytes,
         }
     }
 }
@@ -105,6 +152,7 @@ impl Stamp {
 pub(super) enum Opened {
     File(File),
     Object(Box<Ahead>),
+    Made(Box<[u8]>),
 }
 
 impl Opened {
@@ -115,6 +163,7 @@ impl Opened {
                 Ok(Opened::File(file))
             }
             Location::Object(object) => Ok(Opened::Object(Box::new(Ahead::new(object.clone())))),
+            Location::Made(made) => Ok(Opened::Made(made.bytes()?.into())),
         }
     }
 
@@ -122,7 +171,20 @@ impl Opened {
         match self {
             Opened::File(file) => Ok(Stamp::of(&file.metadata()?)),
             Opened::Object(ahead) => Ok(Stamp::Object { bytes: ahead.size() }),
+            Opened::Made(bytes) => Ok(Stamp::Made { bytes: bytes.len() as u64 }),
         }
+    }
+
+    /// Whether it looks as it did when it had this stamp.
+    ///
+    /// # Errors
+    /// When it cannot be asked, or an object is another one now.
+    pub fn is_still(&mut self, stamp: &Stamp) -> io::Result<bool> {
+        if let Opened::Object(_) = self {
+            // The answer to any request says.
+            self.read_block(0, &mut [0])?;
+        }
+        Ok(self.stamp()? == *stamp)
     }
 
     /// Reads from `start` on until the buffer is full or the bytes end.
@@ -133,7 +195,34 @@ impl Opened {
                 fill(file, into)
             }
             Opened::Object(ahead) => ahead.read_block(start, into),
+            Opened::Made(bytes) => Ok(copy_from(bytes, start, into)),
         }
+    }
+}
+
+/// Copies what there is from `start` on; says how much.
+fn copy_from(bytes: &[u8], start: u64, into: &mut [u8]) -> usize {
+    let start = usize::try_from(start).unwrap_or(usize::MAX).min(bytes.len());
+    let len = into.len().min(bytes.len() - start);
+    into[..len].copy_from_slice(&bytes[start..start + len]);
+    len
+}
+
+/// Bytes in memory.
+#[derive(Debug)]
+struct Bytes(Vec<u8>);
+
+impl ReadAt for Bytes {
+    fn size(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
+        Ok(copy_from(&self.0, offset, into))
+    }
+
+    fn check(&self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -10,8 +10,11 @@ mod bunzip;
 mod codec;
 mod content;
 mod find;
+mod hash;
+mod keep;
 mod location;
 mod meter;
+mod pending;
 #[cfg(feature = "remote")]
 mod remote;
 #[cfg(not(feature = "remote"))]
@@ -33,7 +36,7 @@ pub use again::find_again;
 pub use codec::Codec;
 pub use content::{ContentReader, Fingerprint, fingerprint};
 pub use find::{Found, find};
-pub use location::Location;
+pub use location::{Location, Made};
 pub use remote::{Object, Remotes};
 pub use spool::{Spool, Spooler};
 pub use version::Version;

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::SourceError;
+use super::keep::Keeper;
 use super::location::Location;
 use crate::limit::{MIB, SPOOL_BYTES_MAX, SPOOL_RESERVE_BYTES};
 
@@ -28,6 +29,7 @@ pub struct Spooler {
     folder: PathBuf,
     left: u64,
     max: u64,
+    keeper: Option<Keeper>,
 }
 
 /// Bytes between two looks at the disk.
@@ -42,7 +44,24 @@ impl Default for Spooler {
 impl Spooler {
     /// A spooler for `max` bytes in all.
     fn with_cap(max: u64) -> Self {
-        Self { folder: std::env::temp_dir(), left: max, max }
+        Self { folder: std::env::temp_dir(), left: max, max, keeper: None }
+    }
+
+    /// Also keeps copies of what is decompressed, in a file in `folder`, up to `max` bytes, so that
+    /// contents that are looked at are not decompressed again when they are read.
+    #[must_use]
+    pub fn keeping(self, folder: PathBuf, max: u64) -> Self {
+        Self { keeper: Some(Keeper::new(folder, max)), ..self }
+    }
+
+    /// Bytes that such copies take.
+    pub fn kept_bytes(&self) -> u64 {
+        self.keeper.as_ref().map_or(0, Keeper::used)
+    }
+
+    /// Who keeps copies.
+    pub(super) fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_ref()
     }
 
     /// Copies standard input (or any reader) to a temporary file, so that it can be hashed, read

@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, Read};
 
 use super::SourceError;
+use super::hash;
 use super::location::{Location, Opened, Stamp};
 use crate::limit::BLOCK_BYTES;
 
@@ -49,6 +50,18 @@ impl Recorder {
         let stamp = opened.stamp().map_err(|cause| SourceError::io(location, cause))?;
         let (location, block, blocks) = (location.clone(), Vec::new(), Vec::new());
         Ok(Self { location, opened, stamp, block, used: 0, bytes: 0, blocks, ended: false })
+    }
+
+    /// Reads a file that is large by several threads at once; gives the hash and number of its
+    /// bytes. `None`: it is none. Nothing was read before.
+    pub fn hash_large(&mut self) -> Option<io::Result<([u8; 32], u64)>> {
+        let bytes = self.stamp.bytes();
+        let Opened::File(file) = &self.opened else { return None };
+        (bytes >= hash::PARALLEL_BYTES_MIN).then(|| {
+            let (hash, blocks) = hash::of_file(file, bytes)?;
+            (self.bytes, self.blocks) = (bytes, blocks);
+            Ok((hash, bytes))
+        })
     }
 
     /// Reads what is left and says what the file is.

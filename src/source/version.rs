@@ -43,6 +43,8 @@ impl Version {
                 let (address, says) = object.version()?;
                 Some(Self { address: address.into_bytes(), says })
             }
+            // It is made anew: only its content tells.
+            Location::Made(_) => None,
         }
     }
 }

@@ -6,16 +6,18 @@
 //! Refused, each by name: archives nested too deep, links, devices, paths that lead out of the
 //! archive, more data than any real file holds.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read as _};
 use std::sync::Arc;
 
 use super::archive::{FOLDER, TarMembers, is_tar};
 use super::codec::{Codec, Decoder};
 use super::content::{Fingerprint, Place, fingerprint, hash_all};
+use super::keep::Keeping;
 use super::location::{Location, Opened};
 use super::meter::{Limits, Meter};
+use super::pending::{Hashing, Pending};
 use super::spool::{Spool, Spooler};
-use super::stored::{Recorder, Stored, StoredReader, read_buffered};
+use super::stored::{Recorder, Stored, StoredReader};
 use super::{SourceError, zip};
 use crate::limit::{ARCHIVES_NESTED_MAX, CODECS_NESTED_MAX, KIB, SAMPLE_BYTES};
 use crate::mapping::is_columnar;
@@ -119,7 +121,7 @@ pub(super) fn look_within<V: Visitor>(
         return look_at_plain(location, name, &head, size, visitor);
     }
     let meter = Meter::new(name, size, limits);
-    let mut walk = Walk { location, visitor, spooler, limits, meter, pending: Vec::new() };
+    let mut walk = Walk { location, visitor, spooler, limits, meter, size, pending: Vec::new() };
     let spot = Spot {
         name,
         path_name: name.to_owned(),
@@ -180,14 +182,14 @@ struct Walk<'v, V: Visitor> {
     spooler: &'v mut Spooler,
     limits: Limits,
     meter: Meter,
+    /// Bytes of the file.
+    size: u64,
     /// Contents that are wanted: those of the file itself wait for its checksums.
     pending: Vec<(V::Known, Pending)>,
 }
 
-enum Pending {
-    Ready(Content),
-    OfFile { name: String, hash: [u8; 32], bytes: u64, place: Place },
-}
+/// What is known of the tar stream around something, if that is wanted as a whole.
+type Looked<V> = io::Result<Option<<V as Visitor>::Known>>;
 
 /// A file that was read as a whole already.
 struct Home {
@@ -218,14 +220,7 @@ struct Spot<'a> {
 impl<V: Visitor> Walk<'_, V> {
     fn deliver(&mut self, stored: Option<&Arc<Stored>>) {
         for (known, pending) in self.pending.drain(..) {
-            let content = match (pending, stored) {
-                (Pending::Ready(content), _) => content,
-                (Pending::OfFile { name, hash, bytes, place }, Some(stored)) => {
-                    let fingerprint = Fingerprint::new(hash, bytes, place, Arc::clone(stored));
-                    Content { name, location: self.location.clone(), fingerprint, spool: None }
-                }
-                (Pending::OfFile { .. }, None) => continue,
-            };
+            let Some(content) = pending.content(self.location, stored) else { continue };
             self.visitor.take(known, content);
         }
     }
@@ -255,7 +250,7 @@ impl<V: Visitor> Walk<'_, V> {
         }
         let base = if spot.place.layers.is_empty() { spot.place.start } else { 0 };
         let meter = Some(self.meter.clone());
-        let mut decoder = Decoder::new(codec, Box::new(all), (spot.name, base), meter);
+        let decoder = Decoder::new(codec, Box::new(all), (spot.name, base), meter);
         let inside = Spot {
             path_name: Codec::strip(&spot.path_name).to_owned(),
             place: spot.place.inside(codec, spot.len),
@@ -263,7 +258,35 @@ impl<V: Visitor> Walk<'_, V> {
             codecs: spot.codecs + 1,
             ..spot.clone()
         };
-        self.stream(&mut decoder, &inside)
+        self.keeping(codec, spot.len, decoder, |walk, decoded| {
+            let looked = walk.stream(decoded, &inside);
+            (looked, inside.place)
+        })
+    }
+
+    /// Looks at what is decompressed, and keeps a copy of it for those of its contents that are
+    /// wanted.
+    fn keeping<'d>(
+        &mut self,
+        codec: Codec,
+        packed: u64,
+        decoder: Decoder<'d>,
+        look: impl FnOnce(&mut Self, &mut Keeping<Decoder<'d>>) -> (Looked<V>, Place),
+    ) -> Looked<V> {
+        let keeper = self.spooler.keeper().filter(|one| one.wants(codec, packed.min(self.size)));
+        let mut decoded = Keeping::new(decoder, keeper);
+        let before = self.pending.len();
+        let (looked, place) = look(self, &mut decoded);
+        let inside = |pending: &Pending| pending.place().layers == place.layers;
+        let Some(copy) = decoded.finish() else { return looked };
+        for (known, pending) in self.pending.split_off(before) {
+            let pending = match inside(&pending) {
+                true => pending.with_copy(Arc::clone(&copy)),
+                false => pending,
+            };
+            self.pending.push((known, pending));
+        }
+        looked
     }
 
     /// Something that is neither compressed nor an archive.
@@ -301,7 +324,7 @@ impl<V: Visitor> Walk<'_, V> {
     fn wanted(&mut self, known: V::Known, (hash, bytes): ([u8; 32], u64), spot: &Spot<'_>) {
         let (name, place) = (spot.name.to_owned(), spot.place.clone());
         let pending = match spot.home {
-            None => Pending::OfFile { name, hash, bytes, place },
+            None => Pending::OfFile { name, hash, bytes, place, kept: None },
             Some(home) => Pending::Ready(Content {
                 name,
                 location: home.location.clone(),
@@ -412,9 +435,12 @@ impl<V: Visitor> Walk<'_, V> {
         };
         let meter = Some(self.meter.clone());
         let decoder = Decoder::new(codec, Box::new(&mut packed), (name, start), meter);
-        let checked = zip::Checked::new(decoder, member, name);
         let inside = Spot { place: place.inside(codec, member.packed), ..inside };
-        self.stream(&mut BufReader::with_capacity(MEMBER_BUFFER_BYTES, checked), &inside)
+        self.keeping(codec, member.packed, decoder, |walk, decoded| {
+            let checked = zip::Checked::new(decoded, member, name);
+            let mut input = BufReader::with_capacity(MEMBER_BUFFER_BYTES, checked);
+            (walk.stream(&mut input, &inside), inside.place)
+        })
     }
 
     /// A fault of one member is told, and the others go on; any other goes up.
@@ -469,22 +495,4 @@ fn not_too_deep(spot: &Spot<'_>) -> io::Result<()> {
 
 fn refused(name: &str, reason: &str) -> io::Error {
     SourceError::Refused { name: name.to_owned(), reason: reason.to_owned() }.into_io()
-}
-
-/// Hashes what is read through it, as long as that may be asked for.
-struct Hashing<'a> {
-    inner: &'a mut dyn BufRead,
-    hash: Option<blake3::Hasher>,
-    bytes: u64,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let len = read_buffered(&mut self.inner, into)?;
-        if let Some(hash) = &mut self.hash {
-            hash.update(&into[..len]);
-        }
-        self.bytes += len as u64;
-        Ok(len)
-    }
 }

@@ -27,8 +27,12 @@ const SIFT_ROUNDS_MAX: u32 = 4;
 /// Merges in a row whose counts are not the server's before it is called a miscount.
 pub(super) const MERGE_ROUNDS_MAX: u32 = 5;
 
-/// Pieces that met stored keys after which, if they are most, the others are not tried.
+/// Pieces that met stored keys after which, if little was copied for each, no more are tried.
 const PIECES_REFUSED_MAX: usize = 4;
+/// Rows copied for each of them that are not little.
+const ROWS_FOR_REFUSED: usize = 2_000;
+/// One row in so many that meets a stored key makes many.
+const MEETS_MANY: u64 = 16;
 
 /// What became of a portion.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -230,6 +234,20 @@ fn meets_stored_key(target: &Target, error: &WriteError) -> bool {
     !target.key.is_empty() && error.sqlstate() == Some("23505")
 }
 
+/// The row, from 0, of a refused COPY that the server was at, if it says so: "COPY t, line 7" in
+/// any language. No more than a hint.
+fn copied_row(error: &WriteError) -> Option<usize> {
+    let WriteError::Db(error) = error else { return None };
+    let context = error.server_error()?.as_db_error()?.where_()?;
+    row_of_context(context)
+}
+
+fn row_of_context(context: &str) -> Option<usize> {
+    let (_, line) = context.lines().next_back()?.rsplit_once(", ")?;
+    let digits: String = line.chars().filter(char::is_ascii_digit).collect();
+    digits.parse::<usize>().ok()?.checked_sub(1)
+}
+
 pub(super) fn encoders(target: &Target, job: &Job) -> Result<Vec<Encoder>, WriteError> {
     let root = (job.batch.root.schema_ref(), &target.root().columns);
     let children = job.batch.children.iter();
@@ -346,15 +364,17 @@ impl Filling<'_> {
         Ok(())
     }
 
-    /// Copies piece by piece, so that a stored key costs its piece and not the batch. Returns the
-    /// roots that were copied, and those of pieces that met stored keys.
+    /// Copies piece by piece, so that a stored key costs its piece and not the batch; where the
+    /// server names the row that met it, little more than the row. Returns the roots that were
+    /// copied, and those that met stored keys or were not tried.
     async fn copy_pieces(&self, buffer: &mut BytesMut) -> Result<(Vec<u32>, Vec<u32>), WriteError> {
         let order = &self.job.order;
         let piece_rows = order.len().div_ceil(COPY_PIECES_MAX).max(COPY_PIECE_ROWS_MIN);
         let (mut copied, mut left) = (Vec::with_capacity(order.len()), Vec::new());
+        let mut pending: Vec<&[u32]> = order.chunks(piece_rows).rev().collect();
         let mut refused = 0;
-        for (tried, piece) in order.chunks(piece_rows).enumerate() {
-            if refused >= PIECES_REFUSED_MAX && refused * 2 > tried {
+        while let Some(piece) = pending.pop() {
+            if refused >= PIECES_REFUSED_MAX && copied.len() < refused * ROWS_FOR_REFUSED {
                 left.extend_from_slice(piece);
                 continue;
             }
@@ -367,8 +387,19 @@ impl Filling<'_> {
                 Err(error) if meets_stored_key(self.target, &error) => {
                     let back = "ROLLBACK TO SAVEPOINT piece; RELEASE SAVEPOINT piece";
                     self.db.batch_execute(back).await?;
-                    left.extend_from_slice(piece);
                     refused += 1;
+                    // A hint: one that leads astray costs time, for what is left is merged.
+                    let row = copied_row(&error).filter(|&row| row < piece.len());
+                    match row.filter(|_| self.target.tables.len() == 1) {
+                        Some(row) => {
+                            // A few rows before it are not worth a COPY of their own.
+                            let before = if row < COPY_PIECE_ROWS_MIN { 0 } else { row };
+                            left.extend_from_slice(&piece[before..=row]);
+                            let parts = [&piece[row + 1..], &piece[..before]];
+                            pending.extend(parts.into_iter().filter(|part| !part.is_empty()));
+                        }
+                        None => left.extend_from_slice(piece),
+                    }
                 }
                 Err(error) => return Err(error),
             }
@@ -394,8 +425,7 @@ impl Filling<'_> {
         }
         let met = merged.duplicate + merged.updated + merged.refused.len() as u64;
         // Pieces pay while most of them meet no stored key.
-        let many = met * COPY_PIECES_MAX as u64 > job.order.len() as u64 * 2
-            && left.len() * 2 > job.order.len();
+        let many = met * MEETS_MANY > job.order.len() as u64 && left.len() * 2 > job.order.len();
         target.meets_stored.store(many, Ordering::Relaxed);
         target.meets_few.store(met > 0, Ordering::Relaxed);
         if !copied.is_empty() {
@@ -458,4 +488,19 @@ pub(super) async fn move_rows(
         return Err(miscount(target, format!("{sent} rows sent, {} stored", merged.inserted)));
     }
     Ok(Some(merged))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::row_of_context;
+
+    #[test]
+    fn the_row_of_a_refused_copy_is_read_in_any_language() {
+        assert_eq!(row_of_context("COPY day_1, line 70"), Some(69));
+        assert_eq!(row_of_context("COPY a, b 7, Zeile 1"), Some(0));
+        assert_eq!(row_of_context("SQL function f\nCOPY t, 12 行"), Some(11));
+        assert_eq!(row_of_context("COPY t, line 0"), None);
+        assert_eq!(row_of_context("COPY t9"), None);
+        assert_eq!(row_of_context(""), None);
+    }
 }

@@ -2,6 +2,8 @@
 //! only folder that changes market tables. Called by the pipeline's writers, one portion at a time;
 //! starts no task and holds no queue.
 
+mod append;
+mod compare;
 mod copy;
 mod exchange;
 mod ladder;
@@ -32,6 +34,8 @@ use crate::encode::EncodeError;
 use crate::error::Class;
 use crate::spill::SpillError;
 
+pub use append::Appender;
+pub use compare::{Comparer, Seen, Standing};
 pub use exchange::{Exchange, Exchanged, Feed};
 pub use ladder::{Ladder, Outcome};
 pub use merged::{Found, Member, Rows};

@@ -2,6 +2,8 @@
 //! list of open ones, in one transaction: so a record that is replayed twice is loaded once. The
 //! rules are the ladder's, without its first rung. Called by `rejects replay`; changes no portion.
 
+use std::collections::BTreeMap;
+
 use bytes::BytesMut;
 use tokio_postgres::types::Type;
 
@@ -137,6 +139,7 @@ async fn replay_on(
             }
         }
         (replayed.duplicate, replayed.conflicting) = (job.duplicate, job.conflicting);
+        let mut tables = BTreeMap::new();
         let mut resolved = good.clone();
         if !job.order.is_empty() {
             let Some(merged) =
@@ -152,10 +155,12 @@ async fn replay_on(
             let refused: Vec<_> = refused.map(|reject| mended.with_id(reject)).collect();
             resolved.retain(|id| !refused.iter().any(|(refused, _)| refused == id));
             replayed.still_open.extend(refused);
+            tables = merged.tables;
         }
         if replayed.inserted + replayed.updated > 0 {
             let table = target.root().table.display_name();
             ledger::touch(db, &table, job.touched(target)).await?;
+            ledger::record_replay(db, job.run_id, &tables, job.touched(target)).await?;
         }
         resolve(db, job.run_id, &resolved).await?;
         replayed.resolved = resolved.len() as u64;

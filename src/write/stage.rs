@@ -18,12 +18,12 @@ pub(super) const ROW: &str = "_tidegate_row";
 /// From here on in the transaction, a join with the target probes the index of its key, row by
 /// row. Left to itself the planner may read the whole table for a batch that touches little of it,
 /// or, of partitions that were never analysed, join every row with every other.
-const PROBE: &str = "SET LOCAL jit = off; \
+pub(super) const PROBE: &str = "SET LOCAL jit = off; \
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; \
     SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off; \
     SET LOCAL enable_material = off";
 /// Other joins are the planner's again.
-const PROBE_END: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
+pub(super) const PROBE_END: &str = "SET LOCAL enable_hashjoin TO DEFAULT; \
     SET LOCAL enable_mergejoin TO DEFAULT; SET LOCAL enable_seqscan TO DEFAULT; \
     SET LOCAL enable_bitmapscan TO DEFAULT; SET LOCAL enable_material TO DEFAULT";
 /// Each staged root row's class, of those that [`statement`] names.
@@ -223,13 +223,16 @@ fn key_match(target: &Target, job: &Job) -> String {
             format!("t.{name} = s.{name}")
         })
         .collect();
-    if let Some(time) = target.time.filter(|time| target.key.contains(time))
-        && let Some((min, max)) = time_range(job, time)
-    {
-        let name = quote_identifier(&root.columns[time].name);
-        conditions.push(format!("t.{name} BETWEEN '{min}' AND '{max}'"));
-    }
+    conditions.extend(time_condition(target, job));
     conditions.join(" AND ")
+}
+
+/// The time range of a batch as constants, where time is part of the key.
+pub(super) fn time_condition(target: &Target, job: &Job) -> Option<String> {
+    let time = target.time.filter(|time| target.key.contains(time))?;
+    let (min, max) = time_range(job, time)?;
+    let name = quote_identifier(&target.root().columns[time].name);
+    Some(format!("t.{name} BETWEEN '{min}' AND '{max}'"))
 }
 
 fn time_range(job: &Job, column: usize) -> Option<(jiff::Timestamp, jiff::Timestamp)> {

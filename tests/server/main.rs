@@ -1,6 +1,7 @@
 //! Tests against a real PostgreSQL server: one server for this binary, one database a test.
 //!
 //! A new test goes into the file of the thing that it proves, with a sentence for its name:
+//! - `bench`, `loadtest`: the critical queries, alone and beside writers.
 //! - `broken`: every broken file, by the table of its family.
 //! - `conflicts`: equal keys in a batch, across files and in the table, under each policy.
 //! - `datasets`: every dataset, there and back, and what is special about some.
@@ -11,6 +12,7 @@
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
 //! - `gaps`: bars that are missing, by calendar.
+//! - `generate`: load-test data, as files and straight into the database.
 //! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
 //! - `json`: JSON in all its shapes.
 //! - `ladder`, `children`: each rung, for one table and for several.
@@ -34,11 +36,13 @@
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
+//! - `verify_data`: rows against the ledger, and against files.
 //! - `vendors`: the layouts of vendors, file by file.
 //!
 //! What a test needs (a database, the program, bars, comparisons) is in `support`. A disaster
 //! (killed server, full disk) takes a server of its own: `Server::start(true)`.
 
+mod bench;
 mod broken;
 mod children;
 mod columnar;
@@ -51,11 +55,13 @@ mod exit_codes;
 mod faults;
 mod fixtures_load;
 mod gaps;
+mod generate;
 mod harness;
 mod inspect;
 mod json;
 mod killmails;
 mod ladder;
+mod loadtest;
 mod memo;
 mod ops;
 mod plan;
@@ -74,3 +80,4 @@ mod timescale;
 mod upkeep;
 mod vendors;
 mod verify;
+mod verify_data;

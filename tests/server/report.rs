@@ -114,17 +114,49 @@ fn a_report_can_be_written_to_several_files_and_is_never_half() {
 }
 
 #[test]
-fn other_report_formats_are_refused_before_anything_is_loaded() {
-    let db = TestDb::new("html");
+fn the_ending_of_a_report_says_its_form_and_others_are_refused_before_anything_is_loaded() {
+    let db = TestDb::new("endings");
     let path = file(&db, "bars.csv", closes(&[(0, "1")]));
-    for name in ["x.html", "x.prom", "x"] {
+    for name in ["x.xml", "x.json.gz", "x"] {
         let program = Program::new(&db).arg("backfill").arg(&path).args(["--report", name]);
         let ended = program.run().expect_code(2);
-        assert!(ended.stderr.contains(name) && ended.stderr.contains(".json"), "{}", ended.stderr);
+        assert!(ended.stderr.contains(name), "{}", ended.stderr);
+        assert!(ended.stderr.contains(".json, .html or .prom"), "{}", ended.stderr);
         assert!(!db.home().join(name).exists());
     }
     let there = "SELECT count(*) FROM pg_namespace WHERE nspname = 'tidegate'";
     assert_eq!(db.client().query_one::<i64>(there), 0);
+}
+
+#[test]
+fn a_run_that_cannot_begin_has_a_report_too() {
+    let db = TestDb::new("cannot begin");
+    let path = file(&db, "bars.csv", closes(&[(0, "1")]));
+    let names = ["r.json", "r.html", "r.prom"].map(|name| db.home().join(name));
+    let run = |url: &str| {
+        let program = Program::new(&db).env("DATABASE_URL", url).arg("backfill").arg(&path);
+        program.args(names.iter().flat_map(|name| ["--report".into(), name.clone()])).run()
+    };
+    let metric = |name: &str| {
+        let text = std::fs::read_to_string(&names[2]).unwrap();
+        let line = text.lines().find(|line| line.starts_with(name)).unwrap().to_owned();
+        line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()
+    };
+    let _ = run(&db.url()).expect_code(0);
+    let success = metric("tidegate_last_success_timestamp_seconds");
+    assert!(success > 1.7e9);
+    let nowhere = db.url().replace("cannot_begin", "nowhere");
+    assert_ne!(nowhere, db.url());
+    let failed = run(&nowhere).expect_code(1);
+    let report: Value = serde_json::from_slice(&std::fs::read(&names[0]).unwrap()).unwrap();
+    assert_eq!(report["exit_code"], 1);
+    let said = report["messages"][0].as_str().unwrap();
+    assert!(failed.stderr.contains(said), "{said}");
+    assert!(std::fs::read_to_string(&names[1]).unwrap().contains("Failed"));
+    assert_eq!(metric("tidegate_run_success"), 0.0);
+    assert_eq!(metric("tidegate_run_exit_code"), 1.0);
+    let kept = metric("tidegate_last_success_timestamp_seconds");
+    assert_eq!(kept, success, "a dead man's switch needs it");
 }
 
 /// Standard error of a load of two small files, shown so.

@@ -322,6 +322,7 @@ fn a_compressed_file_that_changes_while_it_is_loaded_is_noticed() {
         to.write_all(csv.as_bytes()).and_then(|()| to.finish()).expect("memory takes all")
     };
     let path = file(&db, "bars.csv.gz", gzip(bars.csv()));
+    let other = gzip(Bars { seed: 12, ..bars }.csv());
     let slow = ["--writers", "2", "--memory", "32MiB", "--max-rows-per-sec", "60000"];
     let mut running = backfill(&db, slow).arg(&path).spawn();
     let portions = "SELECT count(*) FROM tidegate.portion";
@@ -332,8 +333,7 @@ fn a_compressed_file_that_changes_while_it_is_loaded_is_noticed() {
     while running.is_running() && !begun(&db) {
         std::thread::sleep(Duration::from_millis(10));
     }
-    let other = Bars { seed: 12, ..bars }.csv();
-    std::fs::write(&path, gzip(other)).expect("the file is ours");
+    std::fs::write(&path, other).expect("the file is ours");
     let outcome = running.wait().expect_code(1);
     assert!(outcome.stderr.contains("changed while"), "{}", outcome.stderr);
     adds_up(&db, &outcome);

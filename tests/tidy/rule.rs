@@ -17,7 +17,7 @@ pub const MAIN_LINES_MAX: usize = 40;
 /// strangers to each other.
 pub const FLOORS: &[&[&str]] = &[
     &["limit", "span", "count", "error", "json", "read_at"],
-    &["dataset", "batch", "mapping", "column"],
+    &["dataset", "batch", "mapping", "column", "calendar"],
     &["source", "layout", "decode", "check", "encode", "spill", "generate", "report"],
     &["db"],
     &["write"],

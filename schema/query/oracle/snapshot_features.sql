@@ -1,6 +1,6 @@
--- derived.snapshot_features_trade_v1 written for its reader, not for speed: the form before it was
--- optimised, against which tests and benchmarks compare it. The window scans the trades a second
--- time, first and last prices come from ordered aggregates, and each snapshot looks for its trade.
+-- derived.snapshot_features_trade_v1 written for its reader, not for speed: what it must say. Tests
+-- hold it to this. Each snapshot looks for its trade among all of them, so only for small data;
+-- snapshot_features_before.sql is the form that benchmarks compare the view with.
 WITH game_time_info AS (
     SELECT g.game_id, g.home_team, g.away_team, g.game_start,
            coalesce(g.game_end, (SELECT max(s.ts) FROM espn.game_states s

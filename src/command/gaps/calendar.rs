@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 
-use super::nyse;
+use crate::calendar;
 use crate::command::CommandError;
 
 /// Microseconds in a day.
@@ -163,7 +163,7 @@ impl Calendar {
         let (zone, week, trading, holidays) = match name {
             "24x7" => (TimeZone::UTC, days(0, 6, whole), [true; 7], none),
             "weekdays" => (TimeZone::UTC, days(0, 4, whole), weekdays, none),
-            "nyse" => (new_york, days(0, 4, (570, 960)), weekdays, Holidays::Nyse),
+            "nyse" => (new_york, days(0, 4, calendar::SESSION), weekdays, Holidays::Nyse),
             "forex" => {
                 // Sunday 17:00 to Friday 17:00: the day begins the evening before.
                 let mut week: [Vec<(i32, i32)>; 7] = days(0, 3, whole);
@@ -179,14 +179,14 @@ impl Calendar {
     fn is_holiday(&self, day: Date) -> bool {
         match &self.holidays {
             Holidays::Listed(days) => days.contains(&day),
-            Holidays::Nyse => nyse::is_holiday(day),
+            Holidays::Nyse => calendar::is_holiday(day),
         }
     }
 
     fn ends_early(&self, day: Date) -> Option<i32> {
         match &self.holidays {
             Holidays::Listed(_) => self.early.get(&day).copied(),
-            Holidays::Nyse => nyse::ends_early(day).then_some(13 * 60),
+            Holidays::Nyse => calendar::ends_early(day).then_some(calendar::EARLY_END),
         }
     }
 

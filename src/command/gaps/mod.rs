@@ -2,7 +2,6 @@
 //! of a market. Reads only. A gap is no failure: the command ends well whatever it finds.
 
 mod calendar;
-mod nyse;
 mod read;
 
 use serde_json::{Value, json};

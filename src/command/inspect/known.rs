@@ -106,7 +106,7 @@ pub(super) fn inspect(
         }
         (None, None, Some(location)) => {
             let source = open_columns(location, &subject.name)?;
-            read::parquet(&source, reading.rows_max, &mapping, take)?
+            read::columns(&source, reading.rows_max, &mapping, take)?
         }
         (None, None, None) => false,
     };
@@ -129,7 +129,7 @@ fn now_us() -> i64 {
 }
 
 /// The mapping of a load into the dataset's own table.
-fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
+pub(in crate::command) fn mapping(recognised: &Recognised, dataset: &Dataset) -> Mapping {
     let mut columns = Vec::new();
     for field in &recognised.fields {
         let Some(column) = dataset.column(&field.column) else { continue };

@@ -30,6 +30,7 @@ use crate::source::{self, ContentReader, Spooler, look_into};
 
 use super::survey::layouts;
 use super::{Answer, CommandError, LayoutChoice};
+pub(super) use known::mapping;
 use list::Listed;
 use read::Input;
 use subject::{Looker, Subject, Verdict};

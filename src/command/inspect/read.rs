@@ -23,6 +23,8 @@ pub(in crate::command) struct Piece {
     pub first_line: u64,
     /// Record number of its first, from 1.
     pub first_row: u64,
+    /// Its first byte; of a file with columns, its first row, from 0.
+    pub start: u64,
 }
 
 /// Bytes, their name, and how many of them are enough.
@@ -68,15 +70,17 @@ impl Input<'_> {
 struct Counting {
     first_line: u64,
     first_row: u64,
+    start: u64,
 }
 
 impl Counting {
     fn piece(&mut self, mut decoded: Decoded, dropped: u64, chunk: Arc<Chunk>) -> Piece {
         decoded.add_dropped(dropped);
-        let Self { first_line, first_row } = *self;
+        let Self { first_line, first_row, start } = *self;
+        self.start += chunk.bytes.len() as u64 + dropped;
         self.first_line += decoded.lines;
         self.first_row += decoded.read();
-        Piece { decoded, original: Original::Text(chunk), first_line, first_row }
+        Piece { decoded, original: Original::Text(chunk), first_line, first_row, start }
     }
 }
 
@@ -89,7 +93,7 @@ pub(in crate::command) fn text(
 ) -> Result<bool, CommandError> {
     let name = input.name.to_owned();
     let mut decoder = TextDecoder::new(mapping, shape).map_err(named(&name))?;
-    let mut counting = Counting { first_line: 1, first_row: 1 };
+    let mut counting = Counting { first_line: 1, first_row: 1, start: 0 };
     let mut first = true;
     input.chunks(Cutter::new(shape, 0), |_, bytes, dropped| {
         let chunk = Arc::new(Chunk { bytes });
@@ -108,7 +112,7 @@ pub(in crate::command) fn json(
 ) -> Result<bool, CommandError> {
     let name = input.name.to_owned();
     let mut decoder = JsonDecoder::new(mapping, shape).map_err(named(&name))?;
-    let mut counting = Counting { first_line: 1, first_row: 1 };
+    let mut counting = Counting { first_line: 1, first_row: 1, start: 0 };
     let mut first = true;
     input.chunks(JsonCutter::new(shape, 0), |cutter, bytes, dropped| {
         let (records, chunk) = (cutter.take_records(), Arc::new(Chunk { bytes }));
@@ -121,26 +125,29 @@ pub(in crate::command) fn json(
 }
 
 /// Decodes a Parquet file and hands each batch to `take`. Whether it came to the end.
-pub(in crate::command) fn parquet(
+pub(in crate::command) fn columns(
     source: &ParquetSource,
     rows_max: u64,
     mapping: &Mapping,
     mut take: impl FnMut(Piece),
 ) -> Result<bool, CommandError> {
-    let plain = |error: DecodeError| CommandError::Refused(error.to_string());
     for unit in source.units() {
         if unit.first_row >= rows_max {
             return Ok(false);
         }
-        let mut first_row = unit.first_row + 1;
-        for decoded in source.read_unit(&unit, mapping).map_err(plain)? {
-            let decoded = decoded.map_err(plain)?;
-            let rows = decoded.read();
-            take(Piece { decoded, original: Original::Columns, first_line: 0, first_row });
-            first_row += rows;
+        let mut start = unit.first_row;
+        for decoded in source.read_unit(&unit, mapping).map_err(|error| plain(&error))? {
+            let decoded = decoded.map_err(|error| plain(&error))?;
+            let (rows, first_row) = (decoded.read(), start + 1);
+            take(Piece { decoded, original: Original::Columns, first_line: 0, first_row, start });
+            start += rows;
         }
     }
     Ok(true)
+}
+
+fn plain(error: &DecodeError) -> CommandError {
+    CommandError::Refused(error.to_string())
 }
 
 fn named(name: &str) -> impl Fn(DecodeError) -> CommandError {

@@ -37,7 +37,7 @@ pub(super) async fn run(access: &Access, path: &Path) -> Result<Answer, CommandE
         return Err(no_ledger());
     }
     check_known(&db, &ids).await?;
-    let run_id = ledger::begin_run(&db, "rejects replay").await?;
+    let run_id = ledger::begin_run(&db, "rejects replay", None).await?;
     let tally = replay(&database, db, path, run_id).await;
     let exit = tally.as_ref().map_or(Exit::Failed, Tally::exit);
     // Another connection: the one that failed may be what failed.

@@ -9,17 +9,16 @@ use arrow::datatypes::TimestampMicrosecondType;
 use tokio_postgres::types::Type;
 
 use crate::check::Checker;
-use crate::column::{TargetColumn, TargetTable, TimeRanges};
-use crate::dataset::{self, ConflictPolicy};
+use crate::column::{TargetTable, TimeRanges};
+use crate::dataset::ConflictPolicy;
+use crate::db::Connection;
 use crate::db::partition::{Width, ensure_partitions, plan_partitions};
-use crate::db::{Connection, catalog};
 use crate::pipeline::PipelineError;
-use crate::write::{Strategy, Target};
+use crate::write::Target;
 
 use super::super::CommandError;
-use super::super::map::{aim, checker, family};
+use super::super::recall;
 use super::super::recipe::Recipe;
-use super::super::rules::rules;
 use super::mended::RecordReader;
 use super::object::Objects;
 
@@ -52,26 +51,9 @@ impl Way {
             ))
         })?;
         let recipe = Recipe::from_json(&row.get("replay"))?;
-        let policy = row.get::<_, &str>("on_conflict");
-        let policy = ConflictPolicy::from_name(policy)
-            .ok_or_else(|| CommandError::Refused(format!("unknown conflict policy {policy}")))?;
+        let policy = recall::policy(row.get("on_conflict"))?;
         let source: Arc<str> = row.get::<_, &str>("source").into();
-        let table = catalog::load_table(db, Some(&recipe.schema), &recipe.table).await?;
-        let table = table.ok_or_else(|| {
-            CommandError::Refused(format!(
-                "{}.{} is gone, where {source} was loaded: make it again and load the file with \
-                 --reload",
-                recipe.schema, recipe.table
-            ))
-        })?;
-        let mut children = Vec::new();
-        for child in dataset::by_name(&recipe.mapping.dataset).map_or(&[][..], |it| it.children) {
-            let own = child.table;
-            let found = catalog::load_table(db, Some(own.schema), own.name).await?;
-            let gone =
-                || CommandError::Refused(format!("{own} is gone: apply its migrations again"));
-            children.push(found.ok_or_else(gone)?);
-        }
+        let (table, children) = recall::tables(db, &recipe, &source).await?;
         Self::over(recipe, source, (&table, &children), policy)
     }
 
@@ -81,11 +63,6 @@ impl Way {
         (table, children): (&TargetTable, &[TargetTable]),
         policy: ConflictPolicy,
     ) -> Result<Self, CommandError> {
-        let dataset = dataset::by_name(&recipe.mapping.dataset).ok_or_else(|| {
-            let name = &recipe.mapping.dataset;
-            CommandError::Refused(format!("the dataset {name} is not part of this version"))
-        })?;
-        let targets = columns(&recipe, table)?;
         let reader = match (&recipe.shape, &recipe.json) {
             (Some(shape), _) => RecordReader::new(&recipe.mapping, shape),
             (None, Some(shape)) => RecordReader::of_json(&recipe.mapping, shape),
@@ -96,11 +73,7 @@ impl Way {
         };
         let source_name = Arc::clone(&source);
         let reader = reader.map_err(|cause| PipelineError::Decode { source_name, cause })?;
-        let mut checker =
-            checker(dataset, table, &recipe.mapping, &targets, recipe.makes_partitions);
-        checker.rules = rules(dataset, &recipe.mapping, &recipe.no_check);
-        let tables = family(dataset, (table, targets), children)?;
-        let target = aim(dataset, tables, &recipe.mapping, policy, Strategy::Stage);
+        let (checker, target) = recall::recall(&recipe, (table, children), policy)?;
         let partitioning = table.partitioning.as_ref();
         let accepted = partitioning.map(|p| p.accepted.clone()).unwrap_or_default();
         Ok(Self { recipe, source, reader, target, checker, accepted })
@@ -132,18 +105,4 @@ impl Way {
         }
         Ok(())
     }
-}
-
-/// The table's columns that the mapping's columns go to.
-fn columns(recipe: &Recipe, table: &TargetTable) -> Result<Vec<TargetColumn>, CommandError> {
-    let column = |name: &String| {
-        table.column(name).cloned().ok_or_else(|| {
-            CommandError::Refused(format!(
-                "{} has no column {name} any more, which the load filled: add it again, or load \
-                 the mended file anew",
-                table.display_name()
-            ))
-        })
-    };
-    recipe.targets.iter().map(column).collect()
 }

@@ -136,6 +136,9 @@ fn resume(stopped: &[&Load]) -> Option<String> {
     };
     Some(match first.source.as_str() {
         "-" => format!("to resume load {}, give the same input again{rest}", first.id),
+        source if source.starts_with("generated-v") => {
+            format!("to resume load {}, give the same `tidegate generate` again{rest}", first.id)
+        }
         source => format!(
             "to resume: tidegate backfill {}{rest}, with the flags of the first time",
             shell_word(source)

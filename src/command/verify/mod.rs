@@ -1,7 +1,9 @@
 //! `verify`: compares the schema of a database with what its migrations make, and looks at every
-//! index of every partition, at partitions ahead and behind, at what is used and what is bloated.
-//! It changes nothing. A fault fails it; what might be better is a warning or advice.
+//! index of every partition, at partitions ahead and behind, at what is used and what is bloated;
+//! and compares what tables hold with what the ledger says, and with files. It changes nothing. A
+//! fault fails it; what might be better is a warning or advice.
 
+mod data;
 mod expected;
 mod partitions;
 mod schema;
@@ -26,6 +28,8 @@ pub enum What {
     Schema,
     /// Ranges of time.
     Partitions,
+    /// Rows against the ledger.
+    Data,
 }
 
 /// What `verify` is asked.
@@ -35,6 +39,8 @@ pub struct VerifyRequest {
     pub access: Access,
     /// Only this; else everything.
     pub what: Option<What>,
+    /// With [`What::Data`]: files whose records are compared with their rows.
+    pub paths: Vec<String>,
 }
 
 /// What the checks share: which migrations are applied, and the tables that they make.
@@ -77,7 +83,14 @@ fn applied_tables(status: &[MigrationStatus]) -> Applied {
 /// # Errors
 /// [`CommandError::Refused`] where no migration is applied; [`DbError`] without a connection.
 pub async fn run(request: &VerifyRequest) -> Result<Answer, CommandError> {
+    if !request.paths.is_empty() && request.what != Some(What::Data) {
+        return Err(CommandError::Usage("only `verify data` takes files".to_owned()));
+    }
     let (_, db) = request.access.connect().await?;
+    if request.what == Some(What::Data) {
+        let findings = data::check(&request.access, &db, &request.paths).await?;
+        return Ok(answer(&findings));
+    }
     let status = migration::status(&db).await?;
     let applied = applied_tables(&status);
     if applied.migrations.is_empty() {
@@ -100,6 +113,9 @@ pub async fn run(request: &VerifyRequest) -> Result<Answer, CommandError> {
     }
     if request.what != Some(What::Schema) {
         add(&mut findings, "partitions", partitions::check(&db, &applied).await);
+    }
+    if request.what.is_none() {
+        add(&mut findings, "data", data::of_ledger(&db).await);
     }
     let mut answer = answer(&findings);
     if let (Some(Value::Object(json)), Some(sizes)) = (&mut answer.json, sizes) {

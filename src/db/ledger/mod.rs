@@ -22,7 +22,7 @@ pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
 pub use memo::{Memo, Remembered, has_memos, note, recall};
 pub use pace::{Pace, pace};
-pub use portion::{begin_portion, claim, done_portions, record, touch};
+pub use portion::{begin_portion, claim, done_portions, record, record_replay, touch};
 pub use scatter::{
     Member, RESIDUE, Share, Stretch, Window, claim_residue, members, part_name, record_residue,
     windows,
@@ -219,16 +219,17 @@ fn counts(row: &Row) -> Counts {
     }
 }
 
-/// Records that a command started and returns the run's number.
+/// Records that a command started and returns the run's number. `job` is what the run repeats,
+/// where that has a name.
 ///
 /// # Errors
 /// The server's.
-pub async fn begin_run(db: &Connection, command: &str) -> Result<i64, DbError> {
+pub async fn begin_run(db: &Connection, command: &str, job: Option<&str>) -> Result<i64, DbError> {
     let program = concat!("tidegate ", env!("CARGO_PKG_VERSION"));
     let row = db
         .query_typed_one(
-            "INSERT INTO tidegate.run (command, program) VALUES ($1, $2) RETURNING id",
-            &[(&command, Type::TEXT), (&program, Type::TEXT)],
+            "INSERT INTO tidegate.run (command, program, job) VALUES ($1, $2, $3) RETURNING id",
+            &[(&command, Type::TEXT), (&program, Type::TEXT), (&job, Type::TEXT)],
         )
         .await?;
     Ok(row.get(0))

@@ -172,6 +172,37 @@ pub async fn touch(
     Ok(())
 }
 
+/// Records the rows that a replay of mended records changed, in the transaction that changes them:
+/// a portion in a set without a load, so that what is in the tables stays the sum of all portions.
+///
+/// # Errors
+/// The server's.
+pub async fn record_replay(
+    db: &Connection,
+    run_id: i64,
+    tables: &BTreeMap<String, TableCounts>,
+    touched: Option<(i64, i64)>,
+) -> Result<(), DbError> {
+    db.execute_typed(
+        "WITH s AS (INSERT INTO tidegate.load_set (strategy, cut_rule) \
+             VALUES ('replay', 'replay') RETURNING id) \
+         INSERT INTO tidegate.portion (set_id, route, window_no, run_id, span_start, span_end, \
+             first_row, first_line, lines, read, inserted, updated, duplicate, conflicting, \
+             rejected, skipped, tables, from_ts, to_ts) \
+         SELECT s.id, '*', 0, $1, 0, 0, 0, 0, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', $2, \
+             'epoch'::timestamptz + $3 * interval '1 microsecond', \
+             'epoch'::timestamptz + $4 * interval '1 microsecond' FROM s",
+        &[
+            (&run_id, Type::INT8),
+            (&tables_json(tables), Type::JSONB),
+            (&touched.map(|(from, _)| from), Type::INT8),
+            (&touched.map(|(_, to)| to), Type::INT8),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
 /// Replaces the counts of a portion that this transaction claimed, where they turned out otherwise.
 ///
 /// # Errors

@@ -155,17 +155,37 @@ WITH gone AS (
     DELETE FROM tidegate.route WHERE set_id IN (SELECT id FROM sets)
 )
 DELETE FROM tidegate.portion WHERE set_id IN (SELECT id FROM sets)";
+    // What retention dropped of them, and what replays wrote into them.
+    const BESIDE: &str = "\
+WITH replays AS (
+    DELETE FROM tidegate.portion p USING tidegate.load_set s
+    WHERE s.id = p.set_id AND s.strategy = 'replay' AND p.tables ?| $1 RETURNING p.set_id
+), sets AS (
+    DELETE FROM tidegate.load_set WHERE id IN (SELECT set_id FROM replays)
+)
+DELETE FROM tidegate.dropped_range WHERE target = ANY ($1)";
     let row = transaction
-        .query_typed_one("SELECT to_regclass('tidegate.content') IS NOT NULL", &[])
+        .query_typed_one(
+            "SELECT to_regclass('tidegate.content') IS NOT NULL, \
+                 to_regclass('tidegate.dropped_range') IS NOT NULL",
+            &[],
+        )
         .await?;
     if !row.try_get::<_, bool>(0)? {
         return Ok(());
     }
+    let has_dropped: bool = row.try_get(1)?;
     let oids: Vec<u32> = dropped.iter().map(|table| table.oid).collect();
     let names: Vec<&str> = dropped.iter().map(|table| table.display_name.as_str()).collect();
     transaction
         .execute_typed(SQL, &[(&oids, Type::OID_ARRAY), (&names, Type::TEXT_ARRAY)])
         .await
         .doing("deleting the ledger's rows of the dropped tables")?;
+    if has_dropped {
+        transaction
+            .execute_typed(BESIDE, &[(&names, Type::TEXT_ARRAY)])
+            .await
+            .doing("deleting what was dropped of the dropped tables")?;
+    }
     Ok(())
 }

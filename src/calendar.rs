@@ -1,7 +1,15 @@
-//! Holidays and early closes of the New York Stock Exchange, by its rules, from 1998 on.
+//! When the New York Stock Exchange trades: its session, holidays and early closes, by its rules,
+//! from 1998 on. What `gaps` looks for and what `generate` makes are the same bars.
 
 use jiff::civil::{Date, Weekday, date};
 use jiff::{Span, ToSpan};
+
+/// Its zone.
+pub const ZONE: &str = "America/New_York";
+/// Its session, in minutes from midnight: 09:30 to 16:00.
+pub const SESSION: (i32, i32) = (570, 960);
+/// When it ends on the days that end early: 13:00.
+pub const EARLY_END: i32 = 780;
 
 /// Days on which it stayed closed for once.
 const ONCE: [(i16, i8, i8); 10] = [
@@ -18,7 +26,7 @@ const ONCE: [(i16, i8, i8); 10] = [
 ];
 
 /// Whether it is closed on a weekday.
-pub(super) fn is_holiday(day: Date) -> bool {
+pub fn is_holiday(day: Date) -> bool {
     let year = day.year();
     if ONCE.contains(&(year, day.month(), day.day())) {
         return true;
@@ -40,7 +48,7 @@ pub(super) fn is_holiday(day: Date) -> bool {
 
 /// Whether it closes at 13:00: the day after Thanksgiving, Christmas Eve, and the day before
 /// Independence Day, where they are trading days.
-pub(super) fn ends_early(day: Date) -> bool {
+pub fn ends_early(day: Date) -> bool {
     let working = |day: Date| {
         !matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday) && !is_holiday(day)
     };

@@ -1,0 +1,2 @@
+ALTER TABLE IF EXISTS tidegate.run DROP COLUMN IF EXISTS job;
+DROP TABLE IF EXISTS tidegate.live;
