@@ -150,6 +150,18 @@ pub const REMOTE_STALL_S: u64 = 30;
 /// Bytes of a store's error that are looked at.
 pub const REMOTE_ERROR_BYTES_MAX: usize = 64 * KIB;
 
+/// Bytes of one part of a file that is put into a store.
+pub const REMOTE_PART_BYTES: usize = 8 * MIB;
+/// Parts of it that are under way at once.
+pub const REMOTE_PARTS_IN_FLIGHT: usize = 2;
+
+/// Rows of a row group of an archive: what one unit of reading it again has.
+pub const ARCHIVE_GROUP_ROWS: usize = 2 * BATCH_ROWS;
+/// Bytes that a row group may take before it is written, however few its rows.
+pub const ARCHIVE_GROUP_BYTES: usize = 32 * MIB;
+/// Bytes of rows on their way into an archive.
+pub const ARCHIVE_BATCH_BYTES: usize = 8 * MIB;
+
 /// Tickers, and gaps, that one statement of `gaps` returns.
 pub const GAPS_PAGE_ROWS: usize = 5_000;
 /// Gaps of one series that `gaps` keeps and lists in its JSON; more are counted.

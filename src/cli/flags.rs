@@ -172,12 +172,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Check the schema, every index on every partition, partitions ahead and behind, and rows
-    /// against the ledger and against files
+    /// Check schema, indexes and partitions, and rows against the ledger and against files
     #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n  \
-                            tidegate verify data\n  tidegate verify data /data/bars/*.csv.gz\n\n\
-                            Exit code 1 when a fault is found; warnings and advice change \
-                            nothing.")]
+                            tidegate verify data bars/*.csv.gz\n\nExit code 1: a fault is found.")]
     Verify {
         /// Only this part [default: all]
         #[arg(value_enum)]
@@ -185,6 +182,9 @@ pub enum Verb {
         /// With data: files that were loaded, whose every record is compared with its row
         #[arg(value_name = "PATH")]
         paths: Vec<String>,
+        /// With data: what `generate --faults` says must be in the database
+        #[arg(long, value_name = "FILE")]
+        answer_key: Option<PathBuf>,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON

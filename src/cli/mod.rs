@@ -102,9 +102,10 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = refresh::RefreshRequest { access, names, full, rebuild };
             (refresh::run(&request).await?, json)
         }
-        Verb::Verify { what, paths, database, json } => {
+        Verb::Verify { what, paths, answer_key, database, json } => {
             let what = what.map(Into::into);
-            let request = verify::VerifyRequest { access: database.access(), what, paths };
+            let access = database.access();
+            let request = verify::VerifyRequest { access, what, paths, answer_key };
             (verify::run(&request).await?, json)
         }
         Verb::Bench { domain, names, seconds, baseline, database, json } => {

@@ -287,7 +287,9 @@ impl Surveyor<'_> {
             Some(_) => SampleHead::Parquet { columns: &columns },
             None => SampleHead::Text { bytes: seen.head, whole: seen.whole },
         };
-        let sample = Sample { name: seen.path_name, head };
+        let own = parquet.as_ref().and_then(ParquetSource::own_name);
+        let name = own.map(|own| format!("{}/{own}", seen.path_name));
+        let sample = Sample { name: name.as_deref().unwrap_or(seen.path_name), head };
         match recognise(&sample, &self.request.facts, self.layouts, self.only.as_deref()) {
             Ok(recognised) => Ok(Some(Known {
                 recognised,

@@ -136,7 +136,12 @@ fn names_that_nothing_has_are_usage_errors() {
 }
 
 /// PgBouncer in transaction mode in front of a database, where it is installed.
-struct Pooler(std::process::Child, String);
+struct Pooler {
+    running: std::process::Child,
+    url: String,
+    /// Its settings and socket.
+    _folder: tempfile::TempDir,
+}
 
 impl Pooler {
     #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
@@ -153,8 +158,9 @@ impl Pooler {
         let (port, name) = rest.split_once('/').unwrap();
         let host = host.replace("%2F", "/");
         // A socket's path has a hundred bytes.
-        let folder = tempfile::Builder::new().prefix("tgp-").tempdir_in("/tmp").unwrap().keep();
-        std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let temporary = tempfile::Builder::new().prefix("tgp-").tempdir_in("/tmp").unwrap();
+        let folder = temporary.path();
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o777)).unwrap();
         let at = folder.display();
         std::fs::write(folder.join("users"), "\"postgres\" \"\"\n").unwrap();
         let settings = format!(
@@ -171,8 +177,8 @@ impl Pooler {
         let child = command.arg(folder.join("ini")).stdout(silent()).stderr(silent()).spawn();
         let url =
             format!("postgresql://postgres@{}:6432/{name}", at.to_string().replace('/', "%2F"));
-        let pooler = Self(child.unwrap(), url);
-        while Client::try_connect(&pooler.1).is_err() {
+        let pooler = Self { running: child.unwrap(), url, _folder: temporary };
+        while Client::try_connect(&pooler.url).is_err() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         Some(pooler)
@@ -181,8 +187,8 @@ impl Pooler {
 
 impl Drop for Pooler {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.running.kill();
+        let _ = self.running.wait();
     }
 }
 
@@ -190,7 +196,7 @@ impl Drop for Pooler {
 fn through_a_pooler_it_says_whether_prepared_statements_are_kept() {
     let db = trading();
     let Some(pooler) = Pooler::new(&db) else { return };
-    let program = Program::new(&db).env("DATABASE_URL", &pooler.1);
+    let program = Program::new(&db).env("DATABASE_URL", &pooler.url);
     let args = ["bench", "--json", "--seconds", "1", "--domain", "trading"];
     let ended = program.args(args).run();
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -202,7 +208,7 @@ fn through_a_pooler_it_says_whether_prepared_statements_are_kept() {
         assert!(query["runs"].as_u64().unwrap() >= 3);
     }
     assert_eq!(ended.stderr.contains("loses prepared statements"), !kept, "{}", ended.stderr);
-    let program = Program::new(&db).env("DATABASE_URL", &pooler.1);
+    let program = Program::new(&db).env("DATABASE_URL", &pooler.url);
     let args = ["loadtest", "--json", "--rate", "100", "--duration", "2s", "--yes"];
     let ended = program.args(args).run();
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();

@@ -9,6 +9,7 @@
 //! - `dirty_million`: a big file with a few bad rows of every kind.
 //! - `encode`: values of every pair of types, there and back.
 //! - `exit_codes`: each exit code with a real cause.
+//! - `faulty`: generated files with faults, held to their answer key.
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
 //! - `gaps`: bars that are missing, by calendar.
@@ -55,6 +56,7 @@ mod domains;
 mod encode;
 mod exit_codes;
 mod faults;
+mod faulty;
 mod fixtures_load;
 mod gaps;
 mod generate;

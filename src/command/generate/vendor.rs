@@ -6,7 +6,6 @@
 mod name;
 mod time;
 
-
 use arrow::array::Array;
 
 use crate::command::inspect::mapping;

@@ -11,7 +11,7 @@ use super::super::bench::query::Query;
 use super::reader::{Asked, Latency, Pace, ask};
 use super::server::{Counters, waiting};
 use super::writer::{Tide, Written, write};
-use super::{Test, now_us, refresh_statistics};
+use super::{Test, now_us, refresh_statistics, show as shown};
 use crate::report::human;
 
 /// How long connections and statements may take before the first row falls due.
@@ -159,7 +159,7 @@ async fn watch(
                     let left = end.saturating_duration_since(Instant::now());
                     show(&format!(
                         "{}, {} s to go",
-                        human::rows_per_s(rate),
+                        shown::rate(rate),
                         left.as_secs()
                     ));
                 }

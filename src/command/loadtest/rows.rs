@@ -360,12 +360,12 @@ fn numbers(values: &Values, places: u32, kind: Option<ValueKind>) -> ArrayRef {
         }
         Some(ValueKind::Decimal) => {
             let mut digits = Vec::new();
-            let mut one = |row| {
+            let one = |row| {
                 digits.clear();
                 text::number(values.number(row)?, places, &mut digits);
                 Some(String::from_utf8_lossy(&digits).into_owned())
             };
-            Arc::new(rows.map(|row| one(row)).collect::<StringArray>())
+            Arc::new(rows.map(one).collect::<StringArray>())
         }
         _ => {
             let unit = 10_f64.powi(places as i32);

@@ -32,10 +32,10 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
     answer.grid = shown.map(grid);
     for level in levels {
         let misses = level.misses();
-        let rate = human::rows_per_s(level.rate);
+        let at = rate(level.rate);
         if ramp || !misses.is_empty() {
             let said = if misses.is_empty() { "held".to_owned() } else { misses.join("; ") };
-            answer.messages.push(format!("{rate}: {said}"));
+            answer.messages.push(format!("{at}: {said}"));
         }
     }
     if let Some(level) = shown {
@@ -45,7 +45,7 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
         answer.messages.push(match knee {
             Some(knee) => format!(
                 "all targets held up to {} ({} a day)",
-                human::rows_per_s(knee),
+                rate(knee),
                 human::count((knee * 86_400.0) as u64)
             ),
             None => "no rate held all targets: begin lower with --rate".to_owned(),
@@ -83,6 +83,11 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
     answer
 }
 
+/// Rows in a second, with a fraction where they are few.
+pub fn rate(rate: f64) -> String {
+    if rate < 10.0 { format!("{rate:.2} rows/s") } else { human::rows_per_s(rate) }
+}
+
 fn summary(level: &Level) -> String {
     let server = &level.server;
     let wal = server["wal_bytes_per_s"].as_f64().map_or("-".to_owned(), human::mb_per_s);
@@ -92,7 +97,7 @@ fn summary(level: &Level) -> String {
     format!(
         "at {}: {} written in {}; server: WAL {wal}, checkpoints {}, cache hit {hit}, sessions \
          waiting for locks at most {}",
-        human::rows_per_s(level.rate),
+        rate(level.rate),
         human::plural(level.written.rows, "row"),
         human::seconds(level.seconds),
         checkpoints.map_or("-".to_owned(), |count| count.to_string()),

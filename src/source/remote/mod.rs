@@ -1,11 +1,13 @@
 //! Objects of stores (S3, Google Cloud Storage, Azure, web servers): which ones a URL stands for,
-//! and their bytes by ranges. Reads only. Credentials come from the environment, as each store's
-//! own tools take them, and are never shown. Called by `find` and `location`.
+//! and their bytes by ranges. Writes nothing but archives (`put`). Credentials come from the
+//! environment, as each store's own tools take them, and are never shown. Called by `find` and
+//! `location`.
 //!
 //! A web server that gives only the whole of a file is read once, into a temporary file.
 
 mod client;
 mod object;
+mod put;
 mod url;
 
 use std::io::{self, Read};

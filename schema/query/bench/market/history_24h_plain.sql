@@ -1,7 +1,7 @@
 -- title: The same, asked without a function
 -- target_ms: 30
 -- needs: public.market_data
--- plan: index market_data_latest_idx | market_data_recent_idx | market_data_pkey
+-- plan: index market_data_latest_idx | *_recent_ | market_data_pkey
 -- plan: no seq scan public.market_data
 SELECT b.ticker_id AS ticker, b."interval" AS width, b.ts - interval '24 hours' AS since,
        b.ts AS upto

@@ -1,7 +1,7 @@
 -- title: Latest bar of a ticker, asked without a function
 -- target_ms: 5
 -- needs: public.market_data
--- plan: index market_data_latest_idx | market_data_recent_idx
+-- plan: index market_data_latest_idx | *_recent_
 -- plan: no seq scan public.market_data
 -- plan: partitions 2
 SELECT b.ticker_id AS ticker, b."interval" AS width, b.ts - interval '1 hour' AS since,

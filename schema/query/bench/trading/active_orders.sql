@@ -1,7 +1,7 @@
 -- title: Active orders of a symbol
 -- target_ms: 10
 -- needs: public.orders
--- plan: index idx_orders_symbol_status
+-- plan: index idx_orders_symbol_status | idx_orders_status
 -- plan: no seq scan public.orders
 SELECT o.symbol
 FROM public.orders o WHERE o.status = 'OPEN'
