@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders of `schema/` that hold no migrations.
-const NOT_DOMAINS: [&str; 2] = ["layouts", "query"];
+const NOT_DOMAINS: [&str; 3] = ["layouts", "query", "timescale"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=build.rs");

@@ -1,6 +1,6 @@
 //! Counts of source records, and the equation that they must satisfy.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, SubAssign};
 
 /// What became of the source records of a batch, a load or a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,6 +42,18 @@ impl AddAssign for Counts {
     }
 }
 
+impl SubAssign for Counts {
+    fn sub_assign(&mut self, other: Self) {
+        self.read = self.read.saturating_sub(other.read);
+        self.inserted = self.inserted.saturating_sub(other.inserted);
+        self.updated = self.updated.saturating_sub(other.updated);
+        self.duplicate = self.duplicate.saturating_sub(other.duplicate);
+        self.conflicting = self.conflicting.saturating_sub(other.conflicting);
+        self.rejected = self.rejected.saturating_sub(other.rejected);
+        self.skipped = self.skipped.saturating_sub(other.skipped);
+    }
+}
+
 /// Rows of one table, as its command tags counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TableCounts {
@@ -58,6 +70,14 @@ impl AddAssign for TableCounts {
         self.inserted += other.inserted;
         self.updated += other.updated;
         self.deleted += other.deleted;
+    }
+}
+
+impl SubAssign for TableCounts {
+    fn sub_assign(&mut self, other: Self) {
+        self.inserted = self.inserted.saturating_sub(other.inserted);
+        self.updated = self.updated.saturating_sub(other.updated);
+        self.deleted = self.deleted.saturating_sub(other.deleted);
     }
 }
 

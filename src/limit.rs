@@ -150,6 +150,18 @@ pub const REMOTE_STALL_S: u64 = 30;
 /// Bytes of a store's error that are looked at.
 pub const REMOTE_ERROR_BYTES_MAX: usize = 64 * KIB;
 
+/// Bytes of one part of a file that is put into a store.
+pub const REMOTE_PART_BYTES: usize = 8 * MIB;
+/// Parts of it that are under way at once.
+pub const REMOTE_PARTS_IN_FLIGHT: usize = 2;
+
+/// Rows of a row group of an archive: what one unit of reading it again has.
+pub const ARCHIVE_GROUP_ROWS: usize = 2 * BATCH_ROWS;
+/// Bytes that a row group may take before it is written, however few its rows.
+pub const ARCHIVE_GROUP_BYTES: usize = 32 * MIB;
+/// Bytes of rows on their way into an archive.
+pub const ARCHIVE_BATCH_BYTES: usize = 8 * MIB;
+
 /// Tickers, and gaps, that one statement of `gaps` returns.
 pub const GAPS_PAGE_ROWS: usize = 5_000;
 /// Gaps of one series that `gaps` keeps and lists in its JSON; more are counted.
@@ -157,6 +169,12 @@ pub const GAPS_KEPT_MAX: usize = 1_000;
 /// Gaps that `gaps` shows to people.
 pub const GAPS_SHOWN_MAX: usize = 20;
 
+/// Bytes of a file of totals that `nightly` compares tables with.
+pub const MANIFEST_BYTES_MAX: usize = 64 * MIB;
+/// Seconds of silence after which a nightly run counts as dead, unless its configuration says so.
+pub const LEASE_STALE_S: u64 = 120;
+/// Days before today that `nightly` looks back, unless a source says so.
+pub const LOOK_BACK_DAYS: u16 = 7;
 /// Seconds that `bench` spends on the runs of one query, unless it is told otherwise.
 pub const BENCH_SECONDS: u64 = 3;
 /// Runs of one query of `bench` at most.
@@ -165,7 +183,8 @@ pub const BENCH_RUNS_MAX: usize = 2_000;
 pub const BENCH_RUNS_MIN: usize = 3;
 /// Sets of values that `bench` asks one query with, in turn.
 pub const BENCH_VALUES_MAX: usize = 20;
-/// Plans of one query that `bench` looks at: the sixth is the first that may be kept for all values.
+/// Plans of one query that `bench` looks at: the sixth is the first that may be kept for all
+/// values.
 pub const BENCH_PLANS: usize = 7;
 /// Rows from which on `bench` holds a plan against what it should be: small tables are best read as
 /// a whole.
@@ -206,6 +225,35 @@ pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 pub const TIMELINE_POINTS_MAX: usize = 300;
 /// Time between two samples of a run's figures, until the timeline is full, in milliseconds.
 pub const TIMELINE_STEP_MS: u64 = 200;
+/// Time between two publications of a running load's figures, in milliseconds; a load that is over
+/// before has none.
+pub const LIVE_EVERY_MS: u64 = 1_000;
+/// Seconds that publishing may take before it is given up for the moment.
+pub const LIVE_PATIENCE_S: u64 = 3;
+/// Seconds of silence after which a load that should be running is called lost.
+pub const LIVE_SILENT_S: u64 = 15;
+/// Seconds of silence after which it is forgotten.
+pub const LIVE_FORGOTTEN_S: u64 = 3_600;
+/// Time between two looks of a polite load at what others suffer, in milliseconds.
+pub const POLITE_LOOK_MS: u64 = 1_000;
+/// Seconds that a replica may be behind before a polite load waits.
+pub const POLITE_LAG_S: u64 = 10;
+/// Bytes of WAL that a replica may have to replay before a polite load waits.
+pub const POLITE_LAG_BYTES: u64 = 512 * MIB as u64;
+/// WAL since the last checkpoint, in percent of `max_wal_size`, from which a polite load waits for
+/// the checkpoint that the server has begun by then.
+pub const POLITE_WAL_PERCENT: u64 = 80;
+/// Seconds for which a polite load waits in a row for sessions that wait for its locks; what that
+/// does not cure, it does not wait for.
+pub const POLITE_LOCKS_HOLD_S: u64 = 30;
+/// Free bytes on the disk of the server's data below which a polite load waits.
+pub const POLITE_DISK_FREE_BYTES: u64 = 2 << 30;
+/// Milliseconds that counting for a report's map may take, a table.
+pub const COVERAGE_MS: u64 = 20_000;
+/// Cells that are counted for it at most, a table.
+pub const COVERAGE_CELLS_MAX: usize = 200_000;
+/// Rows of such a map; of more series several share a row.
+pub const COVERAGE_ROWS_MAX: usize = 48;
 /// Earlier runs that a report is compared with.
 pub const EARLIER_RUNS_MAX: u32 = 20;
 /// Files that an HTML report lists; the rest are in the JSON.

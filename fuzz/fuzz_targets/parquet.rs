@@ -18,6 +18,9 @@ const KINDS: [ValueKind; 6] = [
     ValueKind::Text,
     ValueKind::Date,
 ];
+/// What the last panic said, and where it was.
+static LAST: std::sync::Mutex<String> = std::sync::Mutex::new(String::new());
+
 /// More rows than a file of this size can honestly have are not read here.
 const ROWS_MAX: u64 = 1 << 20;
 
@@ -51,13 +54,16 @@ fn read(path: &std::path::Path) {
 fuzz_target!(
     init: {
         // The panics that the program catches would end the fuzzer at once otherwise.
-        std::panic::set_hook(Box::new(|_| {}));
+        std::panic::set_hook(Box::new(|panic| {
+            if let Ok(mut last) = LAST.lock() {
+                *last = panic.to_string();
+            }
+        }));
     },
     |data: &[u8]| {
         with_file(data, |path| {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| read(path))) {
-                let text = panic.downcast_ref::<String>().cloned();
-                eprintln!("panic: {text:?}");
+            if catch_unwind(AssertUnwindSafe(|| read(path))).is_err() {
+                eprintln!("{}", LAST.lock().map(|last| last.clone()).unwrap_or_default());
                 std::process::abort();
             }
         });

@@ -194,6 +194,21 @@ try_moto() {
     return 1
 }
 
+# A browser for the test that opens the HTML report. Without one that test says that it checks
+# nothing, so this fails without ending the script.
+try_chromium() {
+    local name
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        have "$name" && return
+    done
+    case "$(package_manager)" in
+        apt-get) install_packages apt-get chromium ;;
+        dnf) install_packages dnf chromium ;;
+        apk) install_packages apk chromium ;;
+        *) return 1 ;;
+    esac && { have chromium || have chromium-browser; }
+}
+
 # So that nothing reaches a database of the user's: the scripts work on servers of their own.
 forget_databases() {
     unset DATABASE_URL PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSWORD PGPASSFILE \

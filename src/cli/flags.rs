@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::parse;
+use super::{examples, parse};
 use crate::command::migrate;
 use crate::pipeline::RejectBudget;
 
@@ -29,6 +29,12 @@ pub enum Verb {
         #[arg(long, value_name = "RANGE", value_parser = parse::range)]
         units: Option<(u64, u64)>,
     },
+    /// The cron job: load what is new or changed of each source, then look after the database
+    #[command(after_help = super::nightly::EXAMPLES)]
+    Nightly {
+        #[command(flatten)]
+        nightly: Box<super::nightly::NightlyFlags>,
+    },
     /// Show what a backfill would load, and write nothing
     #[command(after_help = "Examples:\n  tidegate plan data/ --units\n  tidegate plan data/ \
                             --units=3-7 --json")]
@@ -44,7 +50,7 @@ pub enum Verb {
         json: bool,
     },
     /// Show what a file is: layout, columns, range, interval, quality; needs no database
-    #[command(after_help = INSPECT_EXAMPLES)]
+    #[command(after_help = examples::INSPECT)]
     Inspect {
         /// Files, directories, globs, or - for standard input
         #[arg(required = true, value_name = "PATH")]
@@ -65,7 +71,7 @@ pub enum Verb {
     #[command(after_help = super::generate::EXAMPLES)]
     Generate(Box<super::generate::GenerateFlags>),
     /// Show which bars are missing, by ticker and the sessions of a market
-    #[command(after_help = GAPS_EXAMPLES)]
+    #[command(after_help = examples::GAPS)]
     Gaps {
         /// Only this symbol
         #[arg(long, value_name = "SYMBOL")]
@@ -90,13 +96,20 @@ pub enum Verb {
         json: bool,
     },
     /// Show runs, what is loading now, and where to resume
-    #[command(after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json")]
+    #[command(
+        after_help = "Examples:\n  tidegate status\n  tidegate status 12 --json\n  tidegate status \
+                            --watch"
+    )]
     Status {
         /// One run, by its number
         run: Option<i64>,
         /// Runs to show
         #[arg(long, default_value_t = 20)]
         limit: u32,
+        /// Show what is loading right now, again every second, until q or Ctrl-C; without a
+        /// terminal as lines, with --json as an object a line
+        #[arg(long, conflicts_with_all = ["run", "limit"])]
+        watch: bool,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -159,12 +172,9 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Check the schema, every index on every partition, partitions ahead and behind, and rows
-    /// against the ledger and against files
+    /// Check schema, indexes and partitions, and rows against the ledger and against files
     #[command(after_help = "Examples:\n  tidegate verify\n  tidegate verify schema --json\n  \
-                            tidegate verify data\n  tidegate verify data /data/bars/*.csv.gz\n\n\
-                            Exit code 1 when a fault is found; warnings and advice change \
-                            nothing.")]
+                            tidegate verify data bars/*.csv.gz\n\nExit code 1: a fault is found.")]
     Verify {
         /// Only this part [default: all]
         #[arg(value_enum)]
@@ -172,6 +182,9 @@ pub enum Verb {
         /// With data: files that were loaded, whose every record is compared with its row
         #[arg(value_name = "PATH")]
         paths: Vec<String>,
+        /// With data: what `generate --faults` says must be in the database
+        #[arg(long, value_name = "FILE")]
+        answer_key: Option<PathBuf>,
         #[command(flatten)]
         database: DatabaseFlags,
         /// Print JSON
@@ -253,29 +266,6 @@ const BENCH_EXAMPLES: &str = "Examples:
 Each query runs for 3 seconds at most (--seconds) with values picked from the data, after a first
 round that warms the cache. It writes nothing. Exit code 1 when a target is missed, a plan lacks
 the index that it should use, or a query is slower than in the baseline.";
-
-const GAPS_EXAMPLES: &str = "Examples:
-  tidegate gaps
-  tidegate gaps --ticker AAPL --interval 1m --from 2024-01-01 --to 2024-07-01 --calendar nyse
-  tidegate gaps --calendar xetra.toml --json
-
-A calendar file:
-  name = \"xetra\"
-  zone = \"Europe/Berlin\"
-  sessions = [\"09:00-17:30\"]      # Monday to Friday, or as days = [\"mon\", ...] says
-  holidays = [\"2024-12-25\"]
-  early = { \"2024-12-30\" = \"14:00\" }
-
-Exit code 0 whatever is missing.";
-
-const INSPECT_EXAMPLES: &str = "Examples:
-  tidegate inspect BTCUSDT-1h-2024-12.csv
-  tidegate inspect archive.zip data/*.csv.gz
-  gunzip -c bars.csv.gz | tidegate inspect -
-  tidegate inspect odd.csv --write-layout odd.toml
-  tidegate backfill odd.csv --layout odd.toml --symbol ACME
-
-Exit code 1 when a file named here is not recognised.";
 
 const REJECTS_EXAMPLES: &str = "Examples:
   tidegate rejects list
@@ -365,6 +355,10 @@ pub struct LoadFlags {
     /// Load no faster than this
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_rows_per_sec: Option<u64>,
+    /// Wait while replicas are behind, checkpoints cannot keep up, others wait for our locks, or
+    /// the server's disk is nearly full
+    #[arg(long)]
+    pub polite: bool,
     /// Load part I of N of the units, I from 0
     #[arg(long, value_name = "I/N", value_parser = parse::shard)]
     pub shard: Option<(u64, u64)>,

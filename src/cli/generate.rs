@@ -1,5 +1,6 @@
 //! `generate`: from flags to a request.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -22,6 +23,7 @@ pub const EXAMPLES: &str = "Examples:
   tidegate generate bars --rows 5M --tickers ACME,BTCUSDT --from 2024-01-01 --out data/
   tidegate generate orders --rows 1M --from 2024-01-01 --to 2024-12-31 --into
   tidegate generate trades --rows 5M --from 2024-01-01 --to 2024-12-31 --into
+  tidegate generate bars --rows 1M --faults all --out dirty/
   tidegate generate kalshi_trades --rows 7M --tickers 260 --seed 2 --into --rate 50000
 
 The same dataset, range, tickers, rows and seed make the same data on every machine, and loading
@@ -63,6 +65,9 @@ pub struct GenerateFlags {
     /// The form of files [default: csv; killmails: ndjson]
     #[arg(long, value_enum)]
     format: Option<FormChoice>,
+    /// Mix these faults into the files, or all that apply, and write an answer key beside them
+    #[arg(long, value_name = "LIST|all", value_delimiter = ',', long_help = faults_help())]
+    faults: Vec<String>,
     /// Write files into this folder
     #[arg(long, value_name = "DIR", required_unless_present = "into", conflicts_with = "into")]
     out: Option<PathBuf>,
@@ -102,6 +107,17 @@ enum FormChoice {
     Ndjson,
     /// Killmails: a tar.bz2 with a file for each
     Archive,
+}
+
+/// Every fault, with what becomes of it.
+fn faults_help() -> String {
+    let mut text = "Mix these faults into the files, or all that apply, one of each a file, and \
+                    write answer-key.json beside them, for `verify data --answer-key`:"
+        .to_owned();
+    for fault in crate::generate::fault::FAULTS {
+        let _ = write!(text, "\n  {:<22} {}", fault.name, fault.about);
+    }
+    text
 }
 
 /// Runs `generate`.
@@ -158,7 +174,8 @@ impl GenerateFlags {
         });
         let layout = self.layout.as_deref().map(load::layout);
         let like = self.like.clone();
-        Ok(GenerateRequest { spec, like, form, layout, rate: self.rate })
+        let faults = self.faults.clone();
+        Ok(GenerateRequest { spec, like, form, layout, rate: self.rate, faults })
     }
 
     fn names(&self) -> Result<Names, CommandError> {
@@ -206,6 +223,7 @@ impl GenerateFlags {
             no_check: Vec::new(),
             window: TimeWindow::default(),
             rows_per_sec_max: None,
+            polite: false,
             shard: None,
             units: None,
             retry_deadline: parse::RETRY_DEADLINE,

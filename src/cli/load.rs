@@ -135,6 +135,7 @@ impl LoadFlags {
             no_check: self.no_check.clone(),
             window: TimeWindow { from_us: self.from, to_us: self.to },
             rows_per_sec_max: self.max_rows_per_sec,
+            polite: self.polite,
             shard: self.shard,
             units,
             retry_deadline: self.retry_deadline,

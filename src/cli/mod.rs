@@ -2,12 +2,17 @@
 //! Results go to standard output, everything for people to standard error. Past this floor nobody
 //! sees a flag, and below it nobody prints.
 
+mod config;
+mod examples;
 mod flags;
 mod generate;
 mod load;
 mod loadtest;
+mod maintenance;
+mod nightly;
 mod output;
 mod parse;
+mod watch;
 
 use clap::{CommandFactory, Parser};
 
@@ -57,6 +62,7 @@ async fn run(verb: Verb) -> Exit {
 async fn answer(verb: Verb) -> Result<Exit, CommandError> {
     let answer = match verb {
         Verb::Backfill { load, units } => return load::backfill(&load, units).await,
+        Verb::Nightly { nightly } => return Box::pin(nightly::run(&nightly)).await,
         Verb::Plan { load, units, json } => {
             let request = load.request(units.flatten())?;
             let answer = plan::run(&request, units.is_some()).await?;
@@ -66,14 +72,8 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         Verb::Gaps { ticker, interval, from, to, calendar, database, json } => {
             let interval = interval.as_deref().map(load::interval).transpose()?;
             load::in_order(from, to)?;
-            let request = gaps::GapsRequest {
-                access: database.access(),
-                ticker,
-                interval,
-                from_us: from,
-                to_us: to,
-                calendar,
-            };
+            let (access, from_us, to_us) = (database.access(), from, to);
+            let request = gaps::GapsRequest { access, ticker, interval, from_us, to_us, calendar };
             (gaps::run(&request).await?, json)
         }
         Verb::Inspect { inputs, facts, write_layout, all, json } => {
@@ -81,7 +81,10 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = inspect::InspectRequest { inputs, layout, facts, write_layout, all };
             (inspect::run(&request)?, json)
         }
-        Verb::Status { run, limit, database, json } => {
+        Verb::Status { watch: true, database, json, .. } => {
+            return watch::watch(&database.access(), json).await;
+        }
+        Verb::Status { run, limit, database, json, .. } => {
             let request = status::StatusRequest { access: database.access(), run, limit };
             (status::run(&request).await?, json)
         }
@@ -89,14 +92,9 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             (rejects::run(&action.request(database.access())).await?, json)
         }
         Verb::Migrate { action, domain, tables, yes, dry_run, database, json } => {
-            let request = migrate::MigrateRequest {
-                access: database.access(),
-                action: action.into(),
-                domain,
-                extent: if tables { migrate::Extent::Loads } else { migrate::Extent::All },
-                yes,
-                dry_run,
-            };
+            let extent = if tables { migrate::Extent::Loads } else { migrate::Extent::All };
+            let (access, action) = (database.access(), action.into());
+            let request = migrate::MigrateRequest { access, action, domain, extent, yes, dry_run };
             (migrate::run(&request).await?, json)
         }
         Verb::Refresh { names, full, rebuild, database, json } => {
@@ -104,9 +102,10 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
             let request = refresh::RefreshRequest { access, names, full, rebuild };
             (refresh::run(&request).await?, json)
         }
-        Verb::Verify { what, paths, database, json } => {
+        Verb::Verify { what, paths, answer_key, database, json } => {
             let what = what.map(Into::into);
-            let request = verify::VerifyRequest { access: database.access(), what, paths };
+            let access = database.access();
+            let request = verify::VerifyRequest { access, what, paths, answer_key };
             (verify::run(&request).await?, json)
         }
         Verb::Bench { domain, names, seconds, baseline, database, json } => {
@@ -123,14 +122,17 @@ async fn answer(verb: Verb) -> Result<Exit, CommandError> {
         }
         Verb::Db { action } => return db(action).await,
         Verb::Completions { shell } => {
-            let mut command = Cli::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "tidegate", &mut script);
-            output::result(&String::from_utf8_lossy(&script));
+            completions(shell);
             return Ok(Exit::Done);
         }
     };
     Ok(output::answer(&answer.0, answer.1))
+}
+
+fn completions(shell: clap_complete::Shell) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "tidegate", &mut script);
+    output::result(&String::from_utf8_lossy(&script));
 }
 
 async fn db(action: flags::DbVerb) -> Result<Exit, CommandError> {

@@ -16,7 +16,7 @@ pub fn look() -> Look {
 }
 
 /// Whether nobody forbids colour.
-fn colour_allowed() -> bool {
+pub fn colour_allowed() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

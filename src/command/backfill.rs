@@ -3,38 +3,29 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::count::Counts;
+use crate::count::{Counts, TableCounts};
 use crate::dataset;
 use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::{ADMISSION_S, WRITERS_MAX};
-use crate::pipeline::{self, Cancel, Ended, Form, Live, LoadPlan, watch_signals};
+use crate::pipeline::{self, Cancel, Ended, Form, LoadPlan, watch_signals};
 use crate::report::human;
 use crate::report::model::{FileReport, Report};
-use crate::report::progress::{Queues, Snapshot};
-use crate::write::{LadderCounters, RetryPolicy};
+use crate::report::progress::Snapshot;
+use crate::write::RetryPolicy;
 
 use super::access::bring_up;
+use super::observe::Observer;
 use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
-use super::{CommandError, LoadRequest, beside, count_again, memo, scatter, summary, survey};
-
-/// What the progress display reads while a load runs.
-#[derive(Debug, Clone, Default)]
-pub struct Watch {
-    /// The pipeline's counters.
-    pub live: Arc<Live>,
-    /// The ladder's.
-    pub counters: Arc<LadderCounters>,
-}
-
-/// How often the progress display is told how things stand.
-const SHOW_EVERY: Duration = Duration::from_millis(100);
+use super::survey::{self, Looked, Survey};
+use super::watch::Watch;
+use super::{CommandError, LoadRequest, beside, count_again, memo, scatter, summary};
 
 /// Runs a backfill and tells `show` how things stand, the last time when it has ended. The first
 /// Ctrl-C or SIGTERM calls `on_stopping` and lets the batches in hand finish, the second ends the
@@ -47,42 +38,11 @@ pub async fn watched(
     on_stopping: impl Fn() + Send + 'static,
     mut show: impl FnMut(&Snapshot),
 ) -> Result<Report, CommandError> {
-    let (cancel, watch, began) = (Cancel::default(), Watch::default(), Instant::now());
+    let (cancel, watch) = (Cancel::default(), Watch::default());
     let signals = tokio::spawn(watch_signals(cancel.clone(), on_stopping));
-    let mut running = std::pin::pin!(run(request, cancel, &watch));
-    let ended = loop {
-        tokio::select! {
-            ended = &mut running => break ended,
-            () = tokio::time::sleep(SHOW_EVERY) => show(&watch.snapshot(began.elapsed())),
-        }
-    };
+    let ended = watch.shown(Box::pin(run(request, cancel, &watch)), &mut show).await;
     signals.abort();
-    show(&Snapshot { finished: true, ..watch.snapshot(began.elapsed()) });
     ended
-}
-
-impl Watch {
-    fn snapshot(&self, elapsed: Duration) -> Snapshot {
-        use std::sync::atomic::Ordering::Relaxed;
-        let live = &self.live;
-        Snapshot {
-            bytes_total: live.bytes_total.load(Relaxed),
-            bytes_done: live.bytes_done.load(Relaxed),
-            rows_read: live.records_read.load(Relaxed),
-            rows_written: live.records_committed.load(Relaxed),
-            rejects: live.rejects.load(Relaxed),
-            retries: self.counters.retries.load(Relaxed),
-            files_total: live.files_total.load(Relaxed),
-            files_done: live.files_done.load(Relaxed),
-            elapsed,
-            queues: Queues {
-                chunks_waiting: 0,
-                batches_waiting: live.batches_waiting.load(Relaxed),
-                writers_busy: live.writers_busy.load(Relaxed),
-            },
-            finished: false,
-        }
-    }
 }
 
 /// Runs a backfill to its end and reports.
@@ -96,42 +56,35 @@ pub async fn run(
 ) -> Result<Report, CommandError> {
     let started_at = Timestamp::now();
     let mut inputs = survey::find(request)?;
-    let spared = memo::spare(request, &request.access, &mut inputs).await?;
-    let mut survey = survey::look(request, inputs)?;
+    let spared = memo::spare(request, &request.access, &mut inputs.found).await?;
+    let mut survey = survey::look(request, &inputs.found, &mut inputs.spooler)?;
     let looked = std::mem::take(&mut survey.files);
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
     let mut connection = database.connect_within(patience, false).await?;
-    let domains: BTreeSet<&str> = match &request.table {
-        None => {
-            let datasets =
-                survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
-            datasets.flatten().map(|dataset| dataset.domain).collect()
-        }
-        Some(_) => BTreeSet::new(),
-    };
-    bring_up(&database, &mut connection, &domains).await?;
+    bring_up(&database, &mut connection, &domains(request, &survey)).await?;
     let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
     let planning = plan(request, survey, &connection).await?;
     let job = request.reporting.job.as_deref();
     let run_id = ledger::begin_run(&connection, command(request), job).await?;
-    let begun = begin(request, &connection, run_id, &planning).await?;
-    let progress = Progressing { request, database: &database, run_id, watch, spill_bytes_max };
-    let ended = progress.load(&planning, &begun, cancel).await?;
-    // It was idle while the load ran: the server may have restarted behind its back.
-    let connection = match connection.batch_execute("").await {
-        Ok(()) => connection,
-        Err(_) => database.connect_within(request.retry_deadline, true).await?,
-    };
     let mut report = new_report(request, run_id.to_string(), started_at);
-    progress.account(&connection, &planning, &begun, ended, &mut report).await?;
-    let done = memo::done(request, &looked, &planning, &begun, &report);
-    ledger::note(&connection, &done).await?;
+    let running = Running { request, database: &database, run_id, watch, spill_bytes_max };
+    let planned = (&planning, looked.as_slice());
+    let connection = running.carry_out(connection, planned, cancel, &mut report).await?;
     spared.report(&mut report);
     report.finish(Timestamp::now());
     ledger::end_run(&connection, run_id, report.exit.code()).await?;
-    beside::earlier_runs(&connection, run_id, &mut report).await?;
+    beside::complete(&connection, run_id, &planning, request, &mut report).await;
     Ok(report)
+}
+
+/// The domains whose tables the sources need.
+pub(super) fn domains(request: &LoadRequest, survey: &Survey) -> BTreeSet<&'static str> {
+    if request.table.is_some() {
+        return BTreeSet::new();
+    }
+    let datasets = survey.sources.iter().map(|source| dataset::by_name(&source.recognised.dataset));
+    datasets.flatten().map(|dataset| dataset.domain).collect()
 }
 
 /// The verb, as reports and the ledger name it.
@@ -203,16 +156,67 @@ async fn begin(
     Ok(begun)
 }
 
-struct Progressing<'a> {
-    request: &'a LoadRequest,
-    database: &'a Database,
-    run_id: i64,
-    watch: &'a Watch,
+/// Loads that belong to a run of the ledger; a run may have several, one after another.
+pub(super) struct Running<'a> {
+    pub request: &'a LoadRequest,
+    pub database: &'a Database,
+    pub run_id: i64,
+    pub watch: &'a Watch,
     /// What sorting may take on disk, in bytes.
-    spill_bytes_max: u64,
+    pub spill_bytes_max: u64,
 }
 
-impl Progressing<'_> {
+/// What the ledger has of a run before its next loads: they report only what they add.
+struct Before {
+    loads: BTreeMap<i64, ledger::RunLoad>,
+    tables: BTreeMap<String, TableCounts>,
+    /// The newest reject.
+    reject: i64,
+}
+
+impl Before {
+    async fn read(connection: &Connection, run_id: i64) -> Result<Self, CommandError> {
+        Ok(Self {
+            loads: ledger::run_loads(connection, run_id).await?,
+            tables: ledger::run_tables(connection, run_id).await?,
+            reject: summary::newest_reject(connection, run_id).await?,
+        })
+    }
+
+    /// What the run did to a load.
+    fn counts(&self, load: Option<&ledger::Load>) -> Counts {
+        load.and_then(|load| self.loads.get(&load.id)).map(|load| load.counts).unwrap_or_default()
+    }
+}
+
+impl Running<'_> {
+    /// Carries out a plan of the files that were looked at and puts what became of it into the
+    /// report, which has no files yet. Gives back the connection, or
+    /// another one if the server was restarted.
+    ///
+    /// # Errors
+    /// What kept it from starting, or from reading the ledger at the end.
+    pub(super) async fn carry_out(
+        &self,
+        connection: Connection,
+        (planning, looked): (&Planning, &[Looked]),
+        cancel: Cancel,
+        report: &mut Report,
+    ) -> Result<Connection, CommandError> {
+        let before = Before::read(&connection, self.run_id).await?;
+        let begun = begin(self.request, &connection, self.run_id, planning).await?;
+        let ended = self.load(planning, &begun, cancel).await?;
+        // It was idle while the load ran: the server may have restarted behind its back.
+        let connection = match connection.batch_execute("").await {
+            Ok(()) => connection,
+            Err(_) => self.database.connect_within(self.request.retry_deadline, true).await?,
+        };
+        self.account(&connection, planning, (&begun, &before), ended, report).await?;
+        let done = memo::done(self.request, looked, planning, &begun, report);
+        ledger::note(&connection, &done).await?;
+        Ok(connection)
+    }
+
     /// Runs the pipeline over the loads that were begun.
     async fn load(
         &self,
@@ -257,10 +261,14 @@ impl Progressing<'_> {
             retry: RetryPolicy { deadline: self.request.retry_deadline },
             rejects_max: self.request.rejects_max,
             rows_per_sec_max: self.request.rows_per_sec_max,
+            polite: self.request.polite,
             exchange_rows_min: scatter::exchange_rows_min(self.request.strategy),
         };
         let counters = Arc::clone(&self.watch.counters);
-        Ok(pipeline::run(plan, cancel, Arc::clone(live), counters).await)
+        let observer = Observer::start(self.database, self.run_id, self.watch);
+        let ended = pipeline::run(plan, cancel, Arc::clone(live), counters).await;
+        observer.end().await;
+        Ok(ended)
     }
 
     /// Fills the report from the ledger.
@@ -268,20 +276,21 @@ impl Progressing<'_> {
         &self,
         connection: &Connection,
         planning: &Planning,
-        begun: &Begun,
+        (begun, before): (&Begun, &Before),
         ended: Ended,
         report: &mut Report,
     ) -> Result<(), CommandError> {
         summary::server(connection, self.database, report).await?;
         summary::ladder(self.watch, report);
-        let loads = ledger::run_loads(connection, self.run_id).await?;
-        report.tables = ledger::run_tables(connection, self.run_id).await?;
-        summary::rejects(connection, self.run_id, report).await?;
+        let now = Before::read(connection, self.run_id).await?;
+        report.tables = summary::without(&now.tables, &before.tables);
+        summary::rejects(connection, self.run_id, before.reject, report).await?;
         summary::warnings(self.watch, begun, planning, report);
         let failures = failures_by_load(planning, begun, &ended);
         for (at, planned) in planning.loads.iter().enumerate() {
             let load = begun.get(&at);
-            let of_run = load.and_then(|load| loads.get(&load.id)).copied().unwrap_or_default();
+            let mut counts = now.counts(load);
+            counts -= before.counts(load);
             let sealed = match load {
                 Some(load) => summary::is_sealed(connection, load.id).await?,
                 None => planned.standing == Standing::Done,
@@ -295,8 +304,9 @@ impl Progressing<'_> {
                 content_hash: Some(summary::hex(&planned.content.hash)),
                 layout: Some(planned.source.recognised.layout.clone()),
                 dataset: Some(planned.content.dataset.clone()),
-                counts: of_run.counts,
+                counts,
                 sealed,
+                load_id: load.or(planned.found.as_ref()).map(|load| load.id),
                 already_loaded: planned.standing == Standing::Done,
                 rejected_before: 0,
                 bytes_read: if load.is_some() { planned.content.bytes } else { 0 },

@@ -13,7 +13,8 @@ use crate::report::earlier::EarlierRun;
 use crate::report::human;
 use crate::report::model::{Report, Throughput};
 
-use super::{LayoutChoice, LoadRequest};
+use super::plan::Planning;
+use super::{LayoutChoice, LoadRequest, coverage};
 
 const DOING: &str = "reading earlier runs";
 
@@ -27,11 +28,25 @@ pub struct Reporting {
     pub coverage: bool,
 }
 
-/// Fills in earlier runs and the last success. The run itself has ended.
-///
-/// # Errors
-/// The server's.
-pub async fn earlier_runs(
+/// Completes a report whose run has ended: earlier runs, the last success, and where somebody will
+/// look at it, the maps. The load is done: what fails here is a message.
+pub(super) async fn complete(
+    connection: &Connection,
+    run_id: i64,
+    planning: &Planning,
+    request: &LoadRequest,
+    report: &mut Report,
+) {
+    if let Err(error) = earlier_runs(connection, run_id, report).await {
+        report.messages.push(format!("the report lacks earlier runs: {error}"));
+    }
+    if request.reporting.coverage {
+        coverage::gather(connection, run_id, planning, report).await;
+    }
+}
+
+/// Fills in earlier runs and the last success.
+pub(super) async fn earlier_runs(
     connection: &Connection,
     run_id: i64,
     report: &mut Report,
@@ -132,6 +147,7 @@ pub fn settings(request: &LoadRequest) -> BTreeMap<String, String> {
     set("--from", instant(request.window.from_us));
     set("--to", instant(request.window.to_us));
     set("--max-rows-per-sec", request.rows_per_sec_max.map(human::count));
+    set("--polite", flag(request.polite));
     set("--shard", request.shard.map(|(part, parts)| format!("{part}/{parts}")));
     set("--units", request.units.map(|(first, last)| format!("{first}-{last}")));
     set("--retry-deadline", Some(human::duration(request.retry_deadline)));

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::backfill::Begun;
 use super::plan::Planning;
-use super::survey::{Inputs, Looked};
+use super::survey::Looked;
 use super::{Access, CommandError, LayoutChoice, LoadRequest};
 use crate::db::ledger::{self, Memo};
 use crate::layout::edition;
 use crate::limit::MEMOS_PAGE;
 use crate::report::model::{FileReport, Report};
-use crate::source::Version;
+use crate::source::{Found, Version};
 
 /// Files that are done and were not looked at.
 #[derive(Debug, Default)]
@@ -20,11 +20,11 @@ pub(super) struct Spared {
     ignored: Vec<String>,
 }
 
-/// Takes the files out of `inputs` that are known to be done, in the ledger of the database.
+/// Takes the files out of `found` that are known to be done, in the ledger of the database.
 pub(super) async fn spare(
     request: &LoadRequest,
     access: &Access,
-    inputs: &mut Inputs,
+    found: &mut Vec<Found>,
 ) -> Result<Spared, CommandError> {
     let mut spared = Spared::default();
     // Units are counted by looking into files.
@@ -32,11 +32,11 @@ pub(super) async fn spare(
         return Ok(spared);
     }
     let of_file = |at: usize| {
-        let file = inputs.found.get(at).filter(|file| file.spool.is_none())?;
+        let file = found.get(at).filter(|file| file.spool.is_none())?;
         let version = Version::of(&file.location)?;
         Some((at, key(request, &file.name, &version).ok()?, version.says))
     };
-    let asked: Vec<_> = (0..inputs.found.len()).filter_map(of_file).collect();
+    let asked: Vec<_> = (0..found.len()).filter_map(of_file).collect();
     if asked.is_empty() {
         return Ok(spared);
     }
@@ -58,13 +58,14 @@ pub(super) async fn spare(
                 layout: Some(content.layout),
                 dataset: Some(content.dataset),
                 sealed: true,
+                load_id: Some(content.load),
                 already_loaded: true,
                 ..FileReport::default()
             }));
         }
     }
     let mut at = 0;
-    inputs.found.retain(|_| {
+    found.retain(|_| {
         at += 1;
         !done.contains(&(at - 1))
     });
@@ -72,6 +73,16 @@ pub(super) async fn spare(
 }
 
 impl Spared {
+    /// The loads of what they hold.
+    pub(super) fn loads(&self) -> Vec<i64> {
+        self.files.iter().filter_map(|file| file.load_id).collect()
+    }
+
+    /// Adds what in them is no market data to a report.
+    pub(super) fn report_ignored(self, report: &mut Report) {
+        report.ignored.extend(self.ignored);
+    }
+
     /// Adds them to a report.
     pub(super) fn report(self, report: &mut Report) {
         report.files.extend(self.files);

@@ -11,6 +11,7 @@ pub mod generate;
 pub mod inspect;
 pub mod loadtest;
 pub mod migrate;
+pub mod nightly;
 pub mod plan;
 mod plan_show;
 pub mod refresh;
@@ -22,9 +23,11 @@ pub mod verify;
 mod access;
 mod beside;
 mod count_again;
+mod coverage;
 mod finding;
 mod map;
 mod memo;
+mod observe;
 mod recall;
 mod recipe;
 mod recipe_rewrite;
@@ -33,6 +36,7 @@ mod scatter;
 mod summary;
 mod survey;
 mod to_be_made;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -86,6 +90,8 @@ pub struct LoadRequest {
     pub window: TimeWindow,
     /// Rows a second at most.
     pub rows_per_sec_max: Option<u64>,
+    /// Wait while others suffer from the load.
+    pub polite: bool,
     /// This process's part of the units: `(part, parts)`.
     pub shard: Option<(u64, u64)>,
     /// Only these units, by number from 1, inclusive.
@@ -161,6 +167,9 @@ pub enum CommandError {
         /// Why.
         cause: std::io::Error,
     },
+    /// Another process is at it.
+    #[error("{0}")]
+    Busy(String),
     /// Anything that the user can mend; says how.
     #[error("{0}")]
     Refused(String),
@@ -171,7 +180,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             CommandError::Usage(_) => Exit::Usage,
-            CommandError::Db(DbError::Locked) => Exit::Locked,
+            CommandError::Busy(_) | CommandError::Db(DbError::Locked) => Exit::Locked,
             _ => Exit::Failed,
         }
     }

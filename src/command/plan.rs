@@ -144,6 +144,7 @@ pub(super) async fn plan(
     drop_repeats(&mut planning);
     block_torn_sets(&mut planning, connection).await?;
     scatter::choose(&mut planning, request.strategy);
+    scatter::say_why_not(&mut planning, connection, request.strategy).await?;
     Ok(planning)
 }
 
@@ -321,7 +322,10 @@ async fn standing(
         )));
     }
     if found.sealed {
-        if found.inserted > 0 && catalog::table_is_empty(connection, table).await? {
+        if found.inserted > 0
+            && catalog::table_is_empty(connection, table).await?
+            && !ledger::retention_took(connection, &table.display_name()).await?
+        {
             return Ok(Standing::Blocked(format!(
                 "{} is empty, but the ledger has {} rows of this content in it: the table was \
                  truncated; load it again with --reload",

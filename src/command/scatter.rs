@@ -2,10 +2,11 @@
 //! written. It pays where the target has a key and many rows are to come; the planner says why it
 //! chose, and why not.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use arrow::datatypes::{DataType, TimeUnit};
 
+use crate::db::{Connection, DbError, exchange};
 use crate::limit::{EXCHANGE_ROWS_MIN, SCATTER_ROWS_MIN};
 use crate::mapping::ValueKind;
 use crate::spill::KeyPlan;
@@ -45,6 +46,31 @@ pub(super) fn choose(planning: &mut Planning, asked: Option<Strategy>) {
             group.iter().for_each(|&at| planning.loads[at].scatter = Some(number));
         }
     }
+}
+
+/// Says why partitions of a table cannot be filled apart, where that was asked for; its rows are
+/// sorted all the same.
+pub(super) async fn say_why_not(
+    planning: &mut Planning,
+    connection: &Connection,
+    asked: Option<Strategy>,
+) -> Result<(), DbError> {
+    if asked != Some(Strategy::Exchange) {
+        return Ok(());
+    }
+    let mut told = HashSet::new();
+    for planned in planning.loads.iter().filter(|planned| planned.scatter.is_some()) {
+        let table = &planned.route.target.root().table;
+        // One that is not made yet will be ours.
+        if table.oid == 0 || !told.insert(table.oid) {
+            continue;
+        }
+        if let Some(why) = exchange::obstacle(connection, table).await? {
+            let name = table.display_name();
+            planning.messages.push(format!("{name}: sorted, then loaded as it is: {why}"));
+        }
+    }
+    Ok(())
 }
 
 /// Rows from which on a fresh partition is exchanged: all of them if that was asked for.

@@ -1,21 +1,24 @@
 //! What a report says, gathered from the ledger and the server.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
+use crate::count::TableCounts;
 use crate::dataset::WARNINGS;
 use crate::db::{Connection, Database, DbError, Edition};
-use crate::pipeline::Stage;
+use crate::pipeline::{Hold, Stage};
 use crate::report::human;
 use crate::report::model::{self, Ladder, RejectExample, Report};
 use crate::span::Place;
 
 use super::LoadRequest;
-use super::backfill::{Begun, Watch};
+use super::backfill::Begun;
 use super::plan::Planning;
+use super::watch::Watch;
 
 /// The server.
 pub(super) async fn server(
@@ -50,11 +53,15 @@ pub(super) fn ladder(watch: &Watch, report: &mut Report) {
     for stage in Stage::ALL {
         report.stages.insert(stage.name().to_owned(), watch.live.busy_s(stage));
     }
-    let busiest = Stage::ALL
-        .into_iter()
-        .max_by(|a, b| watch.live.share_busy(*a).total_cmp(&watch.live.share_busy(*b)));
-    let anything = watch.live.records_read.load(Relaxed) > 0;
-    report.bottleneck = busiest.filter(|_| anything).map(|stage| stage.name().to_owned());
+    for why in Hold::ALL {
+        let seconds = watch.live.hold_s(why);
+        if seconds > 0.0 {
+            report.waits.insert(why.name().to_owned(), seconds);
+        }
+    }
+    report.timeline = watch.history().timeline(&Stage::ALL.map(Stage::name));
+    let longest = report.timeline.bottlenecks().first().map(|(stage, _)| (*stage).to_owned());
+    report.bottleneck = longest;
     report.peak_memory_bytes = peak_memory_bytes();
 }
 
@@ -95,18 +102,41 @@ pub(super) fn warnings(watch: &Watch, begun: &Begun, planning: &Planning, report
     }
 }
 
-/// Rejects of a run by rule, with the first example of each.
+/// What was counted since.
+pub(super) fn without(
+    now: &BTreeMap<String, TableCounts>,
+    before: &BTreeMap<String, TableCounts>,
+) -> BTreeMap<String, TableCounts> {
+    let since = now.iter().map(|(name, counts)| {
+        let mut counts = *counts;
+        counts -= before.get(name).copied().unwrap_or_default();
+        (name.clone(), counts)
+    });
+    since
+        .filter(|(name, counts)| *counts != TableCounts::default() || !before.contains_key(name))
+        .collect()
+}
+
+/// The number of the newest reject of a run; 0 if it has none.
+pub(super) async fn newest_reject(connection: &Connection, run_id: i64) -> Result<i64, DbError> {
+    let sql = "SELECT coalesce(max(id), 0) FROM tidegate.reject WHERE run_id = $1";
+    Ok(connection.query_typed_one(sql, &[(&run_id, Type::INT8)]).await?.get(0))
+}
+
+/// Rejects of a run after another, by rule, with the first example of each.
 pub(super) async fn rejects(
     connection: &Connection,
     run_id: i64,
+    after: i64,
     report: &mut Report,
 ) -> Result<(), DbError> {
     let rows = connection
         .query_typed(
             "SELECT DISTINCT ON (rule) rule, count(*) OVER (PARTITION BY rule) AS n, source, \
                  row_no, line_no, byte_offset, reason, raw \
-             FROM tidegate.reject WHERE run_id = $1 ORDER BY rule, load_id, row_no",
-            &[(&run_id, Type::INT8)],
+             FROM tidegate.reject WHERE run_id = $1 AND id > $2 \
+             ORDER BY rule, load_id, row_no",
+            &[(&run_id, Type::INT8), (&after, Type::INT8)],
         )
         .await?;
     for row in rows {

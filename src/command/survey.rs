@@ -66,12 +66,13 @@ pub(super) struct Looked {
 #[derive(Debug)]
 pub(super) struct Inputs {
     pub found: Vec<Found>,
-    spooler: Spooler,
+    pub spooler: Spooler,
 }
 
 /// Looks at all inputs of a request.
 pub(super) fn survey(request: &LoadRequest) -> Result<Survey, CommandError> {
-    look(request, find(request)?)
+    let mut inputs = find(request)?;
+    look(request, &inputs.found, &mut inputs.spooler)
 }
 
 /// Finds what the inputs of a request stand for, without looking into anything.
@@ -80,8 +81,7 @@ pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         request.inputs.iter().partition(|input| *input == "-");
     let paths: Vec<String> = paths.into_iter().cloned().collect();
-    let kept_max = KEPT_BYTES_MAX.min(request.spill_bytes_max / 2);
-    let mut spooler = Spooler::default().keeping(spill::folder(), kept_max);
+    let mut spooler = spooler(request);
     let mut found = source::find(&paths, &Remotes::new(request.retry_deadline), &mut spooler)?;
     if !stdin.is_empty() {
         let copy = spooler.standard_input(std::io::stdin().lock())?;
@@ -91,19 +91,43 @@ pub(super) fn find(request: &LoadRequest) -> Result<Inputs, CommandError> {
     Ok(Inputs { found, spooler })
 }
 
+/// Where what a load decompresses is kept.
+pub(super) fn spooler(request: &LoadRequest) -> Spooler {
+    let kept_max = KEPT_BYTES_MAX.min(request.spill_bytes_max / 2);
+    Spooler::default().keeping(spill::folder(), kept_max)
+}
+
 /// Looks into what was found.
-pub(super) fn look(request: &LoadRequest, inputs: Inputs) -> Result<Survey, CommandError> {
+pub(super) fn look(
+    request: &LoadRequest,
+    found: &[Found],
+    spooler: &mut Spooler,
+) -> Result<Survey, CommandError> {
     let (user_layout, only) = layouts(request.layout.as_ref())?;
     let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
     let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
-    let Inputs { found, mut spooler } = inputs;
     let survey = Survey::default();
     let mut surveyor =
         Surveyor { request, layouts, only, survey, unit: 0, file: OfFile::default(), stop: None };
     for file in found {
-        surveyor.look_at(&file, &mut spooler)?;
+        surveyor.look_at(file, spooler)?;
     }
     Ok(Survey { kept_bytes: spooler.kept_bytes(), ..surveyor.survey })
+}
+
+impl Survey {
+    /// Adds what was found in other files.
+    pub fn extend(&mut self, other: Survey) {
+        let before = self.files.len();
+        self.sources.extend(other.sources.into_iter().map(|mut source| {
+            source.file += before;
+            source
+        }));
+        self.ignored.extend(other.ignored);
+        self.failed.extend(other.failed);
+        self.files.extend(other.files);
+        self.kept_bytes = self.kept_bytes.max(other.kept_bytes);
+    }
 }
 
 /// Looks at contents, one after another.
@@ -195,7 +219,11 @@ impl Surveyor<'_> {
                 }
             }
             Ok(()) => {}
-            Err(error @ (SourceError::Io { .. } | SourceError::Remote { .. })) if named => {
+            Err(
+                error @ (SourceError::Io { .. }
+                | SourceError::Remote { .. }
+                | SourceError::Absent { .. }),
+            ) if named => {
                 return Err(error.into());
             }
             Err(error) => self.survey.failed.push((name, error.to_string())),
@@ -259,7 +287,9 @@ impl Surveyor<'_> {
             Some(_) => SampleHead::Parquet { columns: &columns },
             None => SampleHead::Text { bytes: seen.head, whole: seen.whole },
         };
-        let sample = Sample { name: seen.path_name, head };
+        let own = parquet.as_ref().and_then(ParquetSource::own_name);
+        let name = own.map(|own| format!("{}/{own}", seen.path_name));
+        let sample = Sample { name: name.as_deref().unwrap_or(seen.path_name), head };
         match recognise(&sample, &self.request.facts, self.layouts, self.only.as_deref()) {
             Ok(recognised) => Ok(Some(Known {
                 recognised,

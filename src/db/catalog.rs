@@ -352,7 +352,8 @@ SELECT EXISTS (
     SELECT 1 FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
-      AND NOT (c.relispartition OR n.nspname || '.' || c.relname = ANY($1))
+      AND n.nspname || '.' || c.relname <> ALL ($1)
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
       AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'tidegate')
       AND n.nspname NOT LIKE 'pg\\_toast%' AND n.nspname NOT LIKE 'pg\\_temp%'
       AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d

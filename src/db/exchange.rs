@@ -5,6 +5,7 @@
 use tokio_postgres::types::Type;
 
 use super::partition::{bounds, edge, free_name, names_in_schema, read_place};
+use super::timescale::{self, is_hypertable};
 use super::{Connection, DbError, Doing as _};
 use crate::column::{PgType, TargetTable, quote_identifier};
 
@@ -32,6 +33,9 @@ const CHECK_NAME: &str = "_tidegate_bounds";
 /// The server's.
 pub async fn obstacle(db: &Connection, table: &TargetTable) -> Result<Option<String>, DbError> {
     let has_time = table.partitioning.as_ref().is_some_and(|p| p.time_column.is_some());
+    if !has_time && timescale::edition(db).await?.is_some() && is_hypertable(db, table).await? {
+        return Ok(Some("it is a hypertable, whose chunks are filled through it".to_owned()));
+    }
     if !has_time {
         return Ok(Some("it is not partitioned by ranges of one time column".to_owned()));
     }

@@ -16,6 +16,7 @@ pub mod relation;
 pub mod sqlstate;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod timescale;
 mod tls;
 
 pub use connect::Database;

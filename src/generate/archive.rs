@@ -9,22 +9,31 @@ use super::records::Records;
 
 const BLOCK: usize = 512;
 
-/// Records that are documents as the bytes of an archive; `name` says what a row's file is called.
+/// Killmails as the bytes of an archive, each in a file that is called after its id, or, without
+/// one, after its number, of which `first` is that of the first.
 ///
 /// # Errors
 /// When compressing fails.
-pub fn archive(records: &Records, name: impl Fn(usize) -> String) -> io::Result<Vec<u8>> {
+pub fn archive(records: &Records, first: u64) -> io::Result<Vec<u8>> {
     let mut out = BzEncoder::new(Vec::new(), Compression::default());
     let documents = records.columns.first();
     for row in 0..records.len() {
         let document = documents.and_then(|column| column.text(row)).unwrap_or_default();
         let len = document.len();
-        out.write_all(&header(&name(row), len))?;
+        out.write_all(&header(&name(document, first + row as u64), len))?;
         out.write_all(document.as_bytes())?;
         out.write_all(&[0; BLOCK][..len.next_multiple_of(BLOCK) - len])?;
     }
     out.write_all(&[0; 2 * BLOCK])?;
     out.finish()
+}
+
+/// What the file of a document is called.
+fn name(document: &str, number: u64) -> String {
+    let behind = document.split("\"killmail_id\":").nth(1).unwrap_or_default();
+    let id: String = behind.chars().take_while(char::is_ascii_digit).collect();
+    let id = if id.is_empty() { format!("n{number}") } else { id };
+    format!("killmails/{id}.json")
 }
 
 /// A header in the form of POSIX.

@@ -68,11 +68,7 @@ impl Form {
             }
             Form::Ndjson => (0..records.len()).for_each(|row| json_row(records, row, &mut bytes)),
             Form::Parquet => return parquet(records).map_err(|error| error.to_string()),
-            Form::Archive => {
-                let name =
-                    |row: usize| format!("{}/{}.json", records.dataset.name, first + row as u64);
-                return archive(records, name).map_err(|error| error.to_string());
-            }
+            Form::Archive => return archive(records, first).map_err(|error| error.to_string()),
         }
         Ok(bytes)
     }

@@ -5,6 +5,7 @@
 //! All arithmetic is on whole numbers and on doubles by operations that IEEE 754 defines to the
 //! last bit; see [`math`].
 
+pub mod fault;
 pub mod math;
 pub mod random;
 pub mod records;

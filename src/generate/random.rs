@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(bits, BITS, "another stream: all generated data would change");
         assert_eq!(key_of("ACME"), KEY);
     }
-    const KEY: u64 = 0;
+    const KEY: u64 = 0xb45f_da15_c029_e8a3;
     const BITS: [u64; 3] =
         [15_415_980_450_566_685_709, 7_851_650_330_487_099_079, 3_044_897_333_037_148_375];
 

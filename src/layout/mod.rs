@@ -30,7 +30,7 @@ mod sniff;
 #[cfg(test)]
 mod tests;
 mod times;
-mod toml_table;
+pub(crate) mod toml_table;
 
 pub use document::document;
 pub use error::{LayoutError, RecogniseError, Unknown};

@@ -1,5 +1,5 @@
 //! A TOML table whose mistakes are told with the key, the line and the nearest known key. Knows
-//! nothing of layouts; `parse` is its only user.
+//! nothing of layouts: other files that a user writes are read by it, too.
 
 use std::ops::Range;
 
@@ -11,19 +11,19 @@ use super::nearest::nearest;
 
 /// The text that is being read, for lines in messages.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Doc<'a> {
-    pub(super) origin: &'a str,
-    pub(super) text: &'a str,
+pub struct Doc<'a> {
+    pub origin: &'a str,
+    pub text: &'a str,
 }
 
 impl Doc<'_> {
     /// The line of a byte offset, from 1.
-    pub(super) fn line(self, at: usize) -> usize {
+    pub fn line(self, at: usize) -> usize {
         let before = &self.text.as_bytes()[..at.min(self.text.len())];
         before.iter().filter(|byte| **byte == b'\n').count() + 1
     }
 
-    pub(super) fn bad(self, span: &Range<usize>, key: &str, reason: String) -> LayoutError {
+    pub fn bad(self, span: &Range<usize>, key: &str, reason: String) -> LayoutError {
         let line = self.line(span.start);
         LayoutError::BadValue { origin: self.origin.to_owned(), line, key: key.to_owned(), reason }
     }
@@ -31,8 +31,8 @@ impl Doc<'_> {
 
 /// One table of the text, all keys of which are known.
 #[derive(Debug, Clone)]
-pub(super) struct Table<'a> {
-    pub(super) doc: Doc<'a>,
+pub struct Table<'a> {
+    pub doc: Doc<'a>,
     path: String,
     span: Range<usize>,
     table: &'a DeTable<'a>,
@@ -40,16 +40,16 @@ pub(super) struct Table<'a> {
 
 /// A value with the full name of its key.
 #[derive(Debug, Clone)]
-pub(super) struct Value<'a> {
-    pub(super) doc: Doc<'a>,
-    pub(super) path: String,
-    pub(super) span: Range<usize>,
-    pub(super) value: &'a DeValue<'a>,
+pub struct Value<'a> {
+    pub doc: Doc<'a>,
+    pub path: String,
+    pub span: Range<usize>,
+    pub value: &'a DeValue<'a>,
 }
 
 impl<'a> Table<'a> {
     /// The whole text's table.
-    pub(super) fn root(
+    pub fn root(
         doc: Doc<'a>,
         table: &'a Spanned<DeTable<'a>>,
         known: &[&str],
@@ -79,7 +79,7 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`, if it is there.
-    pub(super) fn get(&self, key: &str) -> Option<Value<'a>> {
+    pub fn get(&self, key: &str) -> Option<Value<'a>> {
         let value = self.table.get(key)?;
         Some(Value {
             doc: self.doc,
@@ -90,7 +90,7 @@ impl<'a> Table<'a> {
     }
 
     /// The value of `key`, which must be there.
-    pub(super) fn need(&self, key: &str) -> Result<Value<'a>, LayoutError> {
+    pub fn need(&self, key: &str) -> Result<Value<'a>, LayoutError> {
         self.get(key).ok_or_else(|| LayoutError::MissingKey {
             origin: self.doc.origin.to_owned(),
             line: self.doc.line(self.span.start),
@@ -99,7 +99,7 @@ impl<'a> Table<'a> {
     }
 
     /// Every key with its value.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + '_ {
+    pub fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + '_ {
         self.table.iter().map(|(key, value)| {
             let key = key.get_ref().as_ref();
             let path = self.path_of(key);
@@ -108,17 +108,13 @@ impl<'a> Table<'a> {
     }
 
     /// The table under `key`, if it is there, with only these keys.
-    pub(super) fn table(
-        &self,
-        key: &str,
-        known: &[&str],
-    ) -> Result<Option<Table<'a>>, LayoutError> {
+    pub fn table(&self, key: &str, known: &[&str]) -> Result<Option<Table<'a>>, LayoutError> {
         self.get(key).map(|value| value.table(known)).transpose()
     }
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn bad(&self, reason: impl Into<String>) -> LayoutError {
+    pub fn bad(&self, reason: impl Into<String>) -> LayoutError {
         self.doc.bad(&self.span, &self.path, reason.into())
     }
 
@@ -127,42 +123,42 @@ impl<'a> Value<'a> {
     }
 
     /// A table with only these keys.
-    pub(super) fn table(&self, known: &[&str]) -> Result<Table<'a>, LayoutError> {
+    pub fn table(&self, known: &[&str]) -> Result<Table<'a>, LayoutError> {
         let table = self.any_table()?;
         table.only(known)?;
         Ok(table)
     }
 
     /// A table with any keys.
-    pub(super) fn any_table(&self) -> Result<Table<'a>, LayoutError> {
+    pub fn any_table(&self) -> Result<Table<'a>, LayoutError> {
         let table = self.value.as_table().ok_or_else(|| self.wrong_type("a table"))?;
         Ok(Table { doc: self.doc, path: self.path.clone(), span: self.span.clone(), table })
     }
 
-    pub(super) fn string(&self) -> Result<&'a str, LayoutError> {
+    pub fn string(&self) -> Result<&'a str, LayoutError> {
         self.value.as_str().ok_or_else(|| self.wrong_type("a string"))
     }
 
-    pub(super) fn bool(&self) -> Result<bool, LayoutError> {
+    pub fn bool(&self) -> Result<bool, LayoutError> {
         self.value.as_bool().ok_or_else(|| self.wrong_type("true or false"))
     }
 
     /// A whole number from 0.
-    pub(super) fn number(&self) -> Result<usize, LayoutError> {
+    pub fn number(&self) -> Result<usize, LayoutError> {
         let number = self.value.as_integer().ok_or_else(|| self.wrong_type("a whole number"))?;
         usize::from_str_radix(number.as_str(), number.radix())
             .map_err(|_| self.bad("expected a whole number from 0"))
     }
 
     /// A whole number.
-    pub(super) fn integer(&self) -> Result<i64, LayoutError> {
+    pub fn integer(&self) -> Result<i64, LayoutError> {
         let number = self.value.as_integer().ok_or_else(|| self.wrong_type("a whole number"))?;
         i64::from_str_radix(number.as_str(), number.radix())
             .map_err(|_| self.bad("expected a small whole number"))
     }
 
     /// A list, or one value as a list of one.
-    pub(super) fn list(&self) -> Vec<Value<'a>> {
+    pub fn list(&self) -> Vec<Value<'a>> {
         let Some(array) = self.value.as_array() else { return vec![self.clone()] };
         array
             .iter()
@@ -176,7 +172,7 @@ impl<'a> Value<'a> {
     }
 
     /// A string or a list of strings.
-    pub(super) fn strings(&self) -> Result<Vec<String>, LayoutError> {
+    pub fn strings(&self) -> Result<Vec<String>, LayoutError> {
         self.list().iter().map(|item| item.string().map(str::to_owned)).collect()
     }
 }

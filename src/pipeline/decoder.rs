@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::{max, min};
@@ -11,8 +10,9 @@ use arrow::datatypes::TimestampMicrosecondType;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::budget::Lease;
+use super::clock::Running;
 use super::crossing::TickerDesk;
-use super::live::Live;
+use super::live::{Live, sub};
 use super::reader::{Piece, PiecePlace, TextPiece, UnitResult, Work};
 use super::{Form, LoadPlan, PipelineError, Stage, prepare};
 use crate::batch::{Batch, Chunk, Original};
@@ -61,6 +61,7 @@ impl Decoder<'_> {
         let mut kept: Option<(usize, TextDecoder)> = None;
         let mut kept_json: Option<(usize, JsonDecoder)> = None;
         for Work { load, piece, lease, out } in work {
+            sub(&self.live.chunks_waiting, 1);
             let outcome = match piece {
                 Piece::Text(piece) => self.text(load, piece, lease, &mut kept).map(|prepared| {
                     let _ = out.send(Ok(prepared));
@@ -87,7 +88,7 @@ impl Decoder<'_> {
         lease: Arc<Lease>,
         kept: &mut Option<(usize, TextDecoder)>,
     ) -> Result<Box<Prepared>, PipelineError> {
-        let began = Instant::now();
+        let working = self.live.work(Stage::Decode);
         let plan = &self.loads[load];
         let mut decoder = match kept.take() {
             Some((of, decoder)) if of == load => decoder,
@@ -102,7 +103,7 @@ impl Decoder<'_> {
         let decoded =
             decoder.decode(&chunk, place.start == 0).map_err(|cause| self.named(load, cause))?;
         *kept = Some((load, decoder));
-        self.decoded(load, decoded, (chunk, place), lease, began)
+        self.decoded(load, decoded, (chunk, place), lease, working)
     }
 
     /// What a chunk became is a batch in its place.
@@ -112,7 +113,7 @@ impl Decoder<'_> {
         mut decoded: Decoded,
         (chunk, place): (Arc<Chunk>, PiecePlace),
         lease: Arc<Lease>,
-        began: Instant,
+        working: Running<'_>,
     ) -> UnitResult {
         decoded.add_dropped(place.dropped);
         let bytes = chunk.bytes.len() as u64 + place.dropped;
@@ -126,7 +127,7 @@ impl Decoder<'_> {
         };
         let batch = batch(decoded, span, place.last, Original::Text(chunk));
         let prepared = self.prepare(load, batch, bytes, lease);
-        self.live.worked(Stage::Decode, began);
+        drop(working);
         prepared
     }
 
@@ -140,7 +141,7 @@ impl Decoder<'_> {
         out: &Sender<UnitResult>,
     ) -> Result<(), PipelineError> {
         let plan = &self.loads[load];
-        let mut began = Instant::now();
+        let mut working = self.live.work(Stage::Decode);
         let reader = source.read_unit(unit, &plan.mapping);
         let reader = reader.map_err(|cause| self.named(load, cause))?;
         let total = source.rows().max(1);
@@ -159,11 +160,11 @@ impl Decoder<'_> {
             let mut prepared = self.prepare(load, batch, bytes, Arc::clone(lease))?;
             prepared.ends_unit = end == unit.first_row + unit.rows;
             prepared.committed_before = plan.done.contains_key(&window);
-            self.live.worked(Stage::Decode, began);
+            drop(working);
             if out.send(Ok(prepared)).is_err() {
                 return Ok(());
             }
-            began = Instant::now();
+            working = self.live.work(Stage::Decode);
             (window, start) = (window + 1, end);
         }
         let found = start - unit.first_row;

@@ -4,7 +4,6 @@
 //! decoded a second time.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::budget::Lease;
 use super::decoder::Decoder;
@@ -52,12 +51,12 @@ impl Reader<'_> {
             }
             let lease = self.budget.lease(CHUNK_BYTES * CHUNK_LEASE_FACTOR, &self.cancel);
             let lease = lease.ok_or(Stopped)?;
-            let began = Instant::now();
+            let working = self.live.work(Stage::Read);
             let (records, dropped) = match pieces.next() {
                 Ok(cut) => cut,
                 Err(error) => return Ok(Err(error)),
             };
-            self.live.worked(Stage::Read, began);
+            drop(working);
             let piece_end = pieces.cutter.chunk_start();
             match done {
                 None if window < from.span => {}
@@ -137,7 +136,7 @@ impl Decoder<'_> {
         lease: Arc<Lease>,
         kept: &mut Option<(usize, JsonDecoder)>,
     ) -> UnitResult {
-        let began = Instant::now();
+        let working = self.live.work(Stage::Decode);
         let plan = &self.loads[load];
         let mut decoder = match kept.take() {
             Some((of, decoder)) if of == load => decoder,
@@ -150,6 +149,6 @@ impl Decoder<'_> {
         };
         let decoded = decoder.decode(&piece).map_err(|cause| self.named(load, cause))?;
         *kept = Some((load, decoder));
-        self.decoded(load, decoded, (piece.chunk, place), lease, began)
+        self.decoded(load, decoded, (piece.chunk, place), lease, working)
     }
 }

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
+use super::clock::{Clock, Running};
 use crate::check::{Met, Quality};
 
 /// A stage of the pipeline.
@@ -13,22 +13,60 @@ use crate::check::{Met, Quality};
 pub enum Stage {
     /// Reading sources and cutting them.
     Read,
-    /// Decoding, checking and sorting.
+    /// Decoding, checking, and ordering within a batch.
     Decode,
-    /// Writing to the server.
+    /// Sorting runs of scattered loads, and writing them to the disk.
+    Sort,
+    /// Merging those runs.
+    Merge,
+    /// Writing to the server; waiting for merged rows is none of it.
     Write,
 }
 
 impl Stage {
     /// All stages, in the order of the flow.
-    pub const ALL: [Stage; 3] = [Stage::Read, Stage::Decode, Stage::Write];
+    pub const ALL: [Stage; 5] =
+        [Stage::Read, Stage::Decode, Stage::Sort, Stage::Merge, Stage::Write];
 
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
             Stage::Read => "read",
             Stage::Decode => "decode",
+            Stage::Sort => "sort",
+            Stage::Merge => "merge",
             Stage::Write => "write",
+        }
+    }
+}
+
+/// Why a load is held back on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// `--max-rows-per-sec`.
+    Rate,
+    /// A replica is too far behind.
+    Replica,
+    /// Too much WAL since the last checkpoint, or too much that is not archived.
+    Wal,
+    /// Others wait for locks that we hold.
+    Locks,
+    /// The server's disk is nearly full.
+    Disk,
+}
+
+impl Hold {
+    /// All reasons.
+    pub const ALL: [Hold; 5] = [Hold::Rate, Hold::Replica, Hold::Wal, Hold::Locks, Hold::Disk];
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Hold::Rate => "max_rows_per_sec",
+            Hold::Replica => "replica_lag",
+            Hold::Wal => "wal",
+            Hold::Locks => "lock_waits",
+            Hold::Disk => "disk_space",
         }
     }
 }
@@ -54,9 +92,14 @@ pub struct Live {
     pub batches_waiting: AtomicU64,
     /// Writers at work.
     pub writers_busy: AtomicU64,
-    /// Workers of each stage.
-    workers: [AtomicU64; 3],
-    busy_ns: [AtomicU64; 3],
+    /// Chunks read and not yet taken by a decoder.
+    pub chunks_waiting: AtomicU64,
+    stages: [Clock; 5],
+    holds: [Clock; 5],
+    /// Any of `holds`.
+    held: Clock,
+    /// What the load must wait for before it goes on, and how much of it there is.
+    holding: Mutex<Option<(Hold, u64)>>,
     /// What was met in each batch, by load and window: a batch that is decoded again counts once.
     met: Mutex<BTreeMap<(i64, u32), Met>>,
 }
@@ -77,26 +120,55 @@ impl Live {
         met
     }
 
-    /// Adds the time since `since` to a stage's busy time.
-    pub(super) fn worked(&self, stage: Stage, since: Instant) {
-        let ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.busy_ns[stage as usize].fetch_add(ns, Ordering::Relaxed);
+    /// A worker of a stage is at work until the answer is dropped.
+    pub(super) fn work(&self, stage: Stage) -> Running<'_> {
+        self.stages[stage as usize].run()
+    }
+
+    /// A worker that is at work has nothing to do for a while, or has something to do again.
+    pub(super) fn rest(&self, stage: Stage, resting: bool) {
+        self.stages[stage as usize].rest(resting);
     }
 
     /// Says how many workers a stage has.
     pub(super) fn has_workers(&self, stage: Stage, workers: usize) {
-        self.workers[stage as usize].store(workers as u64, Ordering::Relaxed);
+        self.stages[stage as usize].has_workers(workers);
     }
 
-    /// Busy seconds of a stage for each of its workers: the stage with the most held up the others.
-    pub fn share_busy(&self, stage: Stage) -> f64 {
-        let workers = self.workers[stage as usize].load(Ordering::Relaxed).max(1);
-        self.busy_s(stage) / workers as f64
+    /// The load is held back until the answer is dropped.
+    pub(super) fn hold(&self, why: Hold) -> [Running<'_>; 2] {
+        [self.holds[why as usize].run(), self.held.run()]
+    }
+
+    /// What the load is held back by at the moment, beside its rate, and how much of it there is:
+    /// seconds, bytes or waiters, as the reason has them.
+    pub fn holding(&self) -> Option<(Hold, u64)> {
+        *self.holding.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds the load back from now on, or lets it go.
+    pub(super) fn set_holding(&self, holding: Option<(Hold, u64)>) {
+        *self.holding.lock().unwrap_or_else(PoisonError::into_inner) = holding;
+    }
+
+    /// Seconds for which a stage was occupied: each counts as far as its workers were at work.
+    pub fn occupied_s(&self, stage: Stage) -> f64 {
+        self.stages[stage as usize].read().occupied_s
     }
 
     /// Seconds that a stage's workers were busy, added up over its workers.
     pub fn busy_s(&self, stage: Stage) -> f64 {
-        self.busy_ns[stage as usize].load(Ordering::Relaxed) as f64 / 1e9
+        self.stages[stage as usize].read().busy_s
+    }
+
+    /// Seconds for which the load was held back for a reason.
+    pub fn hold_s(&self, why: Hold) -> f64 {
+        self.holds[why as usize].read().occupied_s
+    }
+
+    /// Seconds for which the load was held back.
+    pub fn held_s(&self) -> f64 {
+        self.held.read().occupied_s
     }
 }
 

@@ -6,6 +6,7 @@
 //! decoding is parallel and the order of batches is that of the files, whatever the scheduling.
 
 mod budget;
+mod clock;
 mod crossing;
 mod decoder;
 mod json;
@@ -13,6 +14,7 @@ mod live;
 mod order;
 mod partitions;
 mod pass;
+mod polite;
 pub mod prepare;
 mod reader;
 mod scatter;
@@ -31,7 +33,7 @@ use crate::source::{Fingerprint, Location, SourceError};
 use crate::spill::SpillError;
 use crate::write::{RetryPolicy, Target, WriteError};
 
-pub use live::{Live, Stage};
+pub use live::{Hold, Live, Stage};
 pub use partitions::width_for;
 pub use pass::{Ended, run};
 pub use signal::{Cancel, watch_signals};
@@ -61,6 +63,8 @@ pub struct Plan {
     pub rejects_max: Option<RejectBudget>,
     /// Rows a second at most.
     pub rows_per_sec_max: Option<u64>,
+    /// Whether it waits while others suffer from it.
+    pub polite: bool,
     /// Rows from which on a fresh partition of a scattered load is filled apart and attached.
     pub exchange_rows_min: u64,
 }

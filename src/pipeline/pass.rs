@@ -15,6 +15,7 @@ use super::crossing::{self, TickerDesk};
 use super::decoder::Decoder;
 use super::live::Live;
 use super::order::Item;
+use super::polite::Polite;
 use super::reader::{Reader, Walk};
 use super::scatter::{Members, Scatter};
 use super::schedule::{Pace, PassEnd, Scheduler};
@@ -43,6 +44,20 @@ pub struct Ended {
 
 /// Runs a plan to its end.
 pub async fn run(
+    plan: Plan,
+    cancel: Cancel,
+    live: Arc<Live>,
+    counters: Arc<LadderCounters>,
+) -> Ended {
+    let polite = plan.polite.then(|| Polite::start(&plan.database, &live));
+    let ended = passes(plan, cancel, Arc::clone(&live), counters).await;
+    if let Some(polite) = polite {
+        polite.end(&live).await;
+    }
+    ended
+}
+
+async fn passes(
     plan: Plan,
     cancel: Cancel,
     live: Arc<Live>,

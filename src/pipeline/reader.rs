@@ -3,12 +3,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::budget::{Budget, Lease};
-use super::live::Live;
+use super::live::{Live, add};
 use super::{Cancel, Form, LoadPlan, PipelineError, Stage};
 use crate::batch::Chunk;
 use crate::decode::{self, Cutter, Cutting, FindEnds, JsonPiece, ParquetSource, ParquetUnit};
@@ -148,6 +147,7 @@ impl Reader<'_> {
     ) -> Result<(), Stopped> {
         let (out, batches) = bounded(UNIT_BATCHES_QUEUED_MAX);
         self.slots.send(Slot { load, starts_at, batches }).map_err(|_| Stopped)?;
+        add(&self.live.chunks_waiting, 1);
         self.work.send(Work { load, piece, lease, out }).map_err(|_| Stopped)
     }
 
@@ -191,12 +191,12 @@ impl Reader<'_> {
             }
             let lease = self.budget.lease(CHUNK_BYTES * CHUNK_LEASE_FACTOR, &self.cancel);
             let lease = lease.ok_or(Stopped)?;
-            let began = Instant::now();
+            let working = self.live.work(Stage::Read);
             let chunk = match next_chunk(&mut reader, &mut cutter, &mut carried) {
                 Ok(chunk) => chunk,
                 Err(error) => return Ok(Err(error)),
             };
-            self.live.worked(Stage::Read, began);
+            drop(working);
             let lease = self.lease_lines(lease, &chunk.bytes).ok_or(Stopped)?;
             let last = cutter.chunk_start() >= fingerprint.bytes;
             let place = PiecePlace { window, start, dropped: chunk.dropped, last };

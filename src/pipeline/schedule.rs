@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::decoder::Prepared;
-use super::live::{Live, add, sub};
+use super::live::{Hold, Live, add, sub};
 use super::order::Item;
 use super::partitions::PartitionMaker;
 use super::{Cancel, PipelineError, Plan, Stage};
@@ -128,7 +128,7 @@ impl Scheduler<'_> {
             return Err(PassEnd::Budget(over_budget(&prepared.job, read, rejected)));
         }
         partitions.make_for(&prepared).await.map_err(PassEnd::Failed)?;
-        desk.pace.wait(prepared.job.order.len() as u64).await;
+        desk.pace.wait(prepared.job.order.len() as u64, &self.live, &self.cancel).await;
         let target = Arc::clone(&self.plan.loads[prepared.load].target);
         let writer = desk.idle.pop().unwrap_or_default();
         desk.in_flight.push(InFlight {
@@ -152,9 +152,9 @@ impl Scheduler<'_> {
         let live = Arc::clone(&self.live);
         tokio::spawn(async move {
             while let Some(Order { target, mut prepared }) = orders.recv().await {
-                let began = Instant::now();
+                let working = live.work(Stage::Write);
                 let result = ladder.write(&target, &mut prepared.job).await;
-                live.worked(Stage::Write, began);
+                drop(working);
                 let answer = Answer {
                     writer,
                     bytes: prepared.bytes,
@@ -304,11 +304,24 @@ impl Pace {
         Self { rows_per_sec, began: Instant::now(), rows: 0 }
     }
 
-    /// Waits until `rows` more are due.
-    pub async fn wait(&mut self, rows: u64) {
+    /// Waits until `rows` more may be sent: until they are due, and while the load is held back.
+    /// What is asked for is never exceeded, not by the first batch and not by the last. The user's
+    /// wish to stop ends the wait.
+    pub async fn wait(&mut self, rows: u64, live: &Live, cancel: &Cancel) {
+        while live.holding().is_some() && !cancel.is_interrupted() {
+            let why = live.holding().map_or(Hold::Locks, |(why, _)| why);
+            let _held = live.hold(why);
+            tokio::time::sleep(CANCEL_LOOK).await;
+        }
+        self.rows += rows;
         let Some(rate) = self.rows_per_sec else { return };
         let due = Duration::from_secs_f64(self.rows as f64 / rate.max(1) as f64);
-        tokio::time::sleep(due.saturating_sub(self.began.elapsed())).await;
-        self.rows += rows;
+        let _held = (due > self.began.elapsed()).then(|| live.hold(Hold::Rate));
+        while let Some(left) = due.checked_sub(self.began.elapsed())
+            && !left.is_zero()
+            && !cancel.is_interrupted()
+        {
+            tokio::time::sleep(left.min(CANCEL_LOOK)).await;
+        }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Serialize, Serializer};
 use super::coverage::Coverage;
 use super::earlier::EarlierRun;
 use super::human;
+use super::nightly::Nightly;
 use super::timeline::Timeline;
 use crate::count::{Counts, TableCounts};
 use crate::error::Exit;
@@ -126,6 +127,9 @@ pub struct Report {
     /// code 0 or 3), this one included, UTC.
     #[serde(serialize_with = "rfc3339_or_null")]
     pub last_success_at: Option<Timestamp>,
+    /// What only a nightly run has: its sources and the upkeep after them.
+    #[serde(flatten)]
+    pub nightly: Option<Box<Nightly>>,
 }
 
 /// The server.
@@ -189,6 +193,8 @@ pub struct FileReport {
     pub counts: Counts,
     /// Whether the ledger proved the load complete.
     pub sealed: bool,
+    /// The load's number in the ledger; `null` if none was begun.
+    pub load_id: Option<i64>,
     /// Whether an earlier run had loaded this content, so that this one read no record of it.
     pub already_loaded: bool,
     /// Open rejects of the load that earlier runs recorded, if this run completed it.
@@ -285,6 +291,7 @@ impl Report {
             coverage: Vec::new(),
             earlier_runs: Vec::new(),
             last_success_at: None,
+            nightly: None,
         }
     }
 

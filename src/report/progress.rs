@@ -55,6 +55,47 @@ pub struct Queues {
     pub writers_busy: u64,
 }
 
+/// What a load waits for, because it was told to be polite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// A replica that is behind.
+    Replica {
+        /// By so many seconds.
+        behind_s: u64,
+    },
+    /// A checkpoint that has too much WAL behind it.
+    Wal {
+        /// So many bytes.
+        bytes: u64,
+    },
+    /// Others that wait for locks of ours.
+    Locks {
+        /// So many.
+        waiters: u64,
+    },
+    /// Room on the server's disk.
+    Disk {
+        /// So many bytes are free.
+        free_bytes: u64,
+    },
+}
+
+impl std::fmt::Display for Waiting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Waiting::Replica { behind_s } => write!(f, "replica {behind_s} s behind"),
+            Waiting::Wal { bytes } => write!(f, "{} of WAL to checkpoint", human::size(*bytes)),
+            Waiting::Locks { waiters: 1 } => f.write_str("1 other session waits for a lock"),
+            Waiting::Locks { waiters } => {
+                write!(f, "{} other sessions wait for locks", human::count(*waiters))
+            }
+            Waiting::Disk { free_bytes } => {
+                write!(f, "{} left on the server's disk", human::size(*free_bytes))
+            }
+        }
+    }
+}
+
 /// The state of a load at one moment. All numbers only grow, but for the queues.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Snapshot {
@@ -78,6 +119,8 @@ pub struct Snapshot {
     pub elapsed: Duration,
     /// The queues.
     pub queues: Queues,
+    /// What it waits for, if it is held back.
+    pub waiting: Option<Waiting>,
     /// Whether the load has ended.
     pub finished: bool,
 }
@@ -237,7 +280,10 @@ fn seconds(time: Duration) -> f64 {
 
 /// What a person sees behind the bar or in a line.
 fn summary(now: &Snapshot, speed: &Shown) -> String {
-    let mut parts = Vec::with_capacity(7);
+    let mut parts = Vec::with_capacity(8);
+    if let Some(waiting) = now.waiting.filter(|_| !now.finished) {
+        parts.push(format!("waiting: {waiting}"));
+    }
     if let Some(eta) = speed.eta.filter(|_| !now.finished) {
         parts.push(format!("ETA {}", human::duration(eta)));
     }
@@ -277,6 +323,7 @@ fn object(event: &str, now: &Snapshot, speed: &Shown) -> Value {
         "chunks_waiting": now.queues.chunks_waiting,
         "batches_waiting": now.queues.batches_waiting,
         "writers_busy": now.queues.writers_busy,
+        "waiting": now.waiting.map(|waiting| waiting.to_string()),
     })
 }
 

@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use super::model::{FileReport, Report};
+use super::nightly::{Nightly, SourceReport};
 
 /// The metric that tells that a job has stopped succeeding, also when it no longer runs at all.
 const LAST_SUCCESS: &str = "tidegate_last_success_timestamp_seconds";
@@ -18,7 +19,121 @@ pub fn text(report: &Report, name: &str, before: &str) -> String {
     outcome(&mut page, report, last_success(report, before));
     records(&mut page, report);
     work(&mut page, report);
+    if let Some(nightly) = &report.nightly {
+        sources(&mut page, nightly);
+        upkeep(&mut page, nightly);
+    }
     page.out
+}
+
+/// What a nightly run says of each of its sources.
+fn sources(page: &mut Page<'_>, nightly: &Nightly) {
+    let of = |value: fn(&SourceReport) -> Option<f64>| {
+        let known = nightly
+            .sources
+            .iter()
+            .filter_map(move |source| Some((source.name.as_str(), value(source)?)));
+        known.collect::<Vec<_>>()
+    };
+    let seconds = |time: jiff::Timestamp| time.as_microsecond() as f64 / 1e6;
+    let mut each = |name: &str, help: &str, values: Vec<(&str, f64)>| {
+        page.each(name, help, "source", values.into_iter());
+    };
+    each(
+        "tidegate_source_exit_code",
+        "How each source of the last run ended, as an exit code.",
+        of(|source| Some(f64::from(source.exit.code()))),
+    );
+    let last = nightly
+        .sources
+        .iter()
+        .map(|source| (source.name.as_str(), source.last_success_at.map_or(0.0, seconds)));
+    each(
+        "tidegate_source_last_success_timestamp_seconds",
+        "When each source last ended with 0 or 3; 0 if it never did.",
+        last.collect(),
+    );
+    each(
+        "tidegate_source_duration_seconds",
+        "How long each source took in the last run.",
+        of(|source| Some(source.elapsed_s)),
+    );
+    each(
+        "tidegate_source_lag_seconds",
+        "How old the newest record of each source was at the end of its load.",
+        of(|source| source.lag_s),
+    );
+    each(
+        "tidegate_source_unchanged_files",
+        "Files of each source that did not need to be read.",
+        of(|source| Some(source.unchanged as f64)),
+    );
+    each(
+        "tidegate_source_missing_days",
+        "Days of its calendar of which a source has nothing.",
+        of(|source| Some(source.missing_days.len() as f64)),
+    );
+    each(
+        "tidegate_source_short_days",
+        "Days of which the table has fewer records than the source counts.",
+        of(|source| Some(source.short_days.len() as f64)),
+    );
+    each(
+        "tidegate_source_restated_files",
+        "Files of each source that were rewritten in place.",
+        of(|source| Some(source.restated.len() as f64)),
+    );
+    source_rows(page, nightly);
+}
+
+fn source_rows(page: &mut Page<'_>, nightly: &Nightly) {
+    page.help("tidegate_source_rows", "Source records of each source by fate.");
+    for source in &nightly.sources {
+        let counts = &source.totals.counts;
+        for (fate, number) in [
+            ("read", counts.read),
+            ("inserted", counts.inserted),
+            ("updated", counts.updated),
+            ("duplicate", counts.duplicate),
+            ("conflicting", counts.conflicting),
+            ("rejected", counts.rejected),
+            ("skipped", counts.skipped),
+        ] {
+            let labels = [("source", source.name.as_str()), ("fate", fate)];
+            page.sample("tidegate_source_rows", &labels, number as f64);
+        }
+    }
+}
+
+/// What was done to the database after loading, and figures that are watched.
+fn upkeep(page: &mut Page<'_>, nightly: &Nightly) {
+    page.help(
+        "tidegate_upkeep_action_success",
+        "Whether each action after loading did not fail, with its seconds beside.",
+    );
+    for action in &nightly.maintenance {
+        let labels = [("action", action.action.as_str()), ("target", action.target.as_str())];
+        let fine = action.outcome != "failed";
+        page.sample("tidegate_upkeep_action_success", &labels, f64::from(u8::from(fine)));
+    }
+    page.help("tidegate_upkeep_action_seconds", "How long each action after loading took.");
+    for action in &nightly.maintenance {
+        let labels = [("action", action.action.as_str()), ("target", action.target.as_str())];
+        page.sample("tidegate_upkeep_action_seconds", &labels, action.elapsed_s);
+    }
+    for (name, help) in [
+        ("tidegate_database_figure", "Figures of the database that are watched."),
+        ("tidegate_database_figure_alert", "Whether a figure of the database is beyond its limit."),
+    ] {
+        page.help(name, help);
+        for alert in &nightly.alerts {
+            let target = alert.target.clone().unwrap_or_default();
+            let labels = [("figure", alert.name.as_str()), ("target", target.as_str())];
+            let firing = f64::from(u8::from(alert.firing));
+            let value = if name.ends_with("alert") { firing } else { alert.value };
+            page.sample(name, &labels, value);
+        }
+    }
 }
 
 fn outcome(page: &mut Page<'_>, report: &Report, last_success: f64) {

@@ -81,6 +81,12 @@ impl History {
         speeds
     }
 
+    /// What happened between the last two samples.
+    pub fn latest(&self, stages: &[&str]) -> Option<Point> {
+        let [.., before, last] = &self.samples[..] else { return None };
+        (last.at_s > before.at_s).then(|| Point::between(before, last, stages))
+    }
+
     /// What happened between the samples. `stages` names the stages in the samples' order.
     pub fn timeline(&self, stages: &[&str]) -> Timeline {
         let zero = Sample { occupied_s: vec![0.0; stages.len()], ..Sample::default() };

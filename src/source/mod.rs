@@ -51,6 +51,14 @@ pub enum SourceError {
         /// As the user wrote it.
         path: String,
     },
+    /// A URL behind which nothing is.
+    #[error("{url}: {reason}")]
+    Absent {
+        /// The URL, without what may be secret in it.
+        url: String,
+        /// What to check.
+        reason: String,
+    },
     /// A URL that cannot be read.
     #[error("{url}: {reason}")]
     Remote {
@@ -144,6 +152,11 @@ impl SourceError {
 
     fn changed(location: &Location, offset: u64) -> Self {
         SourceError::Changed { name: location.to_string(), offset }
+    }
+
+    /// Whether what was asked for is not there, and might be tomorrow.
+    pub fn is_absence(&self) -> bool {
+        matches!(self, SourceError::Missing { .. } | SourceError::Absent { .. })
     }
 
     /// As the cause of an I/O error, to pass through readers that know no other.

@@ -38,13 +38,32 @@ impl Remotes {
         Self
     }
 
-    pub(super) fn find(&self, url: &str, _: &mut Spooler) -> Result<Vec<Found>, SourceError> {
-        let url = url.split(['?', '#']).next().unwrap_or_default().to_owned();
-        let reason = "this program was built without the feature `remote` and reads files and \
-                      standard input only: pipe it in: curl ... | tidegate backfill - ..."
-            .to_owned();
-        Err(SourceError::Remote { url, reason })
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn put(&self, url: &str, _: &std::path::Path) -> Result<(), SourceError> {
+        Err(refused(url, "this program was built without the feature `remote`: name a folder"))
     }
+
+    /// Refuses.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn remove(&self, url: &str) -> Result<(), SourceError> {
+        Err(refused(url, "this program was built without the feature `remote`"))
+    }
+
+    pub(super) fn find(&self, url: &str, _: &mut Spooler) -> Result<Vec<Found>, SourceError> {
+        let reason = "this program was built without the feature `remote` and reads files and \
+                      standard input only: pipe it in: curl ... | tidegate backfill - ...";
+        Err(refused(url, reason))
+    }
+}
+
+fn refused(url: &str, reason: &str) -> SourceError {
+    let url = url.split(['?', '#']).next().unwrap_or_default().to_owned();
+    SourceError::Remote { url, reason: reason.to_owned() }
 }
 
 #[derive(Debug)]

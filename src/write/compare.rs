@@ -72,7 +72,7 @@ impl<'a> Comparer<'a> {
     /// The server's, and those of encoding.
     pub async fn differing(&mut self, target: &Target, job: &Job) -> Result<Vec<Seen>, WriteError> {
         let stage = self.stage(target, job).await?;
-        let sql = look_up(target, job, stage, "true");
+        let sql = look_up(target, job, stage);
         let sql = format!("{sql} WHERE class <> {} ORDER BY row", statement::EQUAL);
         self.rows(&sql, &[]).await
     }
@@ -90,8 +90,15 @@ impl<'a> Comparer<'a> {
         parameters: &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)],
     ) -> Result<Vec<Seen>, WriteError> {
         let stage = self.stage(target, job).await?;
-        let sql = look_up(target, job, stage, &format!("{} IN ({keys})", key(target)));
-        self.rows(&format!("{sql} ORDER BY row"), parameters).await
+        // By hashing, not by probing.
+        let others = format!(
+            "DELETE FROM {} s WHERE NOT EXISTS (SELECT FROM ({keys}) k WHERE k.key = {})",
+            stage.root(),
+            key(target)
+        );
+        self.db.execute_typed(&others, parameters).await?;
+        let sql = look_up(target, job, stage);
+        self.rows(&format!("{sql} ORDER BY row"), &[]).await
     }
 
     async fn rows(
@@ -174,17 +181,15 @@ impl Stage {
     }
 }
 
-/// The query for the staged rows `s` that meet a condition: row, key, class and what differs.
-fn look_up(target: &Target, job: &Job, stage: Stage, wanted: &str) -> String {
-    // Staged rows that are wanted are few or all: either way they are read once.
+/// The query for the staged rows `s`: row, key, class and what differs.
+fn look_up(target: &Target, job: &Job, stage: Stage) -> String {
     let found = format!(
-        "WITH wanted AS MATERIALIZED (SELECT s.* FROM {} s WHERE {wanted}), \
-         found AS MATERIALIZED (SELECT s.{ROW} AS row, {} AS key, {} AS class, {} AS what \
-         FROM wanted s LEFT JOIN {} t ON {})",
-        stage.root(),
+        "WITH found AS MATERIALIZED (SELECT s.{ROW} AS row, {} AS key, {} AS class, {} AS what \
+         FROM {} s LEFT JOIN {} t ON {})",
         key(target),
         class_of(target),
         what_differs(target),
+        stage.root(),
         target.root().table.sql_name(),
         condition(target, job),
     );

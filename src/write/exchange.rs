@@ -53,12 +53,26 @@ pub enum Exchanged {
 }
 
 /// What feeds an exchange.
-#[derive(Debug)]
 pub struct Feed {
     /// Merged rows in key order.
     pub rows: mpsc::Receiver<Result<Merged, SpillError>>,
     /// The thread that merges them; the rows are all there if it ends well.
     pub thread: JoinHandle<()>,
+    /// Told that there is nothing to send until the next rows are merged, and that there is again.
+    pub starving: Box<dyn Fn(bool) + Send + Sync>,
+}
+
+impl Feed {
+    /// The next rows. `None`: there are no more.
+    async fn next(&mut self) -> Option<Result<Merged, SpillError>> {
+        if let Ok(ready) = self.rows.try_recv() {
+            return Some(ready);
+        }
+        (self.starving)(true);
+        let next = self.rows.recv().await;
+        (self.starving)(false);
+        next
+    }
 }
 
 impl Ladder {
@@ -185,7 +199,7 @@ async fn fill(
     let mut copied = Copied { sent: 0, stored: 0, lost: lost_counts(&[], job.rows.len()) };
     let mut encoder: Option<Encoder> = None;
     buffer.clear();
-    while let Some(merged) = feed.rows.recv().await {
+    while let Some(merged) = feed.next().await {
         let merged = merged?;
         for (all, lost) in copied.lost.iter_mut().zip(lost_counts(&merged.lost, job.rows.len())) {
             *all += lost;

@@ -14,7 +14,7 @@ use arrow::array::{
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
-use crate::support::{Program, TestDb, file_entry, load, totals};
+use crate::support::{Program, TestDb, file, file_entry, load, totals};
 
 /// Writes a file with row groups of so many rows.
 fn parquet(
@@ -85,6 +85,53 @@ fn fixed_point_bytes_are_loaded_exactly_and_their_rejects_replayed() {
     tidegate(&["rejects", "replay", export]);
     let third = "SELECT open, low FROM market_data ORDER BY ts DESC LIMIT 1";
     assert_eq!(db.client().rows(third), [row(&["1e-08", "1e-08"])]);
+}
+
+/// A catalogue of NautilusTrader as a version of its Parquet library wrote it, whose prices have 8
+/// digits: bar by bar an open that counts steps of `step`.
+fn catalogue(writer: &str, step: i128, opens: [i128; 2]) -> Vec<u8> {
+    let fixed = |values: [i128; 2]| {
+        let values = values.map(|value| (value * step).to_le_bytes());
+        Arc::new(FixedSizeBinaryArray::try_from_iter(values.iter()).unwrap()) as ArrayRef
+    };
+    let minute = 1_637_971_200_000_000_000_u64;
+    let times: ArrayRef = Arc::new(UInt64Array::from(vec![minute, minute + 60_000_000_000]));
+    let names = ["open", "high", "low", "close", "volume"];
+    let columns = names.map(|name| (name, fixed(opens)));
+    let times = ["ts_event", "ts_init"].map(|name| (name, Arc::clone(&times)));
+    let batch = RecordBatch::try_from_iter(columns.into_iter().chain(times)).unwrap();
+    let words = [("price_precision", "8"), ("bar_type", "ADABTC.BINANCE-1-MINUTE-LAST-EXTERNAL")];
+    let words = words.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let schema =
+        batch.schema().as_ref().clone().with_metadata(std::collections::HashMap::from(words));
+    let batch = batch.with_schema(Arc::new(schema)).unwrap();
+    let shape = WriterProperties::builder().set_created_by(writer.to_owned()).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(shape)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn catalogues_of_18_digits_are_told_from_those_of_16() {
+    let (old, new) = ("parquet-rs version 53.3.0", "parquet-rs version 54.2.1");
+    let (of_18, of_16) = (10_i128.pow(10), 10_i128.pow(8));
+    for (writer, step, opens, open) in [
+        (old, of_18, [2_853, 2_854], "2.853e-05"),
+        (new, of_16, [2_853, 2_854], "2.853e-05"),
+        // Finer than its prices would be: it is of 16 after all.
+        (old, of_16, [2_853, 2_854], "2.853e-05"),
+        // A newer writer is believed, whatever its prices are.
+        (new, of_18, [2_853, 2_854], "0.002853"),
+    ] {
+        let db = TestDb::new("catalogue digits");
+        let path = file(&db, "bars.parquet", catalogue(writer, step, opens));
+        let outcome = load(&db, [&path], 0);
+        assert_eq!(file_entry(&outcome, "bars.parquet")["layout"], "nautilus_bars");
+        let stored = "SELECT symbol, venue, interval, open FROM market_data m \
+             JOIN tickers t ON t.id = m.ticker_id ORDER BY ts LIMIT 1";
+        let expected = [row(&["ADABTC", "BINANCE", "1m", open])];
+        assert_eq!(db.client().rows(stored), expected, "{writer} {step}");
+    }
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn a_layout_that_cannot_be_written_is_refused_with_the_reason() {
     let out = db.home().join("out");
     for (args, why) in [
         (["bars", "--layout", "metatrader4"], "of a clock that only the user knows"),
-        (["bars", "--layout", "kraken_rest"], "only layouts of text"),
+        (["bars", "--layout", "binance_klines_json"], "only layouts of text"),
         (["bars", "--layout", "no_such"], "there is no such layout"),
         (["orders", "--layout", "stooq"], "is of bars, not of orders"),
         (["bars", "--layout", "stooq"], "cannot be written"),

@@ -9,6 +9,7 @@
 //! - `dirty_million`: a big file with a few bad rows of every kind.
 //! - `encode`: values of every pair of types, there and back.
 //! - `exit_codes`: each exit code with a real cause.
+//! - `faulty`: generated files with faults, held to their answer key.
 //! - `faults`: disasters, and that every load survives them.
 //! - `fixtures_load`: every fixture, good and broken.
 //! - `gaps`: bars that are missing, by calendar.
@@ -18,6 +19,7 @@
 //! - `ladder`, `children`: each rung, for one table and for several.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `killmails`: killmails, whose rows are in three tables.
+//! - `nightly`: the cron job, night after night.
 //! - `ops`: the embedded server, migrations, status and doctor, as the library has them.
 //! - `plan`: what a plan shows, that it writes nothing, and parts of it.
 //! - `real_files`: files of real vendors, where they are.
@@ -35,6 +37,7 @@
 //! - `tables`: tables of the user's own.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
+//! - `watching`: reports in a browser, metrics, the live view, politeness.
 //! - `verify`: the schema as migrations make it, and what `verify` finds.
 //! - `verify_data`: rows against the ledger, and against files.
 //! - `vendors`: the layouts of vendors, file by file.
@@ -53,6 +56,7 @@ mod domains;
 mod encode;
 mod exit_codes;
 mod faults;
+mod faulty;
 mod fixtures_load;
 mod gaps;
 mod generate;
@@ -63,6 +67,7 @@ mod killmails;
 mod ladder;
 mod loadtest;
 mod memo;
+mod nightly;
 mod ops;
 mod plan;
 mod real_files;
@@ -81,3 +86,4 @@ mod upkeep;
 mod vendors;
 mod verify;
 mod verify_data;
+mod watching;

@@ -244,3 +244,30 @@ fn an_object_that_changes_while_it_is_loaded_is_noticed() {
         assert_eq!(file_entry(&outcome, name)["sealed"], false, "{name}");
     }
 }
+
+#[test]
+fn objects_are_inspected_as_files_are() {
+    let csv = Bars { rows: 20_000, ..ROWS }.csv();
+    let db = TestDb::new("inspect objects");
+    let web = Web::start(NO_FAULTS);
+    web.put("bars.csv", csv.as_bytes());
+    web.put("bars.csv.gz", &gzip(csv.as_bytes()));
+    web.put("bars.parquet", &parquet(&csv));
+    let mut urls: Vec<String> =
+        ["bars.csv", "bars.csv.gz", "bars.parquet"].iter().map(|name| web.url(name)).collect();
+    let s3 = S3::start();
+    if let Some(s3) = &s3 {
+        s3.put("market", b"");
+        s3.put("market/bars.csv", csv.as_bytes());
+        urls.push("s3://market/".to_owned());
+    }
+    for url in urls {
+        let program = Program::bare(db.home()).args(["inspect", "--json", &url]);
+        let program = match &s3 {
+            Some(s3) => on(s3, program),
+            None => program,
+        };
+        let outcome = program.run().expect_code(0);
+        assert!(outcome.stdout.contains("\"records\": 20000"), "{url}: {}", outcome.stdout);
+    }
+}

@@ -102,6 +102,37 @@ fn up_twice_and_down_and_up_again_give_the_same_schema() {
 }
 
 #[test]
+fn a_domain_that_is_taken_back_takes_the_ledgers_rows_of_it_along() {
+    let db = TestDb::new("down forgets");
+    let client = db.client();
+    let path = crate::support::file(&db, "bars.csv", crate::support::closes(&[(0, "1"), (1, "2")]));
+    let path = path.to_str().unwrap();
+    migrate(&db, &["up"]);
+    crate::support::load(&db, [path], 0);
+    client.execute(
+        "INSERT INTO tidegate.dropped_range VALUES ('public.market_data', 'x', now(), now(), 5), \
+             ('public.trades', 'y', now(), now(), 6); \
+         INSERT INTO tidegate.touched (target) VALUES ('public.market_data'), ('public.trades')",
+    );
+    let down = ["migrate", "down", "--domain", "market"];
+    let ended = Program::new(&db).args(down).run().expect_code(1);
+    assert!(ended.stderr.contains("public.market_data") && ended.stderr.contains("--yes"));
+    let known = "SELECT (SELECT count(*) FROM tidegate.content) || ' ' || \
+                 (SELECT count(*) FROM tidegate.load) || ' ' || \
+                 (SELECT count(*) FROM tidegate.portion) || ' ' || \
+                 (SELECT string_agg(target, ' ') FROM tidegate.dropped_range) || ' ' || \
+                 (SELECT string_agg(target, ' ') FROM tidegate.touched)";
+    let ranges = "public.market_data public.trades public.market_data public.trades";
+    assert_eq!(client.query_one::<String>(known), format!("1 1 1 {ranges}"));
+    let _ = Program::new(&db).args(down).arg("--yes").run().expect_code(0);
+    assert_eq!(client.query_one::<String>(known), "0 0 0 public.trades public.trades");
+    migrate(&db, &["up"]);
+    let load = ["backfill", "--progress", "none", path];
+    let ended = Program::new(&db).args(load).report_json().run().expect_code(0);
+    assert_eq!(ended.total("inserted"), 2);
+}
+
+#[test]
 fn a_load_brings_up_tables_and_leaves_what_is_for_queries() {
     let db = TestDb::new("loads alone");
     let path = crate::support::file(&db, "bars.csv", crate::support::closes(&[(0, "1")]));

@@ -41,6 +41,7 @@ const THREADS: &[&str] = &[
     "src/db/embedded",
     // Threads that only compute: they see neither plan nor database.
     "src/source/bunzip",
+    "src/source/hash",
 ];
 const THREADS_WHY: &str = "threads, tasks and channels live in pipeline/ and command/";
 const DATABASE: &[&str] = &["src/db/"];

@@ -191,7 +191,7 @@ impl Calendar {
     }
 
     /// Whether a day has a daily bar.
-    fn is_trading_day(&self, day: Date) -> bool {
+    pub fn is_trading_day(&self, day: Date) -> bool {
         self.trading[weekday(day)] && !self.is_holiday(day)
     }
 

@@ -4,6 +4,7 @@
 mod calendar;
 mod read;
 
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::{Access, Answer, CommandError};
@@ -80,6 +81,15 @@ pub async fn run(request: &GapsRequest) -> Result<Answer, CommandError> {
         return Ok(nothing("there are no bars of this kind in this range"));
     }
     Ok(answer(&found, &unreadable))
+}
+
+/// Which days a market has: the calendar called so, or the one in this file.
+///
+/// # Errors
+/// No such calendar, and what is wrong with a file.
+pub(super) fn trading_days(calendar: &str) -> Result<impl Fn(Date) -> bool, CommandError> {
+    let calendar = Calendar::named(calendar)?;
+    Ok(move |day| calendar.is_trading_day(day))
 }
 
 fn nothing(why: &str) -> Answer {

@@ -1,5 +1,6 @@
 //! Files: written beside their places and renamed, so that none is ever half there.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::faults::{Entry, KEY_NAME};
 use super::{Batchwork, Folder, GenerateRequest, Piece, shown};
 use crate::command::{Answer, CommandError, LoadRequest};
 use crate::error::Exit;
@@ -107,6 +109,12 @@ fn answer(
         ),
         false => format!("load them: tidegate backfill {path}"),
     });
+    if !work.faults.is_empty() && !interrupted {
+        messages.push(format!(
+            "then hold the database to the answer key: tidegate verify data --answer-key \
+             {path}/{KEY_NAME}"
+        ));
+    }
     let names: Vec<&str> = work.files.iter().map(|piece| piece.name.as_str()).collect();
     let json = json!({
         "command": "generate",
@@ -161,6 +169,7 @@ fn write_all(
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let handed = AtomicU64::new(0);
     let failure = Mutex::new(None);
+    let entries = Mutex::new(BTreeMap::new());
     let began = Instant::now();
     let one = || {
         while !cancel.is_set() && !failed.load(Relaxed) {
@@ -172,7 +181,9 @@ fn write_all(
                 return;
             }
             match write_one(work, folder, piece) {
-                Ok(bytes) => {
+                Ok((bytes, entry)) => {
+                    let mut entries = entries.lock().unwrap_or_else(PoisonError::into_inner);
+                    entries.extend(entry.map(|entry| (piece.name.clone(), entry)));
                     done.files.fetch_add(1, Relaxed);
                     done.rows.fetch_add(rows, Relaxed);
                     done.bytes.fetch_add(bytes, Relaxed);
@@ -191,7 +202,12 @@ fn write_all(
     });
     match failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         Some(error) => Err(error),
-        None => Ok(()),
+        // Without all files there is nothing to be held to it.
+        None if work.faults.is_empty() || cancel.is_set() => Ok(()),
+        None => {
+            let entries = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
+            work.write_key(folder, &entries)
+        }
     }
 }
 
@@ -210,9 +226,20 @@ fn wait_until(began: Instant, due_s: Option<f64>, cancel: &Cancel) -> bool {
     }
 }
 
-fn write_one(work: &Batchwork, folder: &Path, piece: &Piece) -> Result<u64, CommandError> {
+/// Gives the bytes that were written, and what must become of a file among which there are faults.
+fn write_one(
+    work: &Batchwork,
+    folder: &Path,
+    piece: &Piece,
+) -> Result<(u64, Option<Entry>), CommandError> {
     let path = folder.join(&piece.name);
-    let bytes = work.bytes(piece).map_err(CommandError::Refused)?;
+    let (bytes, entry) = match work.faults.is_empty() {
+        true => (work.bytes(piece).map_err(CommandError::Refused)?, None),
+        false => {
+            let faulty = work.faulty(piece).map_err(CommandError::Refused)?;
+            (faulty.0, Some(faulty.1))
+        }
+    };
     let place = path.parent().unwrap_or(folder);
     let write = || {
         std::fs::create_dir_all(place)?;
@@ -225,5 +252,5 @@ fn write_one(work: &Batchwork, folder: &Path, piece: &Piece) -> Result<u64, Comm
         file.persist(&path).map_err(|error| error.error)
     };
     write().map_err(CommandError::file(&path))?;
-    Ok(bytes.len() as u64)
+    Ok((bytes.len() as u64, entry))
 }

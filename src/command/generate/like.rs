@@ -84,8 +84,8 @@ pub fn fit(request: &LoadRequest, path: &Path) -> Result<Fitted, CommandError> {
         others => format!("; {others} records of other tickers were not looked at"),
     };
     let says = format!(
-        "like {symbol} in {}: price {}, tick {}, daily volatility {:.2} %, {} a day in {} trades, \
-         {}{more}",
+        "like {symbol} in {}: price {}, tick {}, daily volatility {:.2} %, {:.0} a day in {:.0} \
+         trades, {}{more}",
         path.display(),
         fitted.price,
         fitted.tick as f64 / UNITS,

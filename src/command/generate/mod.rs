@@ -3,6 +3,7 @@
 //! through everything that files go through: so both hold the same rows, and a seed that was loaded
 //! is known again by the content of its files.
 
+mod faults;
 mod files;
 mod like;
 mod vendor;
@@ -14,14 +15,17 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::dataset::Dataset;
+use crate::generate::fault::Fault;
 use crate::generate::{Form, GenerateError, Generator, Records, Spec, VERSION, Values};
 use crate::layout::registry;
 use crate::source::Made;
 
 use super::survey::layouts;
 use super::{CommandError, LayoutChoice, LoadRequest};
+use faults::Extra;
 use vendor::{FileOf, Inverse};
 
+pub use faults::KEY_NAME;
 pub use files::{Progressing, run};
 
 /// Records of a file, but for killmails.
@@ -42,6 +46,8 @@ pub struct GenerateRequest {
     pub layout: Option<LayoutChoice>,
     /// Records a second at most.
     pub rate: Option<u64>,
+    /// Names of faults that are mixed in, or `all`; files only.
+    pub faults: Vec<String>,
 }
 
 /// Where files go.
@@ -59,6 +65,8 @@ pub struct Batchwork {
     generator: Generator,
     writing: Writing,
     dataset: &'static Dataset,
+    seed: u64,
+    faults: Vec<&'static Fault>,
     files: Vec<Piece>,
     /// What a person should know.
     messages: Vec<String>,
@@ -77,6 +85,7 @@ struct Piece {
     name: String,
     /// Its records, in the order of the file.
     rows: Vec<Range<u64>>,
+    extra: Extra,
 }
 
 impl Piece {
@@ -107,24 +116,27 @@ impl Batchwork {
             None => Writing::Form(form),
             Some(choice) => Writing::Vendor(Box::new(inverse(choice, &generator, dataset)?)),
         };
-        let mut work = Self { generator, writing, dataset, files: Vec::new(), messages };
-        work.files = work.pieces(request.spec.seed)?;
+        let (seed, faults, files) = (request.spec.seed, Vec::new(), Vec::new());
+        let mut work = Self { generator, writing, dataset, seed, faults, files, messages };
+        work.files = work.pieces(seed)?;
+        work.with_faults(&request.faults)?;
         work.messages.extend(work.ahead());
         Ok(work)
     }
 
     fn pieces(&self, seed: u64) -> Result<Vec<Piece>, CommandError> {
-        let dataset = self.dataset;
+        let (dataset, all) = (self.dataset, 0..self.generator.rows());
         let each = if dataset.children.is_empty() { FILE_ROWS } else { FILE_KILLMAILS };
         let refused =
             |why: String| CommandError::Refused(format!("--layout cannot be written: {why}"));
         let inverse = match &self.writing {
             Writing::Form(form) => {
-                return Ok(cut(&[0..self.generator.rows()], each)
+                return Ok(cut(std::slice::from_ref(&all), each)
                     .enumerate()
                     .map(|(at, rows)| Piece {
                         name: format!("{}-{seed}-{:05}.{}", dataset.name, at + 1, form.ending()),
                         rows,
+                        extra: Extra::None,
                     })
                     .collect());
             }
@@ -137,7 +149,7 @@ impl Batchwork {
                 tickers.into_iter().map(|(symbol, rows)| (Some(symbol), rows)).collect()
             }
             (true, None) => return Err(refused("its records do not tell their ticker".to_owned())),
-            (false, _) => vec![(None, vec![0..self.generator.rows()])],
+            (false, _) => vec![(None, vec![all])],
         };
         let mut pieces = Vec::new();
         for (symbol, rows) in tickers {
@@ -150,13 +162,18 @@ impl Batchwork {
                 pieces.extend(parts.into_iter().enumerate().map(|(at, rows)| Piece {
                     name: if many { format!("part-{:05}/{path}", at + 1) } else { path.clone() },
                     rows,
+                    extra: Extra::None,
                 }));
                 continue;
             }
             let name = |at: usize| format!("{}-{seed}-{at:05}.csv", dataset.name);
             inverse.check(&name(1), &of, &first).map_err(refused)?;
             let parts = cut(&rows, each).enumerate();
-            pieces.extend(parts.map(|(at, rows)| Piece { name: name(at + 1), rows }));
+            pieces.extend(parts.map(|(at, rows)| Piece {
+                name: name(at + 1),
+                rows,
+                extra: Extra::None,
+            }));
         }
         Ok(pieces)
     }
@@ -259,6 +276,10 @@ pub fn into_load(
     request: &GenerateRequest,
     load: LoadRequest,
 ) -> Result<(LoadRequest, Vec<String>), CommandError> {
+    if !request.faults.is_empty() {
+        let why = "--faults makes files with an answer key beside them: use --out, not --into";
+        return Err(CommandError::Usage(why.to_owned()));
+    }
     let work = Arc::new(Batchwork::new(request, &load)?);
     let made = work.files.iter().map(|piece| {
         let (work, piece) = (Arc::clone(&work), piece.clone());
@@ -282,7 +303,7 @@ mod tests {
     #[test]
     fn ranges_are_cut_at_the_same_number_of_rows() {
         let pieces: Vec<_> = cut(&[0..5, 8..10, 20..21], 3).collect();
-        assert_eq!(pieces, [vec![0..3], vec![3..5, 8..9], vec![9..10, 20..21]]);
+        assert_eq!(format!("{pieces:?}"), "[[0..3], [3..5, 8..9], [9..10, 20..21]]");
         assert_eq!(cut(&[], 3).count(), 0);
     }
 }

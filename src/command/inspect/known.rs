@@ -8,7 +8,7 @@ use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use super::Reading;
 use super::quality::{Places, Quality};
 use super::read::{self, Piece};
-use super::subject::Subject;
+use super::subject::{Subject, open_columns};
 use crate::batch::{Reject, value_as_text};
 use crate::command::CommandError;
 use crate::dataset::{self, Dataset};
@@ -97,14 +97,17 @@ pub(super) fn inspect(
         quality: Quality::new(places(&mapping, dataset), now_us()),
     };
     let take = |piece: Piece| known.add(&piece, &mapping);
-    known.whole = match (&recognised.shape, &recognised.json, subject.path()) {
+    known.whole = match (&recognised.shape, &recognised.json, subject.location()) {
         (Some(shape), _, _) => {
             reading.content(subject, |input| read::text(input, shape, &mapping, take))?
         }
         (None, Some(shape), _) => {
             reading.content(subject, |input| read::json(input, shape, &mapping, take))?
         }
-        (None, None, Some(path)) => read::parquet(path, reading.rows_max, &mapping, take)?,
+        (None, None, Some(location)) => {
+            let source = open_columns(location, &subject.name)?;
+            read::columns(&source, reading.rows_max, &mapping, take)?
+        }
         (None, None, None) => false,
     };
     Ok(known)

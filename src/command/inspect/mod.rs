@@ -78,12 +78,6 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let (mut all, mut messages, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
     let mut more = 0;
     for file in &found {
-        if file.location.file().is_none() {
-            return Err(CommandError::Refused(format!(
-                "{}: only files are inspected; plan shows how an object would be loaded",
-                file.name
-            )));
-        }
         let mut looker = Looker::new(&looking, file);
         let outcome = look_into(&file.location, &file.name, &mut spooler, &mut looker);
         let Looker { mut subjects, ignored, more: uncounted, stop, .. } = looker;

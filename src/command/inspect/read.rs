@@ -2,7 +2,6 @@
 //! database. Holds one chunk and its batch at a time, and stops where enough was seen.
 
 use std::io::{self, BufRead, Read};
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::batch::{Chunk, Original};
@@ -126,17 +125,6 @@ pub(in crate::command) fn json(
 }
 
 /// Decodes a Parquet file and hands each batch to `take`. Whether it came to the end.
-pub(in crate::command) fn parquet(
-    path: &Path,
-    rows_max: u64,
-    mapping: &Mapping,
-    take: impl FnMut(Piece),
-) -> Result<bool, CommandError> {
-    let source = ParquetSource::open(path).map_err(|error| plain(&error))?;
-    columns(&source, rows_max, mapping, take)
-}
-
-/// The same for a file that is open.
 pub(in crate::command) fn columns(
     source: &ParquetSource,
     rows_max: u64,

@@ -2,9 +2,9 @@
 //! recognised by its first bytes as it is come upon; its bytes are read afterwards, if they say
 //! more. Keeps little of each, for an archive may hold a great many.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::sync::Arc;
 
 use super::guess::{Guess, guess};
 use super::{Looking, recognise_with};
@@ -14,6 +14,7 @@ use crate::decode::ParquetSource;
 use crate::layout::{RecogniseError, Recognised, Sample, SampleHead};
 use crate::limit::{INSPECT_BYTES_MAX, KIB, RECORD_BYTES_MAX};
 use crate::mapping::{JsonRecords, is_columnar};
+use crate::read_at::ReadAt;
 use crate::source::{Content, ContentReader, Found, Location, Seen, Visitor, Want};
 
 /// Bytes at the head of a content that are kept to be shown.
@@ -27,7 +28,7 @@ pub(super) enum Place {
     /// They say no more than its head.
     Unread,
     /// They are the file's.
-    Plain(PathBuf),
+    Plain(Location),
     /// Behind compression, or in an archive.
     Packed(Content),
 }
@@ -102,11 +103,11 @@ impl Subject {
         Sample { name: &self.path_name, head }
     }
 
-    /// The file of a format that is made of seeks.
-    pub fn path(&self) -> Option<&Path> {
+    /// Where the bytes of a format that is made of seeks are.
+    pub fn location(&self) -> Option<&Location> {
         match &self.place {
-            Place::Plain(path) => Some(path),
-            Place::Packed(content) => content.location.file(),
+            Place::Plain(location) => Some(location),
+            Place::Packed(content) => Some(&content.location),
             Place::Unread => None,
         }
     }
@@ -119,25 +120,42 @@ impl Subject {
     pub fn open(&self, before: &mut Option<ContentReader>) -> Result<Bytes, CommandError> {
         match &self.place {
             Place::Unread => Ok(Bytes::Plain(Box::new(std::io::empty()))),
-            Place::Plain(path) => {
-                let file = File::open(path).map_err(CommandError::file(path))?;
-                Ok(Bytes::Plain(Box::new(BufReader::with_capacity(256 * KIB, file))))
+            Place::Plain(location) => {
+                let forward = Forward { bytes: location.bytes(None)?, offset: 0 };
+                Ok(Bytes::Plain(Box::new(BufReader::with_capacity(256 * KIB, forward))))
             }
             Place::Packed(Content { location, fingerprint, .. }) => {
                 let fingerprint = fingerprint.clone();
-                Ok(Bytes::Packed(match before.take() {
+                Ok(Bytes::Packed(Box::new(match before.take() {
                     Some(reader) => reader.follow(location, fingerprint, 0)?,
                     None => ContentReader::open(location, fingerprint, 0)?,
-                }))
+                })))
             }
         }
+    }
+}
+
+/// Reads from the first byte on.
+struct Forward {
+    bytes: Arc<dyn ReadAt>,
+    offset: u64,
+}
+
+impl Read for Forward {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.bytes.read_at(into, self.offset)?;
+        if read == 0 {
+            self.bytes.check()?;
+        }
+        self.offset += read as u64;
+        Ok(read)
     }
 }
 
 /// A content that is being read.
 pub(super) enum Bytes {
     Plain(Box<dyn BufRead>),
-    Packed(ContentReader),
+    Packed(Box<ContentReader>),
 }
 
 impl Bytes {
@@ -152,7 +170,7 @@ impl Bytes {
     pub fn end(self) -> Option<ContentReader> {
         match self {
             Bytes::Plain(_) => None,
-            Bytes::Packed(reader) => Some(reader),
+            Bytes::Packed(reader) => Some(*reader),
         }
     }
 }
@@ -218,10 +236,14 @@ impl Visitor for Looker<'_> {
         }
         let at = self.subjects.len();
         let mut subject = Subject::new(seen, &self.file.name);
-        let path = seen.location.and_then(Location::file);
-        if let Some(path) = path.filter(|_| is_columnar(seen.head)) {
-            match ParquetSource::open(path) {
-                Ok(source) => subject.parquet = Some(source.columns()),
+        if let Some(location) = seen.location.filter(|_| is_columnar(seen.head)) {
+            match open_columns(location, seen.name) {
+                Ok(source) => {
+                    subject.parquet = Some(source.columns());
+                    if let Some(own) = source.own_name() {
+                        subject.path_name = format!("{}/{own}", subject.path_name);
+                    }
+                }
                 Err(error) => {
                     subject.verdict = Verdict::Broken(error.to_string());
                     self.subjects.push(subject);
@@ -245,10 +267,10 @@ impl Visitor for Looker<'_> {
             subject.head.truncate(HEAD_BYTES);
             subject.head.shrink_to_fit();
         }
-        let file = path.filter(|_| seen.location == Some(&self.file.location));
-        if let Some(path) = file {
-            subject.bytes = std::fs::metadata(path).map(|data| data.len()).ok();
-            subject.place = Place::Plain(path.to_owned());
+        let file = seen.location.filter(|location| **location == self.file.location);
+        if let Some(location) = file {
+            subject.bytes = location.bytes(None).map(|bytes| bytes.size()).ok();
+            subject.place = Place::Plain(location.clone());
         }
         self.subjects.push(subject);
         match says_more {
@@ -289,6 +311,17 @@ impl Visitor for Looker<'_> {
             self.subjects.push(Subject::broken(name, &self.file.name, why));
         }
     }
+}
+
+/// The outline of a file that is made of seeks.
+///
+/// # Errors
+/// When it cannot be read, or is damaged.
+pub(super) fn open_columns(location: &Location, name: &str) -> Result<ParquetSource, CommandError> {
+    let bytes = location.bytes(None)?;
+    let source = ParquetSource::over(Path::new(name), Arc::clone(&bytes));
+    bytes.check().map_err(|cause| CommandError::Refused(format!("{name}: {cause}")))?;
+    source.map_err(|error| CommandError::Refused(error.to_string()))
 }
 
 /// How `--layout` is written.

@@ -212,19 +212,47 @@ async fn in_transaction(db: &Connection, derived: &Derived, how: How) -> Result<
 async fn ranges(
     db: &Connection,
     written: &Written,
+    source: &str,
     all: &str,
 ) -> Result<Vec<[String; 2]>, DbError> {
     if !written.full {
         return Ok(written.ranges.iter().map(|(from, to)| [from.clone(), to.clone()]).collect());
     }
     let sql = format!(
-        "SELECT month::text, (month + interval '1 month')::text \
+        "SELECT lower(part)::text, upper(part)::text \
          FROM ({all}) edges(lo, hi), \
-              generate_series(date_trunc('month', lo, 'UTC'), hi, '1 month') month"
+              generate_series(date_trunc('month', lo, 'UTC'), hi, '1 month') month, \
+              unnest(tstzmultirange(tstzrange(month, month + interval '1 month')) \
+                     - ({GONE})) part"
     );
-    let rows = db.query_typed(&sql, &[]).await.doing("asking what there is to aggregate")?;
+    let rows = db.query_typed(&sql, &[(&source, Type::TEXT)]).await;
+    let rows = rows.doing("asking what there is to aggregate")?;
     rows.iter().map(|row| Ok([row.try_get(0)?, row.try_get(1)?])).collect()
 }
+
+/// Times of table `$1` that retention dropped and nobody loaded again: what was made of them stays
+/// as it is.
+const GONE: &str = "\
+SELECT coalesce((SELECT range_agg(tstzrange(d.from_ts, d.to_ts)) FROM tidegate.dropped_range d \
+                 WHERE d.target = $1), '{}'::tstzmultirange) \
+     - coalesce((SELECT range_agg(tstzrange(p.lower, p.upper)) \
+                 FROM tidegate.partitions($1::text::regclass) p), '{}'::tstzmultirange)";
+
+/// A table that is made anew of its minutes would lack those that retention dropped.
+async fn refuse_to_lose(db: &Connection, name: &str, source: &str) -> Result<(), DbError> {
+    let sql = format!("SELECT EXISTS (SELECT FROM {name} WHERE ({GONE}) @> bucket_time)");
+    let row = db.query_typed_one(&sql, &[(&source, Type::TEXT)]).await;
+    if row.doing(format!("asking what {name} alone still has"))?.try_get(0)? {
+        return Err(DbError::Table(format!(
+            "{name} has buckets of minutes that retention dropped: --rebuild would lose them; \
+             --full makes the others anew"
+        )));
+    }
+    Ok(())
+}
+
+/// What option bars of 5 and 15 minutes are made of.
+const MINUTES: &str = "public.fo_option_strike_bars";
 
 async fn bars(
     db: &Connection,
@@ -235,6 +263,7 @@ async fn bars(
 ) -> Result<Done, DbError> {
     let target = if rebuild { format!("{name}_v2") } else { name.to_owned() };
     if rebuild {
+        refuse_to_lose(db, name, MINUTES).await?;
         let sql = format!(
             "DROP TABLE IF EXISTS {target}; \
              CREATE TABLE {target} (LIKE {name} INCLUDING ALL) PARTITION BY RANGE (bucket_time)"
@@ -247,7 +276,7 @@ async fn bars(
              a(lo, hi), \
          (SELECT min(bucket_time), max(bucket_time) FROM {name}) b(lo, hi)"
     );
-    let ranges = ranges(db, written, &all).await?;
+    let ranges = ranges(db, written, MINUTES, &all).await?;
     let (mut changed, mut deleted) = (0, 0);
     for [from, to] in &ranges {
         let row = db

@@ -23,6 +23,7 @@ parts AS (
     UNION ALL
     SELECT c.oid, true, '-infinity' FROM pg_catalog.pg_class c
     WHERE c.oid = 'public.market_data'::regclass AND c.relkind = 'r'
+      AND NOT tidegate.is_hypertable(c.oid)
 )
 SELECT n.nspname::text, c.relname::text, p.recent, cut.day::text, to_char(cut.day, 'YYYYMMDD'),
        ARRAY(SELECT x.relname::text FROM pg_catalog.pg_index i

@@ -3,6 +3,7 @@
 //! nothing for a minute is called `not finished`.
 
 mod read;
+mod watch;
 
 use std::borrow::Cow;
 
@@ -14,6 +15,7 @@ use crate::report::list::{Cell, Grid, Style};
 
 use super::{Access, Answer, CommandError};
 use read::{Load, Run, Step};
+pub use watch::Watcher;
 
 /// Unsealed loads that are listed; the rest are counted.
 const LOADS_MAX: u32 = 20;

@@ -2,7 +2,9 @@
 //! what is derived, statistics, vacuuming, reindexing. `nightly` runs it after its sources, and
 //! `nightly` without sources runs it alone. One action that fails does not stop the others.
 
+mod archive;
 mod care;
+mod compress;
 mod figures;
 mod partitions;
 mod plan;
@@ -127,6 +129,16 @@ pub async fn run(access: &Access, plan: &UpkeepPlan) -> Result<UpkeepReport, Com
     retention::finish_begun(&mut server, &mut log).await;
     for retention in &plan.retention {
         retention::run(&mut server, retention, &mut log).await;
+    }
+    if let Some(kept) = plan.archives_kept {
+        let began = Instant::now();
+        let done = retention::remove_archives(&mut server, kept).await;
+        log.push("archives", "all tables", began, done);
+    }
+    for compress in &plan.compress {
+        let began = Instant::now();
+        let done = compress::run(&mut server, compress).await;
+        log.push("compress", &compress.table, began, done);
     }
     of_refresh(&mut server, &plan.refresh, &mut log).await;
     care::run(&mut server, plan, &mut log).await;

@@ -2,7 +2,7 @@
 
 use tokio_postgres::types::Type;
 
-use crate::db::Doing as _;
+use crate::db::{Doing as _, timescale};
 
 use super::super::CommandError;
 use super::{Ahead, Did, Server};
@@ -28,6 +28,9 @@ const DAYS_AT_ONCE: i32 = 400;
 /// Makes what is missing of a table's partitions from today on.
 pub(super) async fn make(server: &mut Server, ahead: &Ahead) -> Result<Did, CommandError> {
     let table = server.table(&ahead.table).await?;
+    if timescale::is_hypertable(server.ready().await?, &table).await? {
+        return Ok(Did::skipped("chunks of a hypertable are made as rows come"));
+    }
     if table.partitioning.as_ref().is_none_or(|p| p.time_column.is_none()) {
         return Ok(Did::skipped(format!(
             "{} is not partitioned by ranges of time",

@@ -21,8 +21,8 @@ impl UpkeepReport {
 /// One thing that was done to one table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Action {
-    /// `partitions`, `retention`, `archive`, `archives`, `refresh`, `analyze`, `vacuum`, `reindex`
-    /// or `compress`.
+    /// `partitions`, `retention` (archiving included), `archives` (whose own time is up),
+    /// `refresh`, `analyze`, `vacuum`, `reindex` or `compress`.
     pub kind: &'static str,
     /// The table, or what is derived, as `schema.name`.
     pub target: String,
@@ -30,9 +30,9 @@ pub struct Action {
     pub outcome: Outcome,
     /// Partitions, chunks or indexes that were made, dropped or worked on.
     pub parts: u64,
-    /// Rows that were dropped, archived or written.
+    /// Rows that were dropped or written.
     pub rows: u64,
-    /// Bytes that were freed, or written to archives.
+    /// Bytes that were freed.
     pub bytes: u64,
     /// Seconds it took.
     pub elapsed_s: f64,

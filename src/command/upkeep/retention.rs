@@ -1,17 +1,18 @@
-//! Retention: whole partitions that are older than they are kept. A partition is detached, written
-//! to an archive if one is asked for, and dropped, in steps that `tidegate.retired` records, so
-//! that a run that was cut short is finished by the next. That it was dropped is recorded in the
-//! transaction that drops it.
+//! Retention: whole partitions that are older than they are kept. A partition is detached (a chunk
+//! of a hypertable cannot be), written to an archive if one is asked for, and dropped, in steps
+//! that `tidegate.retired` records, so that a run that was cut short is finished by the next. That
+//! it was dropped is recorded in the transaction that drops it.
 
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::Type;
 
-use crate::db::{Connection, Doing as _};
+use crate::db::{Connection, Doing as _, timescale};
 use crate::limit::{ATTACH_LOCK_TIMEOUT_MS, LOCK_TIMEOUT_MS};
 
 use super::super::{CommandError, refresh};
-use super::{Did, Log, Retention, Server};
+use super::archive::{Archived, Place, Sums};
+use super::{Age, Did, Log, Retention, Server};
 
 /// Partitions of a table that end before it is to be kept, the oldest first.
 const DUE: &str = "\
@@ -22,11 +23,35 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE p.lower > '-infinity'
   AND p.upper <= (date_trunc('day', now() AT TIME ZONE 'UTC') - $2::text::interval)
       AT TIME ZONE 'UTC'
+  AND NOT EXISTS (SELECT FROM tidegate.retired r
+                  WHERE r.dropped_at IS NULL AND to_regclass(r.partition) = p.partition)
 ORDER BY p.upper";
 
 /// What was begun and is not finished.
 const BEGUN: &str = "\
 SELECT id, target, partition FROM tidegate.retired WHERE dropped_at IS NULL ORDER BY id";
+
+/// The chunk with exactly these bounds.
+const DROP_CHUNK: &str = "\
+SELECT count(*) FROM tidegate.retired r, LATERAL drop_chunks(
+    (SELECT format('%I.%I', h.hypertable_schema, h.hypertable_name)::regclass
+     FROM timescaledb_information.hypertables h
+     WHERE h.hypertable_schema || '.' || h.hypertable_name = r.target),
+    older_than => r.to_ts, newer_than => r.from_ts)
+WHERE r.id = $1";
+
+const WRITTEN: &str = "\
+UPDATE tidegate.retired SET file = $2, rows = $3, content = $4, bytes = $5,
+       written_at = clock_timestamp()
+WHERE id = $1 AND dropped_at IS NULL";
+
+/// Archives whose own time is up, counted from when they were written.
+const OLD_ARCHIVES: &str = "\
+SELECT id, file, coalesce(bytes, 0) FROM tidegate.retired
+WHERE file IS NOT NULL AND dropped_at IS NOT NULL AND removed_at IS NULL
+  AND written_at <= (date_trunc('day', now() AT TIME ZONE 'UTC') - $1::text::interval)
+      AT TIME ZONE 'UTC'
+ORDER BY id";
 
 const BEGIN_ONE: &str = "\
 INSERT INTO tidegate.retired (target, partition, from_ts, to_ts, archive_to)
@@ -39,8 +64,11 @@ SELECT to_regclass(r.partition) IS NOT NULL,
        coalesce(i.inhdetachpending, false),
        quote_ident(n.nspname) || '.' || quote_ident(p.relname),
        coalesce(t.partdefid, 0) <> 0,
-       r.archive_to, r.file, r.rows, r.target,
-       pg_catalog.pg_total_relation_size(to_regclass(r.partition))
+       coalesce(p.relkind = 'r', false),
+       r.archive_to, r.file, r.rows, r.content,
+       pg_catalog.pg_total_relation_size(to_regclass(r.partition)),
+       to_char(r.from_ts AT TIME ZONE 'UTC', 'YYYY-MM-DD') || '_'
+           || to_char(r.to_ts AT TIME ZONE 'UTC', 'YYYY-MM-DD') || '_' || r.id
 FROM tidegate.retired r
 LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = to_regclass(r.partition)
 LEFT JOIN pg_catalog.pg_class p ON p.oid = i.inhparent
@@ -92,9 +120,12 @@ pub(super) async fn run(server: &mut Server, retention: &Retention, log: &mut Lo
     let mut failed = None;
     match due(server, retention).await {
         Err(error) => failed = Some(error),
-        Ok((_, Some(skipped))) => sum.skipped = Some(skipped),
-        Ok((all, None)) => {
+        Ok(all) => {
             for retired in all {
+                if let Err(error) = can_archive(server, retention, &retired).await {
+                    failed = Some(error);
+                    break;
+                }
                 match begin(server, retention, retired).await {
                     Ok(did) => {
                         sum.parts += did.parts;
@@ -118,6 +149,19 @@ pub(super) async fn run(server: &mut Server, retention: &Retention, log: &mut Lo
     }
 }
 
+/// Nothing is detached for an archive that cannot be written.
+async fn can_archive(
+    server: &mut Server,
+    retention: &Retention,
+    due: &Due,
+) -> Result<(), CommandError> {
+    if let Some(to) = &retention.archive {
+        Place::new(to, &due.target)?;
+        Archived::of(server.ready().await?, &due.partition).await?;
+    }
+    Ok(())
+}
+
 /// A partition that is due.
 struct Due {
     target: String,
@@ -126,12 +170,11 @@ struct Due {
     to: String,
 }
 
-async fn due(
-    server: &mut Server,
-    retention: &Retention,
-) -> Result<(Vec<Due>, Option<String>), CommandError> {
+async fn due(server: &mut Server, retention: &Retention) -> Result<Vec<Due>, CommandError> {
     let table = server.table(&retention.table).await?;
-    if table.partitioning.as_ref().is_none_or(|p| p.time_column.is_none()) {
+    if table.partitioning.as_ref().is_none_or(|p| p.time_column.is_none())
+        && !timescale::is_hypertable(server.ready().await?, &table).await?
+    {
         let why = format!(
             "{} is not partitioned by ranges of time, and retention drops whole partitions",
             table.display_name()
@@ -148,7 +191,7 @@ async fn due(
         let (partition, from, to) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         Ok(Due { target: table.display_name(), partition, from, to })
     };
-    Ok((rows.iter().map(one).collect::<Result<_, CommandError>>()?, None))
+    rows.iter().map(one).collect()
 }
 
 async fn begin(server: &mut Server, retention: &Retention, due: Due) -> Result<Did, CommandError> {
@@ -186,17 +229,71 @@ async fn finish(server: &mut Server, retired: &Retired) -> Result<Did, CommandEr
         )));
     }
     let (attached, pending): (bool, bool) = (row.try_get(1)?, row.try_get(2)?);
-    if attached || pending {
+    let is_chunk: bool = row.try_get(5)?;
+    if (attached || pending) && !is_chunk {
         let parent: String = row.try_get(3)?;
         detach(server, &parent, partition, pending, row.try_get(4)?).await?;
     }
-    let bytes: Option<i64> = row.try_get(9)?;
-    let archive_to: Option<String> = row.try_get(5)?;
-    if archive_to.is_some() {
-        return Err(CommandError::Refused("archives are not written yet".to_owned()));
-    }
-    let rows = drop_one(server.ready().await?, retired).await?;
+    let bytes: Option<i64> = row.try_get(10)?;
+    let archived = match row.try_get::<_, Option<String>>(6)? {
+        None => None,
+        Some(_) if row.try_get::<_, Option<String>>(7)?.is_some() => {
+            let rows: i64 = row.try_get(8)?;
+            Some(Sums { rows: rows.unsigned_abs(), content: row.try_get(9)? })
+        }
+        Some(to) => Some(archive(server, retired, &to, row.try_get(11)?).await?),
+    };
+    let rows = drop_one(server.ready().await?, retired, archived.as_ref(), is_chunk).await?;
     Ok(Did { parts: 1, rows, bytes: bytes.unwrap_or(0).unsigned_abs(), ..Did::default() })
+}
+
+/// Writes a detached partition to its archive, and records that once it is in its place.
+async fn archive(
+    server: &mut Server,
+    retired: &Retired,
+    to: &str,
+    name: &str,
+) -> Result<Sums, CommandError> {
+    let destination = to.parse().map_err(CommandError::Refused)?;
+    let place = Place::new(&destination, &retired.target)?;
+    let db = server.ready().await?;
+    let archived = Archived::of(db, &retired.partition).await?;
+    // A file of no rows is of no use.
+    let is_empty = format!("SELECT NOT EXISTS (SELECT FROM {})", retired.partition);
+    if db.query_typed_one(&is_empty, &[]).await?.try_get(0)? {
+        return archived.sums(db).await;
+    }
+    let written = archived.write(db, &place, name).await?;
+    let (rows, bytes) = (written.sums.rows.cast_signed(), written.bytes.cast_signed());
+    db.execute_typed(
+        WRITTEN,
+        &[
+            (&retired.id, Type::INT8),
+            (&written.file, Type::TEXT),
+            (&rows, Type::INT8),
+            (&written.sums.content, Type::TEXT),
+            (&bytes, Type::INT8),
+        ],
+    )
+    .await
+    .doing(format!("recording {}", written.file))?;
+    Ok(written.sums)
+}
+
+/// Removes archives that have been kept long enough.
+pub(super) async fn remove_archives(server: &mut Server, kept: Age) -> Result<Did, CommandError> {
+    let db = server.ready().await?;
+    let rows = db.query_typed(OLD_ARCHIVES, &[(&kept.sql(), Type::TEXT)]).await;
+    let mut did = Did::default();
+    for row in rows.doing("asking which archives are old")? {
+        let (id, file): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
+        Place::remove(file).await?;
+        let sql = "UPDATE tidegate.retired SET removed_at = clock_timestamp() WHERE id = $1";
+        db.execute_typed(sql, &[(&id, Type::INT8)]).await.doing("recording what was removed")?;
+        did.parts += 1;
+        did.bytes += row.try_get::<_, i64>(2)?.unsigned_abs();
+    }
+    Ok(did)
 }
 
 async fn forget(server: &mut Server, id: i64) -> Result<(), CommandError> {
@@ -251,8 +348,14 @@ async fn under_lock(db: &Connection, sql: &str, doing: &str) -> Result<(), Comma
     }
 }
 
-/// Drops a detached partition, and records it, in one transaction; says how many rows it had.
-async fn drop_one(db: &Connection, retired: &Retired) -> Result<u64, CommandError> {
+/// Drops a detached partition, and records it, in one transaction; says how many rows it had. One
+/// that was archived must still be what its archive holds.
+async fn drop_one(
+    db: &Connection,
+    retired: &Retired,
+    archived: Option<&Sums>,
+    is_chunk: bool,
+) -> Result<u64, CommandError> {
     let Retired { id, target, partition } = retired;
     let doing = || format!("dropping {partition}");
     let begin = format!(
@@ -261,11 +364,42 @@ async fn drop_one(db: &Connection, retired: &Retired) -> Result<u64, CommandErro
          LOCK TABLE {partition} IN ACCESS EXCLUSIVE MODE"
     );
     db.batch_execute(&begin).await.doing(doing())?;
-    let row = db.query_typed_one(&format!("SELECT count(*) FROM {partition}"), &[]).await;
-    let rows: i64 = row.doing(doing())?.try_get(0)?;
+    let rows: i64 = match archived {
+        None => {
+            let sql = format!("SELECT count(*) FROM {partition}");
+            db.query_typed_one(&sql, &[]).await.doing(doing())?.try_get(0)?
+        }
+        Some(archived) => {
+            let now = Archived::of(db, partition).await?.sums(db).await?;
+            if now != *archived {
+                db.batch_execute("ROLLBACK").await?;
+                return Err(forget_archive(db, *id, partition).await);
+            }
+            now.rows.cast_signed()
+        }
+    };
     record_dropped(db, *id, rows, refresh::is_viewed(target)).await?;
-    db.batch_execute(&format!("DROP TABLE {partition}; COMMIT")).await.doing(doing())?;
+    if is_chunk {
+        let row = db.query_typed_one(DROP_CHUNK, &[(id, Type::INT8)]).await.doing(doing())?;
+        if row.try_get::<_, i64>(0)? != 1 {
+            db.batch_execute("ROLLBACK").await?;
+            return Err(CommandError::Refused(format!("{}: it was no chunk by itself", doing())));
+        }
+        db.batch_execute("COMMIT").await.doing(doing())?;
+    } else {
+        db.batch_execute(&format!("DROP TABLE {partition}; COMMIT")).await.doing(doing())?;
+    }
     Ok(rows.unsigned_abs())
+}
+
+async fn forget_archive(db: &Connection, id: i64, partition: &str) -> CommandError {
+    let sql = "UPDATE tidegate.retired SET file = NULL, written_at = NULL WHERE id = $1";
+    match db.execute_typed(sql, &[(&id, Type::INT8)]).await.doing("forgetting an archive") {
+        Ok(_) => CommandError::Refused(format!(
+            "{partition} was changed since it was archived: the next run writes it anew"
+        )),
+        Err(error) => error.into(),
+    }
 }
 
 /// The ledger's row of what is dropped, in the transaction that drops it. `viewed`: views are made

@@ -10,6 +10,7 @@ mod schema;
 mod upkeep;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
@@ -41,6 +42,8 @@ pub struct VerifyRequest {
     pub what: Option<What>,
     /// With [`What::Data`]: files whose records are compared with their rows.
     pub paths: Vec<String>,
+    /// With [`What::Data`]: what a generator says must be there.
+    pub answer_key: Option<PathBuf>,
 }
 
 /// What the checks share: which migrations are applied, and the tables that they make.
@@ -83,12 +86,14 @@ fn applied_tables(status: &[MigrationStatus]) -> Applied {
 /// # Errors
 /// [`CommandError::Refused`] where no migration is applied; [`DbError`] without a connection.
 pub async fn run(request: &VerifyRequest) -> Result<Answer, CommandError> {
-    if !request.paths.is_empty() && request.what != Some(What::Data) {
+    let takes_files = !request.paths.is_empty() || request.answer_key.is_some();
+    if takes_files && request.what != Some(What::Data) {
         return Err(CommandError::Usage("only `verify data` takes files".to_owned()));
     }
     let (_, db) = request.access.connect().await?;
     if request.what == Some(What::Data) {
-        let findings = data::check(&request.access, &db, &request.paths).await?;
+        let key = request.answer_key.as_deref();
+        let findings = data::check(&request.access, &db, &request.paths, key).await?;
         return Ok(answer(&findings));
     }
     let status = migration::status(&db).await?;

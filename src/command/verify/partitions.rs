@@ -1,6 +1,6 @@
 //! Partitions ahead and behind.
 
-use crate::db::{Connection, DbError};
+use crate::db::{Connection, DbError, timescale};
 use crate::limit::PARTITIONS_PER_LOAD_MAX;
 
 use super::super::finding::{Finding, Level};
@@ -33,9 +33,19 @@ pub(super) async fn check(db: &Connection, applied: &Applied) -> Result<Vec<Find
         return Ok(Vec::new());
     }
     let sql = include_str!("../../../schema/query/verify/partitions.sql");
-    let mut findings = Vec::new();
+    let mut findings = hypertables(db, applied).await?;
+    let retiring = retiring(db, applied).await?;
+    findings.extend(retiring.iter().map(|name| {
+        Finding::advise(
+            Level::Warning,
+            "partitions",
+            format!("{name} is on its way out: retention was cut short"),
+            "tidegate nightly goes on with it",
+            "its rows are in no answer, and not in an archive yet",
+        )
+    }));
     for row in ask(db, sql, &applied.tables).await? {
-        let table = Table {
+        let mut table = Table {
             relation: row.try_get(0)?,
             partitions: row.try_get(1)?,
             lower: row.try_get(2)?,
@@ -46,10 +56,50 @@ pub(super) async fn check(db: &Connection, applied: &Applied) -> Result<Vec<Find
             default_partition: row.try_get(7)?,
             strays: row.try_get(8)?,
         };
+        table.strays.retain(|stray| !retiring.contains(stray));
         let make = ahead(applied).find(|(name, _)| *name == table.relation);
         findings.extend(judge(&table, make.map(|(_, make)| make)));
     }
     Ok(findings)
+}
+
+/// The hypertables: their chunks, and indexes that are missing on some.
+async fn hypertables(db: &Connection, applied: &Applied) -> Result<Vec<Finding>, DbError> {
+    if !applied.has("ledger", 4) || timescale::edition(db).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let sql = include_str!("../../../schema/query/verify/hypertables.sql");
+    let mut findings = Vec::new();
+    for row in ask(db, sql, &applied.tables).await? {
+        let (relation, chunks): (&str, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let (lower, upper): (Option<&str>, Option<&str>) = (row.try_get(2)?, row.try_get(3)?);
+        let missing: Vec<String> = row.try_get(4)?;
+        let span = lower.zip(upper).map(|(lower, upper)| format!(", {lower} to {upper}"));
+        let found = format!("{relation}: {chunks} chunks{}", span.unwrap_or_default());
+        findings.push(Finding::ok("partitions", found));
+        findings.extend(missing.into_iter().map(|index| {
+            Finding::advise(
+                Level::Fault,
+                "index",
+                format!("index {index}, a chunk of {relation}, is missing"),
+                "drop the index of the hypertable and create it again",
+                "queries of that time read the whole chunk",
+            )
+        }));
+    }
+    Ok(findings)
+}
+
+/// Partitions that retention took out and has not dropped yet: the next upkeep goes on.
+async fn retiring(db: &Connection, applied: &Applied) -> Result<Vec<String>, DbError> {
+    if !applied.has("ledger", 4) {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT c.relname::text FROM tidegate.retired r \
+               JOIN pg_catalog.pg_class c ON c.oid = to_regclass(r.partition) \
+               WHERE r.dropped_at IS NULL";
+    let rows = db.query_typed(sql, &[]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 /// The tables here whose partitions are made ahead of time, with the statement that does it.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use tokio_postgres::types::Type;
 
+use super::retention_took;
 use crate::column::quote_identifier;
 use crate::db::{Connection, DbError, Doing as _};
 
@@ -36,6 +37,8 @@ pub struct Remembered {
 /// A content that is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RememberedContent {
+    /// Its load.
+    pub load: i64,
     /// Its name in reports.
     pub source: String,
     /// Its hash.
@@ -97,6 +100,7 @@ pub async fn recall(
         }
         let ignored: String = row.try_get("ignored")?;
         let content = RememberedContent {
+            load: row.try_get("load_id")?,
             source: row.try_get("source")?,
             hash: row.try_get("hash")?,
             dataset: row.try_get("dataset")?,
@@ -125,7 +129,9 @@ async fn has_rows(db: &Connection, (target, oid): &(String, u32)) -> Result<Opti
     let (schema, name) = (quote_identifier(&schema), quote_identifier(&name));
     let sql = format!("SELECT EXISTS (SELECT 1 FROM {schema}.{name})");
     let row = db.query_typed_one(&sql, &[]).await;
-    Ok(Some(row.doing(format!("asking whether {target} has rows"))?.try_get(0)?))
+    let has_rows: bool = row.doing(format!("asking whether {target} has rows"))?.try_get(0)?;
+    // Rows that retention took were not lost.
+    Ok(Some(has_rows || retention_took(db, target).await?))
 }
 
 /// Notes what files hold. What was noted of them before is forgotten.

@@ -1,6 +1,6 @@
 -- $1: keys, $2: for each what the file is now. One row for each load of each file that is still
 -- what was noted; no layout where a load does not stand as it did.
-SELECT m.key, m.ignored::text AS ignored, u.source, c.hash, c.dataset, c.target, c.target_oid,
+SELECT m.key, m.ignored::text AS ignored, u.load_id, u.source, c.hash, c.dataset, c.target, c.target_oid,
        l.layout, coalesce(l.inserted, 0) AS inserted
 FROM unnest($1::bytea[], $2::text[]) AS w (key, version)
 JOIN tidegate.memo m ON m.key = w.key AND m.version = w.version

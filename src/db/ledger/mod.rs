@@ -4,7 +4,10 @@
 
 mod account;
 mod freshness;
+mod lease;
+mod live;
 mod memo;
+mod nights;
 mod pace;
 mod portion;
 mod scatter;
@@ -20,7 +23,12 @@ use crate::span::{Span, SpanUnit};
 
 pub use account::{RunLoad, Seal, run_loads, run_tables, seal};
 pub use freshness::{Written, kept_state, mark_fresh, written_since};
+pub use lease::{Holder, Taken, keep_lease, lease_holder, release_lease, take_lease};
+pub use live::{LiveRun, live_runs, publish, sweep, withdraw};
 pub use memo::{Memo, Remembered, has_memos, note, recall};
+pub use nights::{
+    SourceEnd, end_source, ever_loaded, newest, retention_took, rewritten, superseded,
+};
 pub use pace::{Pace, pace};
 pub use portion::{begin_portion, claim, done_portions, record, record_replay, touch};
 pub use scatter::{

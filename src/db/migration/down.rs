@@ -85,7 +85,9 @@ async fn rehearse(
     const SQL: &str = "\
 SELECT c.oid, format('%I.%I', n.nspname, c.relname), n.nspname || '.' || c.relname
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+WHERE c.relkind IN ('r', 'p')
+  -- Partitions and chunks go with their tables.
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid)
   AND n.nspname NOT IN ('pg_catalog', 'information_schema')
   AND n.nspname NOT LIKE 'pg\\_toast%'
 ORDER BY 2";
@@ -162,6 +164,10 @@ WITH replays AS (
     WHERE s.id = p.set_id AND s.strategy = 'replay' AND p.tables ?| $1 RETURNING p.set_id
 ), sets AS (
     DELETE FROM tidegate.load_set WHERE id IN (SELECT set_id FROM replays)
+), touched AS (
+    DELETE FROM tidegate.touched WHERE target = ANY ($1)
+), refreshed AS (
+    DELETE FROM tidegate.refresh WHERE to_regclass(name) IS NULL
 )
 DELETE FROM tidegate.dropped_range WHERE target = ANY ($1)";
     let row = transaction

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{IsolationLevel, Transaction};
 
 use super::error::{DbError, Doing};
-use super::{Connection, Database};
+use super::{Connection, Database, timescale};
 
 pub use down::down;
 
@@ -140,7 +140,9 @@ pub async fn up(
     extent: Extent,
     wait: bool,
 ) -> Result<Vec<Applied>, DbError> {
-    up_with(database, connection, MIGRATIONS, domains, (extent, wait)).await
+    let applied = up_with(database, connection, MIGRATIONS, domains, (extent, wait)).await?;
+    timescale::make_hypertables(connection, domains).await?;
+    Ok(applied)
 }
 
 async fn up_with(

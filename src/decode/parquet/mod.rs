@@ -12,6 +12,7 @@ mod arrow_file;
 mod cells;
 mod convert;
 mod file;
+mod fixed;
 mod prune;
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -51,6 +52,8 @@ pub struct ParquetSource {
     form: Form,
     /// Rows of each row group; of an Arrow file, of each batch.
     group_rows: Vec<u64>,
+    /// Whether its fixed-point numbers have 18 digits behind the point, which only it can tell.
+    is_finer: bool,
 }
 
 /// What is known of a file without its rows.
@@ -101,12 +104,13 @@ impl ParquetSource {
                 ));
             }
             let form = Form::Arrow(Arc::new(outline));
-            return Ok(Self { path: path.to_owned(), file, form, group_rows });
+            return Ok(Self { path: path.to_owned(), file, form, group_rows, is_finer: false });
         }
         let metadata = footer(path, &file)?;
         let group_rows = group_rows(path, &metadata)?;
+        let is_finer = fixed::has_18_digits(path, &file, &metadata);
         let form = Form::Parquet(metadata);
-        Ok(Self { path: path.to_owned(), file, form, group_rows })
+        Ok(Self { path: path.to_owned(), file, form, group_rows, is_finer })
     }
 
     fn schema(&self) -> &SchemaRef {
@@ -133,7 +137,16 @@ impl ParquetSource {
     /// nested column keeps its position, but cannot be mapped.
     pub fn columns(&self) -> Vec<(String, String)> {
         let fields = self.schema().fields().iter();
-        fields.map(|field| (field.name().clone(), field.data_type().to_string())).collect()
+        let kind = |kind: &DataType| match kind {
+            DataType::FixedSizeBinary(16) if self.is_finer => format!("{kind} of 18 digits"),
+            _ => kind.to_string(),
+        };
+        fields.map(|field| (field.name().clone(), kind(field.data_type()))).collect()
+    }
+
+    /// What the file itself calls its contents, as a folder would be called: bars of NautilusTrader.
+    pub fn own_name(&self) -> Option<&str> {
+        self.schema().metadata().get("bar_type").map(String::as_str)
     }
 
     /// The file's units: consecutive row groups, joined until they hold [`BATCH_ROWS`] rows. They
@@ -185,7 +198,9 @@ impl ParquetSource {
     ) -> Result<ParquetRecordBatchReader, DecodeError> {
         let groups: Vec<usize> = stretches.iter().flat_map(|s| s.groups.clone()).collect();
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
-        let file = self.file.ahead(bytes_of(metadata.metadata().row_groups(), &groups));
+        // A column that starts before the file does is a panic of the library.
+        let bytes = || bytes_of(metadata.metadata().row_groups(), &groups);
+        let file = self.file.ahead(guarded(&self.path, bytes)?);
         let reader = guarded(&self.path, || {
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
                 .with_row_groups(groups)

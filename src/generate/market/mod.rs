@@ -106,8 +106,10 @@ impl TickerDays {
         let mut paths: Vec<Path> = tickers.iter().map(Path::new).collect();
         let mut made = Self { seed: spec.seed, tickers, days: Vec::new(), rows: 0 };
         let from_day = first.div_euclid(days::DAY_US) - 1;
+        // What is like a file begins at the file's price.
+        let history = if spec.like.is_some() { 0 } else { from_day };
         for (ticker, path) in made.tickers.iter().zip(&mut paths) {
-            for number in 0..from_day {
+            for number in 0..history {
                 if sessions.is_open(ticker.kind, number) {
                     path.step(spec.seed, ticker, number);
                 }

@@ -13,9 +13,10 @@ use crate::column::TimeRanges;
 use crate::count::Counts;
 use crate::db::ledger::{Share, Stretch};
 use crate::limit::{ROUTE_PART_ROWS, SPILL_BLOCK_ROWS, SPILL_RUNS_MAX};
-use crate::pipeline::PipelineError;
 use crate::pipeline::decoder::Prepared;
+use crate::pipeline::live::Live;
 use crate::pipeline::partitions::width_for;
+use crate::pipeline::{PipelineError, Stage};
 use crate::span::Span;
 use crate::spill::{self, KeyPlan, Order, Origin, RouteRows, Run, SortBuffer, SpillError, Words};
 
@@ -45,6 +46,7 @@ pub(super) struct Shape {
 /// A window while it is read.
 pub(super) struct Gathering {
     shape: Shape,
+    live: Arc<Live>,
     folder: PathBuf,
     /// Known once the first batch is there.
     form: Option<(SchemaRef, KeyPlan, Arc<Words>)>,
@@ -84,11 +86,12 @@ impl Gathered {
 }
 
 impl Gathering {
-    pub fn new(shape: Shape) -> Self {
+    pub fn new(shape: Shape, live: Arc<Live>) -> Self {
         let counts = vec![Counts::default(); shape.sources];
         let routing = shape.frozen.clone();
         Self {
             shape,
+            live,
             folder: spill::folder(),
             form: None,
             buffer: None,
@@ -172,7 +175,9 @@ impl Gathering {
         self.await_sorted().await?;
         let folder = self.folder.clone();
         self.sorting_bytes = buffer.bytes();
+        let live = Arc::clone(&self.live);
         self.sorting = Some(tokio::task::spawn_blocking(move || {
+            let _working = live.work(Stage::Sort);
             buffer.write(&folder, |batch| routing.of_rows(batch))
         }));
         Ok(())

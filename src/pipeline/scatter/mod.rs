@@ -148,7 +148,8 @@ impl Scatter<'_> {
         let walks: Vec<Walk> = window.stretches.iter().filter_map(walk).collect();
         let time = self.time_column();
         let frozen = Some(Arc::new(Routing::of_window(time, window)));
-        let mut gathering = Gathering::new(self.shape(TimeRanges::default(), frozen));
+        let mut gathering =
+            Gathering::new(self.shape(TimeRanges::default(), frozen), Arc::clone(self.live));
         let mut reading = self.read(walks);
         let read = self.read_again(&mut reading.items, &mut gathering).await;
         self.end(reading, read).await?;
@@ -218,7 +219,8 @@ impl Scatter<'_> {
     ) -> Result<(), Stop> {
         for number in first.. {
             let accepted = self.accepted().await?;
-            let mut gathering = Gathering::new(self.shape(accepted.clone(), None));
+            let mut gathering =
+                Gathering::new(self.shape(accepted.clone(), None), Arc::clone(self.live));
             let mut residue = None;
             let mut files_done = 0;
             let more =

@@ -3,7 +3,6 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -83,6 +82,8 @@ impl Store {
         let apart = tasks.iter().any(|task| task.partition.is_some());
         let writers = if apart { self.plan.exchangers } else { self.plan.writers };
         let writers = writers.min(tasks.len()).max(1);
+        self.live.has_workers(Stage::Write, writers);
+        self.live.has_workers(Stage::Merge, writers);
         let parts = self.plan.memory_bytes / self.gathered.part_bytes().max(1);
         let room = Arc::new(Semaphore::new(parts.clamp(1, Semaphore::MAX_PERMITS)));
         let tasks = Mutex::new(VecDeque::from(tasks));
@@ -258,12 +259,11 @@ impl Writer {
             }
             next = self.begin_ahead();
             let live = Arc::clone(&self.shared.store.live);
-            self.shared.store.pace.lock().await.wait(current.task.rows).await;
-            let began = Instant::now();
+            let store = &self.shared.store;
+            store.pace.lock().await.wait(current.task.rows, &live, &store.cancel).await;
             add(&live.writers_busy, 1);
             let written = self.write(current).await;
             sub(&live.writers_busy, 1);
-            live.worked(Stage::Write, began);
             if let Err(error) = written {
                 // What others have begun they finish; nothing new is begun.
                 self.shared.lock().clear();
@@ -302,8 +302,11 @@ impl Writer {
             last_read: Mutex::new(None),
         });
         let merging = {
-            let part = Arc::clone(&part);
-            tokio::task::spawn_blocking(move || part.merge(HashSet::new()))
+            let (part, live) = (Arc::clone(&part), Arc::clone(&store.live));
+            tokio::task::spawn_blocking(move || {
+                let _working = live.work(Stage::Merge);
+                part.merge(HashSet::new())
+            })
         };
         Merging { task, rows: Some((part, merging)), _room: room }
     }
@@ -315,6 +318,7 @@ impl Writer {
         let key = shared.key(task.name);
         let members = Arc::clone(&shared.members);
         let mut job = Job::merged(key, shared.store.plan.run_id, members, merged, part);
+        let _working = shared.store.live.work(Stage::Write);
         if let Outcome::Committed(counts) = self.ladder.write(&shared.target, &mut job).await? {
             self.settle(counts);
         }
@@ -333,8 +337,11 @@ impl Writer {
             rows: &share.rows,
             range,
         };
-        let feed = || feed(Arc::clone(&store.gathered), task.range);
-        match self.ladder.exchange(&job, feed).await? {
+        let feed = || feed(Arc::clone(&store.gathered), task.range, Arc::clone(&store.live));
+        let working = store.live.work(Stage::Write);
+        let exchanged = self.ladder.exchange(&job, feed).await;
+        drop(working);
+        match exchanged? {
             Exchanged::Committed(counts) => {
                 self.settle(counts);
                 return Ok(());
@@ -373,9 +380,12 @@ impl Shared {
 }
 
 /// Merges a route on a thread of its own.
-fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
+fn feed(gathered: Arc<Gathered>, range: Range, live: Arc<Live>) -> Feed {
     let (sender, rows) = mpsc::channel(1);
+    let writer = Arc::clone(&live);
+    let starving = Box::new(move |starving| writer.rest(Stage::Write, starving));
     let thread = tokio::task::spawn_blocking(move || {
+        let mut working = live.work(Stage::Merge);
         let mut merge = match Merge::new(&gathered.runs, &gathered.order, range) {
             Ok(merge) => merge,
             Err(error) => {
@@ -388,10 +398,13 @@ fn feed(gathered: Arc<Gathered>, range: Range) -> Feed {
                 Some(merged) => merged,
                 None => return,
             };
+            // Waiting for the writer is not merging.
+            drop(working);
             if sender.blocking_send(merged).is_err() {
                 return;
             }
+            working = live.work(Stage::Merge);
         }
     });
-    Feed { rows, thread }
+    Feed { rows, thread, starving }
 }

@@ -155,7 +155,8 @@ fn legend(out: &mut String, report: &Report) {
         return;
     }
     out.push_str("<ul class=\"facts\">\n");
-    for (stage, seconds) in &report.stages {
+    // A stage that this load has none of is not worth a line.
+    for (stage, seconds) in report.stages.iter().filter(|(_, seconds)| **seconds > 0.0) {
         let pointer = format!("/stages/{}", pointer_key(stage));
         let shown = human::seconds(*seconds);
         let shown = Shown(*seconds, &shown, &pointer);

@@ -55,7 +55,7 @@ fn map(out: &mut String, at: usize, coverage: &Coverage) {
         let pointer = format!("/coverage/{at}/rejected_elsewhere");
         let _ = writeln!(
             out,
-            "<p class=\"note\">{} more rejects could not be placed on the map.</p>",
+            "<p class=\"note\">{} rejects of this run could not be placed on the map.</p>",
             Num(coverage.rejected_elsewhere, &pointer)
         );
     }

@@ -93,11 +93,11 @@ fn tiles(out: &mut String, report: &Report) {
     out.push_str("<dl class=\"tiles\">\n");
     let files = format!("from {}", human::plural(report.totals.files, "file"));
     tile(out, "Records read", &Num(counts.read, "/totals/read"), &files, "");
-    let share = format!("{} of what was read", percent(counts.inserted, counts.read));
+    let share = format!("{} of them", percent(counts.inserted, counts.read));
     tile(out, "Inserted", &Num(counts.inserted, "/totals/inserted"), &share, "");
     let (share, class) = match counts.rejected {
         0 => ("none".to_owned(), ""),
-        rejected => (format!("{} of what was read", percent(rejected, counts.read)), "bad"),
+        rejected => (format!("{} of them", percent(rejected, counts.read)), "bad"),
     };
     tile(out, "Rejected", &Num(counts.rejected, "/totals/rejected"), &share, class);
     let elapsed = human::seconds(report.elapsed_s);

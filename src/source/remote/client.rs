@@ -78,9 +78,11 @@ impl Fault {
             Fault::Status(404 | 410, code) if code.as_deref() == Some("NoSuchBucket") => {
                 "there is no such bucket: check the name, and the endpoint if one is set".to_owned()
             }
-            Fault::Status(404 | 410, _) => "there is no such object: check the URL, and end it in \
-                                            / for all that is below it"
-                .to_owned(),
+            Fault::Status(404 | 410, _) => {
+                let reason = "there is no such object: check the URL, and end it in / for all that \
+                              is below it";
+                return SourceError::Absent { url: shown.to_owned(), reason: reason.to_owned() };
+            }
             Fault::Status(status @ (401 | 403), code) => {
                 format!("access is denied ({status}{}): {}", with_code(code), url.credentials())
             }

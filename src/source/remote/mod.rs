@@ -1,11 +1,13 @@
 //! Objects of stores (S3, Google Cloud Storage, Azure, web servers): which ones a URL stands for,
-//! and their bytes by ranges. Reads only. Credentials come from the environment, as each store's
-//! own tools take them, and are never shown. Called by `find` and `location`.
+//! and their bytes by ranges. Writes nothing but archives (`put`). Credentials come from the
+//! environment, as each store's own tools take them, and are never shown. Called by `find` and
+//! `location`.
 //!
 //! A web server that gives only the whole of a file is read once, into a temporary file.
 
 mod client;
 mod object;
+mod put;
 mod url;
 
 use std::io::{self, Read};
@@ -138,7 +140,8 @@ impl Remotes {
             all.push(found(Location::Object(object), false));
         }
         if all.is_empty() {
-            return Err(refused("nothing is there: check bucket, folder and pattern".to_owned()));
+            let reason = "nothing is there: check bucket, folder and pattern".to_owned();
+            return Err(SourceError::Absent { url: shown, reason });
         }
         Ok(all)
     }

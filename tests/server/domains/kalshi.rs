@@ -1,6 +1,6 @@
 //! Features of games' snapshots, against the form before it was made fast.
 
-use super::{migrated, refresh, texts};
+use super::{changed, migrated, places, refresh, texts};
 use crate::support::TestDb;
 
 const PLAIN: &str = include_str!("../../../schema/query/oracle/snapshot_features.sql");
@@ -67,6 +67,7 @@ fn the_fast_form_says_what_the_plain_one_says() {
                   FROM derived.snapshot_features_trade_v1";
     assert_eq!(texts(&db, counts), [["360", "t", "t", "t", "t"]]);
     // Only when something came, and then beside readers.
+    let before = places(&db, VIEW);
     assert_eq!(refresh(&db, &[VIEW])[0]["state"], "fresh already");
     db.client().execute(
         "INSERT INTO kalshi.trades (trade_id, ticker, count, yes_price, created_time) \
@@ -75,6 +76,9 @@ fn the_fast_form_says_what_the_plain_one_says() {
     );
     assert_eq!(refresh(&db, &[VIEW])[0]["state"], "refreshed");
     assert_eq!(differ(&db), Vec::<Vec<String>>::new());
+    // The snapshots of one game at most.
+    let [fresh, gone] = changed(&before, &places(&db, VIEW));
+    assert!(fresh == gone && fresh <= 60, "{fresh} {gone}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Summaries of killmails, and pages of them.
 
-use super::{migrated, plan, refresh, texts};
+use super::{changed, migrated, places, plan, refresh, texts};
 use crate::support::TestDb;
 
 /// 300 killmails; corporation 98 has 40 members, one NPC without a character takes part.
@@ -61,6 +61,25 @@ fn summaries_add_up_and_are_made_again_only_when_content_changes() {
          VALUES ('public.killmails_raw', '2024-01-01', '2024-01-01')",
     );
     assert_eq!(states(&["character_activity_summary"]), ["refreshed"]);
+}
+
+#[test]
+fn only_those_who_took_part_are_written_again() {
+    let db = filled();
+    let _ = refresh(&db, &[]);
+    let names = ["character_activity_summary", "corporation_member_summary"];
+    let before = names.map(|name| places(&db, name));
+    db.client().execute(
+        "UPDATE killmails_raw SET total_value = 77, content_hash = 7777 WHERE killmail_id = 33; \
+         INSERT INTO tidegate.touched (target, from_ts, to_ts) \
+         VALUES ('public.killmails_raw', '2024-01-01', '2024-01-01')",
+    );
+    let done = refresh(&db, &[]);
+    assert!(done.iter().all(|one| one["state"] == "refreshed"), "{done:?}");
+    // The victim and one attacker with a character; the other is of nobody.
+    for (name, before) in names.iter().zip(&before) {
+        assert_eq!(changed(before, &places(&db, name)), [2, 2], "{name}");
+    }
 }
 
 /// All rows of a function, a page of seven after the other: `key` are the columns that go on.

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::{migrated, plan, refresh, texts};
-use crate::support::{Program, TestDb, file, load};
+use super::{changed, migrated, places, plan, refresh, texts};
+use crate::support::{Program, TestDb, except_all, file, load};
 
 const HEADER: &str = "symbol,expiry,strike,bucket_time,call_iv,call_delta,call_gamma,call_theta,\
     call_vega,call_volume,call_count,call_oi,put_iv,put_delta,put_gamma,put_theta,put_vega,\
@@ -123,6 +123,93 @@ fn aggregates_are_exact_and_untouched_buckets_are_not_written() {
     assert_eq!(done[0]["deleted"], 12 * 8);
     is_right(&db, 5);
     is_right(&db, 15);
+}
+
+/// Fails unless a table is what the one definition of its buckets says of all minutes, to the last
+/// digit: sums are taken in the order of time.
+fn is_recomputed(db: &TestDb<'_>, minutes: u32) {
+    is_recomputed_to(db, minutes, "2024-07-01");
+}
+
+/// The same of all minutes before `to`.
+fn is_recomputed_to(db: &TestDb<'_>, minutes: u32, to: &str) {
+    let table = format!("fo_option_strike_bars_{minutes}min");
+    let whole = format!(
+        "SELECT * FROM fo_option_strike_buckets({minutes}, '2024-06-01 00:00+00', \
+         '{to} 00:00+00')"
+    );
+    except_all(db, &table, &whole);
+}
+
+#[test]
+fn random_loads_replacements_and_late_rows_give_what_a_full_recomputation_gives() {
+    for seed in [11, 12, 13] {
+        let db = migrated("options");
+        let mut state: u32 = seed;
+        let mut next = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        for step in 0..5 {
+            // A stretch of minutes that may lie before, after or upon what is there, with other
+            // values: late rows and replacements.
+            let from = next(3_000);
+            let text = minutes(1 + next(5), from, from + 1 + next(200), u64::from(seed + step));
+            let policy = ["update", "skip"][next(2) as usize];
+            load_minutes(&db, &format!("{step}.csv"), &text, &["--on-conflict", policy]);
+            if step % 2 == 1 {
+                continue;
+            }
+            let names = ["fo_option_strike_bars_5min", "fo_option_strike_bars_15min"];
+            let before = names.map(|name| places(&db, name));
+            let _ = refresh(&db, &names);
+            for (name, before) in names.iter().zip(&before) {
+                let _ = changed(before, &places(&db, name));
+            }
+            for width in [5, 15] {
+                is_recomputed(&db, width);
+                is_right(&db, width);
+            }
+        }
+    }
+}
+
+#[test]
+fn buckets_outlive_minutes_that_retention_dropped() {
+    let db = migrated("options");
+    load_minutes(&db, "a.csv", &minutes(3, 0, 60, 8), &[]);
+    let later = minutes(3, 0, 60, 9).replace("2024-06-03", "2025-08-03");
+    let later = later.replace("2024-06-27", "2025-08-28");
+    load_minutes(&db, "b.csv", &later, &[]);
+    let _ = refresh(&db, &[]);
+    let client = db.client();
+    client.execute("CREATE TABLE before AS TABLE fo_option_strike_bars_5min");
+    let drop = "SELECT tidegate.drop_partitions('fo_option_strike_bars', '2025-01-01 00:00+00')";
+    assert!(client.query_one::<i32>(drop) > 0);
+    let _ = refresh(&db, &["--full", "fo_option_strike_bars_5min"]);
+    except_all(&db, "fo_option_strike_bars_5min", "before");
+    let rebuild = ["refresh", "--rebuild", "fo_option_strike_bars_5min"];
+    let ended = Program::new(&db).args(rebuild).run().expect_code(1);
+    assert!(ended.stderr.contains("would lose them"), "{}", ended.stderr);
+    // Loaded again, they count again.
+    load_minutes(&db, "a.csv", &minutes(3, 0, 60, 8), &["--reload"]);
+    let _ = refresh(&db, &["--full", "fo_option_strike_bars_5min"]);
+    is_recomputed_to(&db, 5, "2025-09-01");
+}
+
+#[test]
+fn one_new_minute_changes_one_latest_strike() {
+    let db = migrated("options");
+    load_minutes(&db, "a.csv", &minutes(20, 0, 30, 6), &[]);
+    let _ = refresh(&db, &[]);
+    let before = places(&db, "fo_option_strike_latest");
+    let minute = format!(
+        "{HEADER}\nNIFTY,2024-06-27,22050,2024-06-03T00:31:00Z,0.5,0.5,0.5,0.5,0.5,7,2,88888,\
+         0.5,0.5,0.5,0.5,0.5,7,2,99999,22100\n"
+    );
+    load_minutes(&db, "b.csv", &minute, &[]);
+    let _ = refresh(&db, &[]);
+    assert_eq!(changed(&before, &places(&db, "fo_option_strike_latest")), [1, 1]);
 }
 
 #[test]

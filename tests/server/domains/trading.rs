@@ -1,6 +1,6 @@
 //! The trade engine: partitions ahead, the 19 indexes, statistics of the last day, and the trigger.
 
-use super::{migrated, plan, refresh, texts};
+use super::{changed, migrated, places, plan, refresh, texts};
 use crate::support::{TestDb, file, load};
 
 const INDEXES: [(&str, &[&str]); 2] = [
@@ -137,6 +137,31 @@ fn a_days_statistics_are_exact_at_any_moment() {
     assert_eq!(texts(&db, one), [["7", "7", "2", "1"]]);
     let none = "SELECT * FROM get_24h_statistics('NONE')";
     assert_eq!(texts(&db, none), [["NULL", "NULL", "0", "0"]]);
+}
+
+#[test]
+fn slices_without_new_trades_are_not_written_again() {
+    let db = migrated("trading");
+    trades(&db, "a", 4_000);
+    let view = "mv_24h_statistics";
+    loop {
+        let _ = refresh(&db, &[view]);
+        let before = places(&db, view);
+        assert!(before.len() > 100, "{}", before.len());
+        let late = "INSERT INTO trades SELECT 'late', 'LATE', 'b', 's', NULL, NULL, 1, 1, true, \
+                    NULL, NULL, date_bin('5 minutes', now(), 'epoch'::timestamptz) \
+                    - interval '2 hours' ON CONFLICT DO NOTHING";
+        db.client().execute(late);
+        let _ = refresh(&db, &[view]);
+        let after = places(&db, view);
+        // All slices say until when they are complete: five minutes may have passed meanwhile.
+        if before.keys().filter(|row| after.contains_key(*row)).count() == 0 {
+            db.client().execute("DELETE FROM trades WHERE trade_id = 'late'");
+            continue;
+        }
+        assert_eq!(changed(&before, &after), [1, 0]);
+        break;
+    }
 }
 
 #[test]

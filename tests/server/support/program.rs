@@ -136,6 +136,11 @@ impl Running {
         Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()? << 10)
     }
 
+    /// What it wrote to standard output so far.
+    pub fn stdout(&self) -> String {
+        read(&self.stdout)
+    }
+
     /// What it wrote to standard error so far.
     pub fn stderr(&self) -> String {
         read(&self.stderr)

@@ -33,7 +33,7 @@ impl Inverse {
         for ending in [".gz", ".zst", ".zip", ".bz2", ".xz"] {
             example = example.strip_suffix(ending).unwrap_or(example);
         }
-        let mut why = format!("names such as {example} say nothing of what is in them");
+        let mut why = None;
         let facts = &self.layout.facts;
         for pattern in facts.names.iter().chain(&facts.paths) {
             for symbol in self.spellings("symbol", of.symbol.as_deref()) {
@@ -42,12 +42,15 @@ impl Inverse {
                     let Some(path) = put(pattern, example, &values) else { continue };
                     match self.check(&path, of, first) {
                         Ok(()) => return Ok(path),
-                        Err(error) => why = error,
+                        Err(error) => {
+                            why.get_or_insert(error);
+                        }
                     }
                 }
             }
         }
-        Err(why)
+        let nothing = || format!("names such as {example} say nothing of what is in them");
+        Err(why.unwrap_or_else(nothing))
     }
 
     /// How a vendor may spell a fact of ours.
@@ -74,8 +77,8 @@ impl Inverse {
                 "h" => ["hour", "hour", "H"],
                 _ => ["day", "daily", "D"],
             };
-            all.extend(long.iter().map(|unit| format!("{number}{unit}")));
             all.extend(long.iter().map(|unit| (*unit).to_owned()));
+            all.extend(long.iter().map(|unit| format!("{number}{unit}")));
             all.push(format!("{}{number}", long[2]));
         }
         let lower: Vec<String> = all.iter().map(|one| one.to_lowercase()).collect();

@@ -4,6 +4,7 @@
 
 mod compare;
 mod files;
+mod key;
 mod ledger;
 mod orphans;
 mod pieces;
@@ -11,17 +12,21 @@ mod rows;
 mod slots;
 mod verdict;
 
+use std::path::Path;
+
 use crate::db::{Connection, DbError};
 
 use super::super::access::has_ledger;
 use super::super::finding::{Finding, Level};
 use super::super::{Access, CommandError};
 
-/// What of the ledger and the rows is not as it must be, and of the records of `paths`.
+/// What of the ledger and the rows is not as it must be, of the records of `paths`, and of what a
+/// generator's answer key says.
 pub(super) async fn check(
     access: &Access,
     db: &Connection,
     paths: &[String],
+    answer_key: Option<&Path>,
 ) -> Result<Vec<Finding>, CommandError> {
     if !has_ledger(db).await? {
         return Err(CommandError::Refused(
@@ -33,6 +38,9 @@ pub(super) async fn check(
     if !paths.is_empty() {
         let (_, db) = access.connect().await?;
         findings.extend(files::check(&db, paths).await?);
+    }
+    if let Some(path) = answer_key {
+        findings.extend(key::check(db, path).await?);
     }
     Ok(findings)
 }
