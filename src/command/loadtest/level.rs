@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 
 use super::super::CommandError;
 use super::super::bench::query::Query;
-use super::reader::{Asked, Latency, Pace, ask};
+use super::reader::{Asked, Asking, Latency, Pace, ask};
 use super::server::{Counters, waiting};
 use super::writer::{Tide, Written, write};
 use super::{Test, now_us, refresh_statistics, show as shown};
 use crate::report::human;
 
-/// How long connections and statements may take before the first row falls due.
+/// How long before the first row falls due.
 const RUN_UP: Duration = Duration::from_millis(500);
 /// From one look at locks, and at whether to refresh, to the next.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -88,8 +88,20 @@ pub async fn run(
     show: &mut impl FnMut(&str),
 ) -> Result<Level, CommandError> {
     let request = test.request;
+    let pace = Pace { workers: request.queries, per_second: request.query_rate };
+    let (asking, is_warm) = ask(&test.database, &test.link, asked, pace, &test.cancel);
+    let mut connections = Vec::new();
+    for _ in 0..request.writers {
+        connections.push(Arc::new(test.database.connect().await?));
+    }
+    if is_warm.await.is_err() {
+        // They came to an end before they were ready, and say why.
+        joined(asking).await?;
+        return Err(CommandError::Refused("a query worker came to an end".to_owned()));
+    }
     let start = Instant::now() + RUN_UP;
     let end = start + time;
+    asking.begin(start, end);
     let tide = Tide {
         start,
         start_us: now_us() + RUN_UP.as_micros() as i64,
@@ -98,11 +110,8 @@ pub async fn run(
         rate,
         writers: request.writers,
     };
-    let pace = Pace { start, end, workers: request.queries, per_second: request.query_rate };
-    let asking = ask(&test.database, &test.link, asked, pace, &test.cancel);
     let mut writers = JoinSet::new();
-    for number in 0..request.writers {
-        let db = Arc::new(test.database.connect().await?);
+    for (number, db) in connections.into_iter().enumerate() {
         let (source, room) = (Arc::clone(&test.source), Arc::clone(&test.room));
         writers.spawn(write(db, source, room, tide, number, test.cancel.clone()));
     }
@@ -116,16 +125,20 @@ pub async fn run(
         // The last batch falls due before the end.
         false => tokio::time::sleep_until(end.into()).await,
     }
-    let latencies = tokio::task::spawn_blocking(move || asking.join()).await;
+    let latencies = joined(asking).await;
     test.cancel.rearm();
-    let seconds = start.elapsed().as_secs_f64();
-    let latencies = match latencies {
-        Ok(Ok(latencies)) => latencies?,
-        _ => return Err(CommandError::Refused("a query worker came to an end".to_owned())),
-    };
+    let (latencies, seconds) = (latencies?, start.elapsed().as_secs_f64());
     let server = Counters::read(&test.db).await?.since(&before, seconds, waiting);
     let queries = asked.iter().map(|asked| asked.query.clone()).zip(latencies).collect();
     Ok(Level { rate, seconds, written, queries, server, ended_early })
+}
+
+/// Waits for the query workers.
+async fn joined(asking: Asking) -> Result<Vec<Latency>, CommandError> {
+    match tokio::task::spawn_blocking(move || asking.join()).await {
+        Ok(Ok(latencies)) => Ok(latencies?),
+        _ => Err(CommandError::Refused("a query worker came to an end".to_owned())),
+    }
 }
 
 /// Waits for the writers; looks at locks and keeps the statistics of the last day fresh meanwhile.

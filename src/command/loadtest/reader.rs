@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use hdrhistogram::Histogram;
+use tokio::sync::{oneshot, watch};
 
 use super::super::bench::link::{Link, Prepared};
 use super::super::bench::measure::Values;
 use super::super::bench::query::Query;
-use crate::db::{Database, DbError};
+use crate::db::{Connection, Database, DbError};
 use crate::limit::LOADTEST_LATENCY_US_MAX;
 use crate::pipeline::Cancel;
 
@@ -24,13 +25,9 @@ pub struct Asked {
     pub values: Vec<Values>,
 }
 
-/// When and how often.
+/// How often.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The first moment.
-    pub start: Instant,
-    /// Nothing is to be asked from here on.
-    pub end: Instant,
     /// Workers.
     pub workers: usize,
     /// Queries of one worker in a second.
@@ -72,14 +69,54 @@ pub fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, LOADTEST_LATENCY_US_MAX, 3).expect("valid bounds")
 }
 
-/// Asks until the end, on a thread and a runtime of its own: so nothing that the writers compute
-/// counts as the server's. The latencies of each query.
+/// Runs of each statement before anything counts: a session that has just begun knows no partition,
+/// and the sixth plan is the first that may be kept.
+const WARM_RUNS: usize = 7;
+
+/// Query workers that wait for their moment, or ask.
+#[derive(Debug)]
+pub struct Asking {
+    thread: std::thread::JoinHandle<Result<Vec<Latency>, DbError>>,
+    start: watch::Sender<Option<(Instant, Instant)>>,
+}
+
+impl Asking {
+    /// Lets them ask from `start` to `end`.
+    pub fn begin(&self, start: Instant, end: Instant) {
+        // Nobody is left to hear it if all of them failed.
+        let _ = self.start.send(Some((start, end)));
+    }
+
+    /// Waits for their end. The latencies of each query.
+    pub fn join(self) -> std::thread::Result<Result<Vec<Latency>, DbError>> {
+        self.thread.join()
+    }
+}
+
+/// Starts query workers on a thread and a runtime of their own: so nothing that the writers compute
+/// counts as the server's. They connect and warm up; the message says that they have.
 pub fn ask(
     database: &Database,
     link: &Link,
     asked: &Arc<Vec<Asked>>,
     pace: Pace,
     cancel: &Cancel,
+) -> (Asking, oneshot::Receiver<()>) {
+    let (start, moment) = watch::channel(None);
+    let (warm, is_warm) = oneshot::channel();
+    let thread = spawn(database, link, asked, pace, cancel, (warm, moment));
+    (Asking { thread, start }, is_warm)
+}
+
+type Signals = (oneshot::Sender<()>, watch::Receiver<Option<(Instant, Instant)>>);
+
+fn spawn(
+    database: &Database,
+    link: &Link,
+    asked: &Arc<Vec<Asked>>,
+    pace: Pace,
+    cancel: &Cancel,
+    (warm, moment): Signals,
 ) -> std::thread::JoinHandle<Result<Vec<Latency>, DbError>> {
     let (database, link, asked) = (database.clone(), link.clone(), Arc::clone(asked));
     let cancel = cancel.clone();
@@ -96,9 +133,15 @@ pub fn ask(
                 pace,
                 number,
                 cancel: &cancel,
+                moment: moment.clone(),
             });
+            let ready = join_all(workers.map(Worker::warm_up)).await;
+            let ready = ready.into_iter().collect::<Result<Vec<_>, _>>()?;
+            // Whoever waits for it has given up if it is not heard.
+            let _ = warm.send(());
             let mut all = vec![Latency::new(); asked.len()];
-            for latencies in join_all(workers.map(Worker::run)).await {
+            let runs = ready.into_iter().map(|(worker, db, statements)| worker.run(db, statements));
+            for latencies in join_all(runs).await {
                 all.iter_mut().zip(latencies?).for_each(|(all, one)| all.add(&one));
             }
             Ok(all)
@@ -113,31 +156,45 @@ struct Worker<'a> {
     pace: Pace,
     number: usize,
     cancel: &'a Cancel,
+    moment: watch::Receiver<Option<(Instant, Instant)>>,
 }
 
 impl Worker<'_> {
-    async fn run(self) -> Result<Vec<Latency>, DbError> {
-        let mut latencies = vec![Latency::new(); self.asked.len()];
-        if self.asked.is_empty() {
-            return Ok(latencies);
-        }
+    /// Connects, prepares, and runs each statement a few times.
+    async fn warm_up(self) -> Result<(Self, Connection, Vec<Prepared>), DbError> {
         let db = self.database.connect().await?;
         let mut statements = Vec::new();
         for asked in self.asked {
-            statements.push(Prepared::new(&db, self.link, &asked.query.sql).await?);
+            let mut statement = Prepared::new(&db, self.link, &asked.query.sql).await?;
+            for values in asked.values.iter().cycle().take(WARM_RUNS) {
+                statement.run(&db, values).await?;
+            }
+            statements.push(statement);
         }
+        Ok((self, db, statements))
+    }
+
+    async fn run(
+        mut self,
+        db: Connection,
+        mut statements: Vec<Prepared>,
+    ) -> Result<Vec<Latency>, DbError> {
+        let mut latencies = vec![Latency::new(); self.asked.len()];
+        let moment = self.moment.wait_for(Option::is_some).await.ok().and_then(|moment| *moment);
+        let Some((start, end)) = moment.filter(|_| !self.asked.is_empty()) else {
+            return Ok(latencies);
+        };
         let every = Duration::from_secs_f64(1.0 / self.pace.per_second);
         // Workers take turns, and begin with different queries.
-        let first =
-            self.pace.start + every.mul_f64(self.number as f64 / self.pace.workers.max(1) as f64);
+        let first = start + every.mul_f64(self.number as f64 / self.pace.workers.max(1) as f64);
         for turn in 0_u32.. {
             let intended = first + every * turn;
-            if intended >= self.pace.end || self.cancel.is_set() {
+            if intended >= end || self.cancel.is_set() {
                 break;
             }
             let at = (turn as usize + self.number) % self.asked.len();
             let latency = &mut latencies[at];
-            if Instant::now() >= self.pace.end {
+            if Instant::now() >= end {
                 // It was to be asked and is not any more: it waited at least so long.
                 record(&mut latency.corrected, intended.elapsed());
                 continue;
