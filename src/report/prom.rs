@@ -37,7 +37,7 @@ fn sources(page: &mut Page<'_>, nightly: &Nightly) {
     };
     let seconds = |time: jiff::Timestamp| time.as_microsecond() as f64 / 1e6;
     let mut each = |name: &str, help: &str, values: Vec<(&str, f64)>| {
-        page.each(name, help, "source", values.into_iter());
+        page.each(name, help, "source", values);
     };
     each(
         "tidegate_source_exit_code",
