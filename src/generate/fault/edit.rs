@@ -14,7 +14,7 @@ pub(super) fn document(records: &Records, row: usize) -> Option<&str> {
 pub(super) fn set(values: &mut Values, row: usize, value: i64) {
     match values {
         Values::Numbers { rows, .. } | Values::Times(rows) | Values::Days(rows) => {
-            rows[row] = value
+            rows[row] = value;
         }
         Values::Flags(rows) => rows[row] = (value != NONE).then_some(value != 0),
         Values::Words { .. } | Values::Text { .. } => {}
@@ -74,25 +74,25 @@ pub(super) fn row_bytes(records: &Records, form: Form, row: usize, into: &mut Ve
 }
 
 /// The records in this order.
-pub(super) fn ordered(records: &Records, order: impl Iterator<Item = usize> + Clone) -> Records {
+pub(super) fn ordered(records: &Records, order: &[usize]) -> Records {
     let columns = records.columns.iter().map(|column| match column {
         Values::Words { words, rows } => Values::Words {
             words: words.clone(),
-            rows: order.clone().map(|row| rows[row]).collect(),
+            rows: order.iter().map(|&row| rows[row]).collect(),
         },
         Values::Text { .. } => {
             let mut text = Values::Text { text: String::new(), ends: Vec::new() };
-            for row in order.clone() {
+            for &row in order {
                 text.push_text(|into| into.push_str(column.text(row).unwrap_or_default()));
             }
             text
         }
         Values::Numbers { places, rows } => {
-            Values::Numbers { places: *places, rows: order.clone().map(|row| rows[row]).collect() }
+            Values::Numbers { places: *places, rows: order.iter().map(|&row| rows[row]).collect() }
         }
-        Values::Times(rows) => Values::Times(order.clone().map(|row| rows[row]).collect()),
-        Values::Days(rows) => Values::Days(order.clone().map(|row| rows[row]).collect()),
-        Values::Flags(rows) => Values::Flags(order.clone().map(|row| rows[row]).collect()),
+        Values::Times(rows) => Values::Times(order.iter().map(|&row| rows[row]).collect()),
+        Values::Days(rows) => Values::Days(order.iter().map(|&row| rows[row]).collect()),
+        Values::Flags(rows) => Values::Flags(order.iter().map(|&row| rows[row]).collect()),
     });
     Records { dataset: records.dataset, names: records.names.clone(), columns: columns.collect() }
 }

@@ -290,7 +290,8 @@ fn write(records: &Records, form: Form, first: u64, order: &[Line]) -> Result<La
         }
     }
     if !lines {
-        let records = ordered(records, order.iter().map(|line| line.record));
+        let places: Vec<usize> = order.iter().map(|line| line.record).collect();
+        let records = ordered(records, &places);
         laid.bytes = form.render(&records, first)?;
     }
     Ok(laid)

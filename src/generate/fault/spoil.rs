@@ -155,7 +155,7 @@ fn two_fields(line: &[u8]) -> &[u8] {
 
 /// A record as a line, with some bytes in place of one value.
 fn marked(records: &Records, form: Form, row: usize, column: usize, value: &[u8]) -> Vec<u8> {
-    let mut one = ordered(records, std::iter::once(row));
+    let mut one = ordered(records, &[row]);
     one.columns[column] = Values::Text { text: MARK.to_owned(), ends: vec![MARK.len()] };
     let mut line = Vec::new();
     row_bytes(&one, form, 0, &mut line);
