@@ -102,7 +102,8 @@ fn catalogue(writer: &str, step: i128, opens: [i128; 2]) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter(columns.into_iter().chain(times)).unwrap();
     let words = [("price_precision", "8"), ("bar_type", "ADABTC.BINANCE-1-MINUTE-LAST-EXTERNAL")];
     let words = words.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let schema = batch.schema().as_ref().clone().with_metadata(words.into());
+    let schema =
+        batch.schema().as_ref().clone().with_metadata(std::collections::HashMap::from(words));
     let batch = batch.with_schema(Arc::new(schema)).unwrap();
     let shape = WriterProperties::builder().set_created_by(writer.to_owned()).build();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(shape)).unwrap();

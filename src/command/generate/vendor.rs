@@ -6,8 +6,6 @@
 mod name;
 mod time;
 
-use std::path::Path;
-
 use arrow::array::Array;
 
 use crate::command::inspect::mapping;
