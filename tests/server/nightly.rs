@@ -167,28 +167,32 @@ fn packed(day: &str, rows: u32) -> String {
 /// What every night leaves behind.
 fn reports(db: &TestDb<'_>, outcome: &Outcome, code: i32) {
     let out = |ending: &str| db.home().join(format!("out/night.{ending}"));
-    let json: Value = serde_json::from_slice(&std::fs::read(out("json")).unwrap()).unwrap();
+    let json: Value =
+        serde_json::from_slice(&std::fs::read(out("json")).expect("a report is whole")).unwrap();
     assert_eq!(json["run_id"], outcome.report()["run_id"]);
     assert_eq!(json["exit_code"], code);
-    let page = std::fs::read_to_string(out("html")).unwrap();
+    let page = std::fs::read_to_string(out("html")).expect("a report is whole");
     assert!(page.contains("acme") && page.contains("packed"), "the page names the sources");
     assert_eq!(metric(&out("prom"), "tidegate_run_exit_code", "nightly"), f64::from(code));
     let last = metric(&out("prom"), "tidegate_last_success_timestamp_seconds", "nightly");
     let start = metric(&out("prom"), "tidegate_run_start_timestamp_seconds", "nightly");
     assert_eq!(last >= start, matches!(code, 0 | 3), "{last} {start}");
-    for source in json["sources"].as_array().unwrap() {
-        let labels = format!("source=\"{}\"", source["name"].as_str().unwrap());
+    for source in json["sources"].as_array().expect("a report is whole") {
+        let labels = format!("source=\"{}\"", source["name"].as_str().expect("a report is whole"));
         let shown = |name: &str| metric(&out("prom"), name, &labels);
-        assert_eq!(shown("tidegate_source_exit_code"), source["exit_code"].as_f64().unwrap());
-        let read = source["totals"]["read"].as_f64().unwrap();
+        assert_eq!(
+            shown("tidegate_source_exit_code"),
+            source["exit_code"].as_f64().expect("a report is whole")
+        );
+        let read = source["totals"]["read"].as_f64().expect("a report is whole");
         assert_eq!(
             metric(&out("prom"), "tidegate_source_rows", &format!("{labels},fate=\"read\"")),
             read
         );
     }
     let mut left: Vec<String> = std::fs::read_dir(db.home().join("out"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .expect("a report is whole")
+        .map(|entry| entry.expect("a report is whole").file_name().to_string_lossy().into_owned())
         .collect();
     left.sort();
     assert_eq!(left, ["night.html", "night.json", "night.prom"], "nothing else is left behind");
