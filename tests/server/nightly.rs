@@ -168,7 +168,8 @@ fn packed(day: &str, rows: u32) -> String {
 fn reports(db: &TestDb<'_>, outcome: &Outcome, code: i32) {
     let out = |ending: &str| db.home().join(format!("out/night.{ending}"));
     let json: Value =
-        serde_json::from_slice(&std::fs::read(out("json")).expect("a report is whole")).unwrap();
+        serde_json::from_slice(&std::fs::read(out("json")).expect("a report is whole"))
+            .expect("a report is whole");
     assert_eq!(json["run_id"], outcome.report()["run_id"]);
     assert_eq!(json["exit_code"], code);
     let page = std::fs::read_to_string(out("html")).expect("a report is whole");
