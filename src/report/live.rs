@@ -185,12 +185,12 @@ impl LiveLoad {
             ),
             _ => String::new(),
         };
-        let text =
-            format!("  {name:<7}{} {:>3.0}%{waits}", bar(share, STAGE_COLUMNS), share * 100.0);
-        match self.bottleneck.as_deref() == Some(name) {
-            true => format!("{text}  {}", Style::Yellow.paint("<- bottleneck", look.colour)),
-            false => text,
-        }
+        // Before the rest of the line, which a narrow terminal cuts off.
+        let mark = match self.bottleneck.as_deref() == Some(name) {
+            true => format!("  {}", Style::Yellow.paint("<- bottleneck", look.colour)),
+            false => String::new(),
+        };
+        format!("  {name:<7}{} {:>3.0}%{mark}{waits}", bar(share, STAGE_COLUMNS), share * 100.0)
     }
 }
 
@@ -300,7 +300,7 @@ mod tests {
             " 25%  250 MB of 1.0 GB  ETA 1 min 30 s",
             "▁▅█ 20,000 rows/s",
             "1,300,000 read, 1,250,000 written, 1 of 4 files",
-            "97%  1 batch waiting, 2 writers at work  <- bottleneck",
+            "97%  <- bottleneck  1 batch waiting, 2 writers at work",
             "0 rejects   0 retries",
         ] {
             assert!(text.contains(part), "{part:?} in\n{text}");

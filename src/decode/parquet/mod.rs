@@ -144,7 +144,7 @@ impl ParquetSource {
         fields.map(|field| (field.name().clone(), kind(field.data_type()))).collect()
     }
 
-    /// What the file itself calls its contents, as a folder would be called: bars of NautilusTrader.
+    /// What the file itself calls its contents, as folders are called: bars of NautilusTrader.
     pub fn own_name(&self) -> Option<&str> {
         self.schema().metadata().get("bar_type").map(String::as_str)
     }
