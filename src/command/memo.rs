@@ -2,6 +2,7 @@
 //! reading them: what the ledger's memos are asked, and what is noted after a load.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 use super::backfill::Begun;
 use super::plan::Planning;
@@ -9,7 +10,7 @@ use super::survey::Looked;
 use super::{Access, CommandError, LayoutChoice, LoadRequest};
 use crate::db::ledger::{self, Memo};
 use crate::layout::edition;
-use crate::limit::MEMOS_PAGE;
+use crate::limit::{ADMISSION_S, MEMOS_PAGE};
 use crate::report::model::{FileReport, Report};
 use crate::source::{Found, Version};
 
@@ -40,7 +41,9 @@ pub(super) async fn spare(
     if asked.is_empty() {
         return Ok(spared);
     }
-    let (_, connection) = access.connect().await?;
+    // A server without room for us now is waited for, as the load itself does.
+    let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));
+    let connection = access.database().await?.connect_within(patience, false).await?;
     if !ledger::has_memos(&connection).await? {
         return Ok(spared);
     }
