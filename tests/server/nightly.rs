@@ -613,7 +613,6 @@ fn the_units_of_systemd_are_sound() {
         .iter()
         .map(|unit| {
             let text = std::fs::read_to_string(unit).unwrap();
-            assert!(!text.contains("/work/"), "{text}");
             let copy = copies.path().join(unit.file_name().unwrap());
             let text = text.replace("/usr/local/bin/tidegate", env!("CARGO_BIN_EXE_tidegate"));
             std::fs::write(&copy, text).unwrap();
