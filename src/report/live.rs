@@ -67,7 +67,7 @@ pub struct LiveLoad {
 /// The stages in the order of the flow; JSON objects have their keys in no order.
 const FLOW: [&str; 5] = ["read", "decode", "sort", "merge", "write"];
 /// Columns of a stage's bar.
-const STAGE_COLUMNS: usize = 20;
+const STAGE_COLUMNS: usize = 14;
 /// Steps of the latest speed that make the speed that is shown.
 const SPEED_STEPS: usize = 10;
 
