@@ -88,9 +88,10 @@ fn badness(file: &FileReport) -> (bool, u64, bool, u64) {
 }
 
 /// A count of [`Counts`] that has a column of its own, if any file has one.
-type CountColumn = (&'static str, fn(&Counts) -> u64);
+pub(super) type CountColumn = (&'static str, fn(&Counts) -> u64);
 
-const COUNT_COLUMNS: [CountColumn; 7] = [
+/// All counts of a file, in the order of the equation.
+pub(super) const COUNT_COLUMNS: [CountColumn; 7] = [
     ("read", |counts| counts.read),
     ("inserted", |counts| counts.inserted),
     ("updated", |counts| counts.updated),

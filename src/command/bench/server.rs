@@ -1,8 +1,8 @@
 //! What is told of the server beside the queries.
 
 use serde_json::{Value, json};
-use tokio_postgres::types::Type;
 
+use super::super::verify;
 use crate::db::{Connection, DbError, relation};
 
 /// Its version, settings that matter to queries, what it finds in memory, sizes of our tables, and,
@@ -48,19 +48,13 @@ async fn settings(db: &Connection) -> Result<Value, DbError> {
     Ok(all.into())
 }
 
+/// Sizes of those tables of ours that take room.
 async fn sizes(db: &Connection) -> Result<Value, DbError> {
-    let relations = relation::relations(db).await?;
-    let sql = include_str!("../../../schema/query/verify/sizes.sql");
-    let size = |row: &tokio_postgres::Row| {
-        Ok(json!({
-            "table": row.try_get::<_, String>(0)?,
-            "rows": row.try_get::<_, i64>(1)?,
-            "table_bytes": row.try_get::<_, i64>(2)?,
-            "index_bytes": row.try_get::<_, i64>(3)?,
-        }))
-    };
-    let rows = db.query_typed(sql, &[(&relations, Type::TEXT_ARRAY)]).await?;
-    rows.iter().filter(|row| row.get::<_, i64>(2) > 0).map(size).collect()
+    let mut sizes = verify::sizes(db, &relation::relations(db).await?).await?;
+    if let Some(tables) = sizes.as_array_mut() {
+        tables.retain(|table| table["table_bytes"].as_i64() > Some(0));
+    }
+    Ok(sizes)
 }
 
 /// The extension may be in any schema.

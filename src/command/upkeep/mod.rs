@@ -142,7 +142,15 @@ pub async fn run(access: &Access, plan: &UpkeepPlan) -> Result<UpkeepReport, Com
     }
     of_refresh(&mut server, &plan.refresh, &mut log).await;
     care::run(&mut server, plan, &mut log).await;
-    let figures = figures::read(&mut server, plan).await.ok();
+    let began = Instant::now();
+    let figures = match figures::read(&mut server, plan).await {
+        Ok(figures) => Some(figures),
+        // Alerts that are silent because nothing could be asked must not look like all is well.
+        Err(error) => {
+            log.push("figures", "server", began, Err(error.into()));
+            None
+        }
+    };
     Ok(UpkeepReport { actions: log.actions, figures })
 }
 

@@ -21,6 +21,7 @@ use super::finding::{Finding, Level, add, answer};
 use super::{Access, Answer, CommandError};
 
 pub use expected::{Change, shape_of, write_change};
+pub(super) use upkeep::sizes;
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -204,7 +204,10 @@ fn advise(settings: &BTreeMap<String, f64>, memory_bytes: u64) -> Vec<Finding> {
 }
 
 /// Rows and bytes of each table, for machines.
-pub(super) async fn sizes(db: &Connection, tables: &[String]) -> Result<Value, DbError> {
+pub(in crate::command) async fn sizes(
+    db: &Connection,
+    tables: &[String],
+) -> Result<Value, DbError> {
     let sql = include_str!("../../../schema/query/verify/sizes.sql");
     let size = |row: &tokio_postgres::Row| {
         Ok(json!({

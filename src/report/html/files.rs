@@ -4,21 +4,9 @@ use std::fmt::Write;
 
 use super::text::{Lines, Num, Shown, T, pointer_key};
 use super::{human, section};
-use crate::count::Counts;
 use crate::limit::HTML_FILES_MAX;
 use crate::report::model::{FileReport, Report};
-
-type CountColumn = (&'static str, fn(&Counts) -> u64);
-
-const COLUMNS: [CountColumn; 7] = [
-    ("read", |counts| counts.read),
-    ("inserted", |counts| counts.inserted),
-    ("updated", |counts| counts.updated),
-    ("duplicate", |counts| counts.duplicate),
-    ("conflicting", |counts| counts.conflicting),
-    ("rejected", |counts| counts.rejected),
-    ("skipped", |counts| counts.skipped),
-];
+use crate::report::table::{COUNT_COLUMNS, CountColumn};
 
 /// All files, the worst first.
 pub fn section_of(out: &mut String, report: &Report) {
@@ -50,7 +38,7 @@ fn badness(file: &FileReport) -> (bool, u64, bool, bool, u64) {
 
 fn table(out: &mut String, report: &Report) {
     let always = ["read", "inserted", "rejected"];
-    let columns: Vec<CountColumn> = COLUMNS
+    let columns: Vec<CountColumn> = COUNT_COLUMNS
         .into_iter()
         .filter(|(name, get)| {
             always.contains(name) || report.files.iter().any(|file| get(&file.counts) > 0)

@@ -144,6 +144,31 @@ mod tests {
         checked
     }
 
+    /// Base64, as policies have hashes.
+    fn base64(bytes: &[u8]) -> String {
+        const DIGITS: &[u8; 64] =
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let mut text = String::new();
+        for part in bytes.chunks(3) {
+            let byte = |at: usize| u32::from(part.get(at).copied().unwrap_or(0));
+            let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+            for digit in 0..4_usize {
+                let value = bits >> (18 - 6 * digit) & 63;
+                let shown = digit <= part.len();
+                text.push(if shown { char::from(DIGITS[value as usize]) } else { '=' });
+            }
+        }
+        text
+    }
+
+    #[test]
+    fn the_policy_names_the_script_that_is_on_the_page() {
+        use sha2::{Digest, Sha256};
+        // The element's text begins with the line end behind its tag.
+        let hash = base64(&Sha256::digest(format!("\n{SCRIPT}")));
+        assert_eq!(SCRIPT_HASH.trim(), hash, "scripts/html-script-hash writes it anew");
+    }
+
     #[test]
     fn the_page_says_what_the_json_says() {
         let report = sample();
