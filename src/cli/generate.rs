@@ -59,6 +59,9 @@ pub struct GenerateFlags {
     /// Bars and trades like those of this file: price, tick, volatility, volume, hours
     #[arg(long, value_name = "FILE")]
     like: Option<PathBuf>,
+    /// The zone of the times in --like's file, where they have none
+    #[arg(long, value_name = "ZONE", requires = "like")]
+    tz: Option<String>,
     /// Write in a vendor's layout: a name, or a file ending in .toml
     #[arg(long, value_name = "NAME|FILE", conflicts_with = "format")]
     layout: Option<String>,
@@ -69,7 +72,7 @@ pub struct GenerateFlags {
     #[arg(long, value_name = "LIST|all", value_delimiter = ',', long_help = faults_help())]
     faults: Vec<String>,
     /// Write files into this folder
-    #[arg(long, value_name = "DIR", required_unless_present = "into", conflicts_with = "into")]
+    #[arg(long, value_name = "DIR", conflicts_with = "into")]
     out: Option<PathBuf>,
     /// Load into the database
     #[arg(long)]
@@ -125,6 +128,10 @@ pub async fn run(flags: &GenerateFlags) -> Result<Exit, CommandError> {
     let request = flags.request()?;
     let load = flags.load();
     let Some(folder) = flags.folder() else {
+        if !flags.into {
+            let why = "generate: where to? --out DIR writes files, --into loads into the database";
+            return Err(CommandError::Usage(why.to_owned()));
+        }
         load::report_files(&flags.report)?;
         let (load, messages) = into_load(&request, load)?;
         messages.iter().for_each(|text| output::message(text));
@@ -173,7 +180,8 @@ impl GenerateFlags {
             FormChoice::Archive => Form::Archive,
         });
         let layout = self.layout.as_deref().map(load::layout);
-        let like = self.like.clone();
+        let facts = GivenFacts { zone: self.tz.clone(), ..GivenFacts::default() };
+        let like = self.like.clone().map(|path| (path, facts));
         let faults = self.faults.clone();
         Ok(GenerateRequest { spec, like, form, layout, rate: self.rate, faults })
     }

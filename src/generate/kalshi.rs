@@ -17,8 +17,11 @@ use game::{Game, PLAY_US, SNAPSHOTS, TEAMS};
 
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
-/// From one game to the next, where no end of the range is given.
+/// From one game to the next, where no end of the range is given and games are few.
 const EVERY_US: i64 = 6 * 3_600 * SECOND_US;
+/// The time in which many games begin, where no end of the range is given: else they would be played
+/// in the future.
+const SPAN_US: i64 = 700 * DAY_US;
 /// Trades of a game where there are enough of them.
 const TRADES_OF_GAME: u64 = 27_000;
 /// Games at least, where nobody says how many.
@@ -38,7 +41,8 @@ struct Games {
     /// Records of a game.
     each: u64,
     from_us: i64,
-    /// The time in which games begin; none: one each quarter of a day.
+    /// The time in which games begin; none: one each quarter of a day, or more often where they are
+    /// many.
     shared_us: Option<i64>,
     rows: u64,
 }
@@ -81,7 +85,7 @@ pub(super) fn units(spec: &Spec) -> Result<(Box<dyn Units>, u64), GenerateError>
 impl Games {
     fn start_us(&self, game: u64) -> i64 {
         let at = match self.shared_us {
-            None => game as i64 * EVERY_US,
+            None => game as i64 * EVERY_US.min(SPAN_US / self.games.max(1) as i64),
             Some(time) => (i128::from(time) * i128::from(game) / i128::from(self.games)) as i64,
         };
         (self.from_us + at + SECOND_US - 1).div_euclid(SECOND_US) * SECOND_US

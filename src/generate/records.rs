@@ -59,6 +59,7 @@ impl Values {
     }
 
     /// Appends a whole number, a time, a day, or units.
+    #[inline]
     pub fn push(&mut self, value: i64) {
         match self {
             Values::Numbers { rows, .. } | Values::Times(rows) | Values::Days(rows) => {
@@ -98,6 +99,7 @@ impl Values {
     }
 
     /// Appends one of the words that were given beforehand, by position.
+    #[inline]
     pub fn push_word(&mut self, word: usize) {
         self.push(word as i64);
     }

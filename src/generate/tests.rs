@@ -58,6 +58,30 @@ fn correlation(a: &[f64], b: &[f64]) -> f64 {
 }
 
 #[test]
+fn many_records_of_any_dataset_are_of_the_past() {
+    // Loading refuses what is in the future, and the first day is years ago.
+    let end_us = FROM_DEFAULT_US + 800 * DAY_US;
+    for dataset in dataset::ALL {
+        let Some(time) = dataset.time else { continue };
+        let generator = Generator::new(&spec(dataset.name, 100_000)).unwrap();
+        let mut last = generator.records();
+        generator.make(generator.rows() - 1..generator.rows(), &mut last);
+        // Of documents the time is within.
+        let Some(column) = last.column(time) else { continue };
+        let last_us = match column {
+            Values::Days(days) => days[0] * DAY_US,
+            other => other.number(0).unwrap(),
+        };
+        assert!(
+            last_us < end_us,
+            "{}: {} days on",
+            dataset.name,
+            (last_us - FROM_DEFAULT_US) / DAY_US
+        );
+    }
+}
+
+#[test]
 fn any_part_can_be_made_without_the_others() {
     for dataset in dataset::ALL {
         let spec = spec(dataset.name, 3_000);

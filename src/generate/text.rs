@@ -93,68 +93,94 @@ pub fn plain(column: &Values, row: usize, into: &mut Vec<u8>) {
     }
 }
 
-/// Appends `units` of 10^-places without zeros that say nothing.
+/// The numbers from 00 to 99, two digits each.
+const PAIRS: [u8; 200] = {
+    let mut pairs = [0; 200];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number * 2] = b'0' + (number / 10) as u8;
+        pairs[number * 2 + 1] = b'0' + (number % 10) as u8;
+        number += 1;
+    }
+    pairs
+};
+
+/// The two digits of a number below 100.
+fn pair(number: u64) -> [u8; 2] {
+    let at = (number % 100) as usize * 2;
+    [PAIRS[at], PAIRS[at + 1]]
+}
+
+/// Appends `units` of 10^-places, which are 40 at most, without zeros that say nothing.
 pub fn number(units: i64, places: u32, into: &mut Vec<u8>) {
     let (mut value, mut places) = (units.unsigned_abs(), places);
+    // Most prices end with many zeros, and a division costs as much by 10,000 as by 10.
+    for (zeros, power) in [(4, 10_000), (4, 10_000), (2, 100), (1, 10)] {
+        if places >= zeros && value.is_multiple_of(power) {
+            (value, places) = (value / power, places - zeros);
+        }
+    }
     while places > 0 && value.is_multiple_of(10) {
         (value, places) = (value / 10, places - 1);
     }
-    if units < 0 {
-        into.push(b'-');
+    // A sign, 20 digits, a point, and zeros before the digits where `places` are more.
+    let mut text = [b'0'; 64];
+    let end = text.len();
+    let mut at = end;
+    while value >= 10 {
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&pair(value));
+        value /= 100;
     }
-    let mut digits = [0; 24];
-    let mut at = digits.len();
-    let mut written = 0;
-    loop {
-        if written == places && places > 0 {
-            at -= 1;
-            digits[at] = b'.';
-        }
+    if value > 0 {
         at -= 1;
-        digits[at] = b'0' + (value % 10) as u8;
-        value /= 10;
-        written += 1;
-        if value == 0 && written > places {
-            break;
-        }
+        text[at] = b'0' + value as u8;
     }
-    into.extend_from_slice(&digits[at..]);
+    let places = places as usize;
+    // A digit stands before the point.
+    at = at.min(end - 1 - places);
+    if places > 0 {
+        let point = end - places;
+        text.copy_within(at..point, at - 1);
+        at -= 1;
+        text[point - 1] = b'.';
+    }
+    if units < 0 {
+        at -= 1;
+        text[at] = b'-';
+    }
+    into.extend_from_slice(&text[at..]);
 }
 
 /// Appends a time as RFC 3339 in UTC: seconds, and microseconds where there are any.
 pub fn time(us: i64, into: &mut Vec<u8>) {
     day(us.div_euclid(DAY_US), into);
-    let of_day = us.rem_euclid(DAY_US);
-    let seconds = of_day / 1_000_000;
-    into.push(b'T');
-    two(seconds / 3_600, into);
-    into.push(b':');
-    two(seconds / 60 % 60, into);
-    into.push(b':');
-    two(seconds % 60, into);
-    let micros = of_day % 1_000_000;
-    if micros > 0 {
-        into.push(b'.');
-        two(micros / 10_000, into);
-        two(micros / 100 % 100, into);
-        two(micros % 100, into);
+    let of_day = us.rem_euclid(DAY_US) as u64;
+    let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
+    let mut text = *b"T00:00:00.000000Z";
+    text[1..3].copy_from_slice(&pair(seconds / 3_600));
+    text[4..6].copy_from_slice(&pair(seconds / 60 % 60));
+    text[7..9].copy_from_slice(&pair(seconds % 60));
+    if micros == 0 {
+        text[9] = b'Z';
+        into.extend_from_slice(&text[..10]);
+        return;
     }
-    into.push(b'Z');
+    text[10..12].copy_from_slice(&pair(micros / 10_000));
+    text[12..14].copy_from_slice(&pair(micros / 100));
+    text[14..16].copy_from_slice(&pair(micros));
+    into.extend_from_slice(&text);
 }
 
 /// Appends a day, as `2024-01-31`.
 pub fn day(days: i64, into: &mut Vec<u8>) {
     let (year, month, day) = civil(days);
-    two(year / 100, into);
-    two(year % 100, into);
-    into.push(b'-');
-    two(month, into);
-    into.push(b'-');
-    two(day, into);
-}
-
-fn two(number: i64, into: &mut Vec<u8>) {
-    into.extend([b'0' + (number / 10 % 10) as u8, b'0' + (number % 10) as u8]);
+    let mut text = *b"0000-00-00";
+    text[0..2].copy_from_slice(&pair(year as u64 / 100));
+    text[2..4].copy_from_slice(&pair(year as u64));
+    text[5..7].copy_from_slice(&pair(month as u64));
+    text[8..10].copy_from_slice(&pair(day as u64));
+    into.extend_from_slice(&text);
 }
 
 /// Year, month and day of a day from 1970 on, by the Gregorian calendar: eras of 400 years that
@@ -189,9 +215,31 @@ mod tests {
             (0, 8, "0"),
             (100, 0, "100"),
             (i64::MAX, 8, "92233720368.54775807"),
+            (i64::MIN + 1, 0, "-9223372036854775807"),
+            (1_000_000_000_000, 8, "10000"),
+            (-10_000_000_000, 9, "-10"),
+            (123_000, 8, "0.00123"),
+            (7, 30, "0.000000000000000000000000000007"),
         ];
         for (units, places, wanted) in cases {
             assert_eq!(text(|into| number(units, places, into)), wanted);
+        }
+    }
+
+    #[test]
+    fn numbers_read_back_as_what_they_were() {
+        let mut random = super::super::random::Random::of(&[9]);
+        for _ in 0..20_000 {
+            let places = random.below(19) as u32;
+            let zeros = 10_i64.pow(random.below(9) as u32);
+            let units = (random.bits() as i64 >> random.below(63)) / zeros * zeros;
+            let text = text(|into| number(units, places, into));
+            let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+            let digits = whole.trim_start_matches('-');
+            assert!(!digits.is_empty() && (digits == "0" || !digits.starts_with('0')), "{text}");
+            assert!(!part.ends_with('0') && !text.ends_with('.'), "{text}");
+            let scaled = format!("{whole}{part:0<places$}", places = places as usize);
+            assert_eq!(scaled.parse::<i64>().unwrap(), units, "{text} of {units} at {places}");
         }
     }
 
@@ -202,6 +250,7 @@ mod tests {
             (1_709_164_799_000_001, "2024-02-28T23:59:59.000001Z"),
             (-1_000_000, "1969-12-31T23:59:59Z"),
             (951_782_400_000_000, "2000-02-29T00:00:00Z"),
+            (1_735_689_599_987_654, "2024-12-31T23:59:59.987654Z"),
         ] {
             assert_eq!(text(|into| time(us, into)), wanted);
         }

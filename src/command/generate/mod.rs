@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use crate::dataset::Dataset;
 use crate::generate::fault::Fault;
 use crate::generate::{Form, GenerateError, Generator, Records, Spec, VERSION, Values};
-use crate::layout::registry;
+use crate::layout::{GivenFacts, registry};
 use crate::source::Made;
 
 use super::survey::layouts;
@@ -38,8 +38,8 @@ const FILE_KILLMAILS: u64 = 4_000;
 pub struct GenerateRequest {
     /// The data.
     pub spec: Spec,
-    /// A file whose bars or trades they are like.
-    pub like: Option<PathBuf>,
+    /// A file whose bars or trades they are like, with what it does not say itself.
+    pub like: Option<(PathBuf, GivenFacts)>,
     /// The form of files; none: the dataset's usual one.
     pub form: Option<Form>,
     /// A vendor's layout instead of a form of our own.
@@ -101,9 +101,9 @@ impl Batchwork {
     /// When the spec cannot be met, or the form or layout does not suit the dataset.
     pub fn new(request: &GenerateRequest, load: &LoadRequest) -> Result<Self, CommandError> {
         let (mut spec, mut messages) = (request.spec.clone(), Vec::new());
-        if let Some(path) = &request.like {
-            let inputs = vec![path.display().to_string()];
-            let fitted = like::fit(&LoadRequest { inputs, ..load.clone() }, path)?;
+        if let Some((path, facts)) = &request.like {
+            let (inputs, facts) = (vec![path.display().to_string()], facts.clone());
+            let fitted = like::fit(&LoadRequest { inputs, facts, ..load.clone() }, path)?;
             messages.push(fitted.says);
             spec.like = Some(fitted.like);
         }

@@ -7,7 +7,7 @@ use super::super::{GenerateError, Spec, Units};
 use super::days::{Bar, DAY_US};
 use super::minutes::{Minutes, joined};
 use super::ticker::{Kind, PLACES, Ticker, UNITS};
-use super::{TickerDays, USUAL, check_interval, interval_name};
+use super::{TickerDays, check_interval, interval_name, usual};
 use crate::dataset::Dataset;
 
 /// Bars of some minutes, or of a day.
@@ -24,7 +24,7 @@ const KINDS: [Kind; 5] = [Kind::Stock, Kind::Stock, Kind::Stock, Kind::Crypto, K
 impl Bars {
     pub fn new(spec: &Spec, minutes: u32) -> Result<Self, GenerateError> {
         check_interval(minutes)?;
-        let days = TickerDays::new(spec, (&KINDS, USUAL.0, USUAL.1), |_, day| {
+        let days = TickerDays::new(spec, (&KINDS, usual(minutes)), |_, day| {
             day.minutes().div_ceil(minutes as usize) as u64
         })?;
         Ok(Self { dataset: spec.dataset, days, minutes })
@@ -117,7 +117,7 @@ pub struct OpenInterest {
 
 impl OpenInterest {
     pub fn new(spec: &Spec) -> Result<Self, GenerateError> {
-        let days = TickerDays::new(spec, (&[Kind::Future], USUAL.0, USUAL.1), |_, _| 1)?;
+        let days = TickerDays::new(spec, (&[Kind::Future], usual(1_440)), |_, _| 1)?;
         Ok(Self { dataset: spec.dataset, days })
     }
 }

@@ -59,7 +59,7 @@ impl TickerDays {
     /// least, of the `kinds` in turn. `rows_of` says how many rows a day has.
     pub fn new(
         spec: &Spec,
-        (kinds, each, least): (&[ticker::Kind], u64, usize),
+        (kinds, (each, least)): (&[ticker::Kind], (u64, usize)),
         rows_of: impl Fn(&Ticker, &Day) -> u64,
     ) -> Result<Self, GenerateError> {
         let wanted = spec.rows.or(spec.to_us.is_none().then_some(ROWS_DEFAULT));
@@ -76,7 +76,7 @@ impl TickerDays {
                 return Self::of(spec, tickers, wanted, &rows_of)?.enough(wanted);
             }
             Names::Enough => {
-                wanted.map_or(least, |rows| ((rows / each) as usize).clamp(least, 500))
+                wanted.map_or(least, |rows| ((rows / each) as usize).clamp(least, TICKERS_MAX))
             }
         };
         // More tickers until the range holds the rows.
@@ -196,12 +196,22 @@ impl TickerDays {
     }
 }
 
-/// Rows of a ticker before there is another, and tickers at least.
-const USUAL: (u64, usize) = (100_000, 5);
+/// Rows of a ticker before there is another, where each is of a minute: about a year of sessions, so
+/// that no row lies far from the first day, still less in the future.
+const EACH: u64 = 100_000;
+/// Sessions of a year, more or less.
+const SESSIONS: u64 = 256;
+/// Tickers at least.
+const LEAST: usize = 5;
 /// Tickers that are made for one command at most.
 const TICKERS_MAX: usize = 20_000;
 /// Days of tickers that are held at once.
 const DAYS_MAX: usize = 20_000_000;
+
+/// Rows of a ticker before there is another, and tickers at least, where a row is of so many minutes.
+fn usual(minutes: u32) -> (u64, usize) {
+    ((EACH / u64::from(minutes.max(1))).max(SESSIONS), LEAST)
+}
 
 /// What a spelled interval is called in minutes.
 pub(super) fn interval_name(minutes: u32) -> String {

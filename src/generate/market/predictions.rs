@@ -9,7 +9,7 @@ use super::super::{GenerateError, Spec, Units};
 use super::days::MINUTE_US;
 use super::minutes::Minutes;
 use super::ticker::{Kind, PLACES, Ticker};
-use super::{TickerDays, USUAL, check_interval, interval_name};
+use super::{TickerDays, check_interval, interval_name, usual};
 use crate::dataset::Dataset;
 
 const KINDS: [Kind; 2] = [Kind::Stock, Kind::Crypto];
@@ -32,7 +32,7 @@ impl Steps {
             let why = "predictions lie within a session: --interval must be below 1d";
             return Err(GenerateError::Impossible(why.to_owned()));
         }
-        let days = TickerDays::new(spec, (&KINDS, USUAL.0, USUAL.1), |_, day| {
+        let days = TickerDays::new(spec, (&KINDS, usual(minutes)), |_, day| {
             day.minutes().div_ceil(minutes as usize) as u64
         })?;
         Ok(Self { dataset: spec.dataset, days, minutes })

@@ -8,7 +8,7 @@ use super::super::{GenerateError, Spec, Units};
 use super::days::{Bar, Day};
 use super::minutes::Minutes;
 use super::ticker::{Kind, PLACES, Ticker};
-use super::{TickerDays, USUAL};
+use super::{TickerDays, usual};
 use crate::dataset::Dataset;
 
 /// Trades on a venue.
@@ -27,8 +27,7 @@ impl Ticks {
             let why = "market_trades have no --interval: they add up to bars of any";
             return Err(GenerateError::Impossible(why.to_owned()));
         }
-        let days =
-            TickerDays::new(spec, (&KINDS, USUAL.0, USUAL.1), |_, day| day.bar.trades as u64)?;
+        let days = TickerDays::new(spec, (&KINDS, usual(1)), |_, day| day.bar.trades as u64)?;
         Ok(Self { dataset: spec.dataset, days })
     }
 }

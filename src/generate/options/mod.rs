@@ -44,7 +44,7 @@ pub(super) fn units(spec: &Spec) -> Result<(Box<dyn Units>, u64), GenerateError>
     };
     check_interval(minutes)?;
     let sides = if by_strike { 1 } else { 2 };
-    let days = TickerDays::new(spec, (&[Kind::Stock], ROWS_OF_UNDERLYING, 1), |_, day| {
+    let days = TickerDays::new(spec, (&[Kind::Stock], (ROWS_OF_UNDERLYING, 1)), |_, day| {
         let times = day.minutes().div_ceil(minutes as usize);
         (times * EXPIRIES * STRIKES * sides) as u64
     })?;
