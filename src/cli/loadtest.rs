@@ -20,21 +20,25 @@ Ctrl-C, and shows what it has measured. It refuses a table with rows unless --ye
 are marked (a key or symbol that begins with `loadtest-`, or the tickers of a venue `loadtest`) and
 are taken away at the end, unless --keep is given.
 
+Writers COPY batches as a live feed would: without ledger, rejects or staging. What a load costs beside
+queries is `tidegate generate DATASET --into --rate N` and `tidegate bench`.
+
 Latency counts from the moment at which a query or a batch was due. Exit code 1 when a target was
 missed at the rate that was set; with --ramp, at the first rate.";
 
 /// The flags of `loadtest`.
 #[derive(Debug, Clone, Args)]
 pub struct LoadTestFlags {
-    /// What is written: trades, orders, bars, market_trades, option_bars, option_strike_bars
+    /// What is written: trades, orders, bars, market_trades, option_bars, option_strike_bars,
+    /// predictions, block_predictions, kalshi_trades, game_states
     #[arg(long, value_name = "NAME", default_value = "trades")]
     dataset: String,
     /// Rows: 1000 (a second), 50000/min, 100000/day
     #[arg(long, value_name = "N[/UNIT]", value_parser = parse::rate, default_value = "1000")]
     rate: f64,
     /// Raise the rate step by step, each time by this factor, until a target is missed twice
-    #[arg(long, value_name = "FACTOR", num_args = 0..=1, require_equals = true,
-          default_missing_value = "1.5", value_parser = parse::factor)]
+    #[arg(long, value_name = "FACTOR", num_args = 0..=1, default_missing_value = "1.5",
+          value_parser = parse::factor)]
     ramp: Option<f64>,
     /// How long each step of --ramp is
     #[arg(long, value_name = "TIME", value_parser = parse::pause, default_value = "20s")]

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{Program, TestDb};
 
@@ -140,6 +140,10 @@ fn other_datasets_are_marked_in_their_own_way() {
         ("market_trades", "market", "market_trades"),
         ("option_bars", "options", "option_bars"),
         ("option_strike_bars", "options", "fo_option_strike_bars"),
+        ("predictions", "market", "predictions"),
+        ("block_predictions", "market", "block_predictions"),
+        ("kalshi_trades", "kalshi", "kalshi.trades"),
+        ("game_states", "kalshi", "espn.game_states"),
     ] {
         let db = migrated(domain);
         let args = ["--dataset", dataset, "--rate", "300", "--duration", "1s", "--queries", "0"];
@@ -154,4 +158,10 @@ fn other_datasets_are_marked_in_their_own_way() {
     let (code, _, stderr) = test(&db, &["--dataset", "killmails"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("they write trades"), "{stderr}");
+    assert!(stderr.contains("generate killmails --into --rate"), "{stderr}");
+    let db = migrated("kalshi");
+    let (_, json, stderr) =
+        test(&db, &["--dataset", "kalshi_trades", "--rate", "300", "--duration", "1s"]);
+    assert!(stderr.contains("only the writers were measured"), "{stderr}");
+    assert_eq!((count(&db, "kalshi.trades"), &json["levels"][0]["queries"]), (0, &json!([])));
 }

@@ -23,6 +23,25 @@ const SHOW_EVERY: u32 = 5;
 /// The part of the rows that fell due which must be written for the rate to count as held.
 const WRITTEN_PART_MIN: f64 = 0.95;
 
+/// Who could not keep up with a rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Queries took longer than they may, or failed.
+    Queries,
+    /// The writers, with the server behind them, did not write what fell due; the queries held.
+    Writers,
+}
+
+impl Limit {
+    /// As reports have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Limit::Queries => "queries",
+            Limit::Writers => "writers",
+        }
+    }
+}
+
 /// What came of one rate.
 #[derive(Debug)]
 pub struct Level {
@@ -41,17 +60,41 @@ pub struct Level {
 }
 
 impl Level {
+    /// Rows that were written in a second.
+    pub fn written_per_s(&self) -> f64 {
+        self.written.rows as f64 / self.seconds.max(1e-9)
+    }
+
+    /// Whether so many rows as fell due were written, but for a few.
+    fn writers_held(&self) -> bool {
+        self.written.rows as f64 >= self.written.due as f64 * WRITTEN_PART_MIN
+    }
+
+    /// Who could not keep up, if anybody: the queries, or the writers, which may be too slow while
+    /// every query holds its target.
+    pub fn limit(&self) -> Option<Limit> {
+        if !self.query_misses().is_empty() {
+            return Some(Limit::Queries);
+        }
+        (!self.writers_held()).then_some(Limit::Writers)
+    }
+
     /// What was missed, for people; empty if everything held.
     pub fn misses(&self) -> Vec<String> {
         let mut misses = Vec::new();
-        let (due, rows) = (self.written.due, self.written.rows);
-        if (rows as f64) < due as f64 * WRITTEN_PART_MIN {
+        if !self.writers_held() {
             misses.push(format!(
                 "only {} of {} rows that fell due were written",
-                human::count(rows),
-                human::count(due)
+                human::count(self.written.rows),
+                human::count(self.written.due)
             ));
         }
+        misses.extend(self.query_misses());
+        misses
+    }
+
+    fn query_misses(&self) -> Vec<String> {
+        let mut misses = Vec::new();
         for (query, latency) in &self.queries {
             if let Some(error) = &latency.error {
                 let errors = human::plural(latency.errors, "failure");

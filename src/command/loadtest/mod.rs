@@ -208,14 +208,20 @@ impl Test<'_> {
         if self.request.queries == 0 {
             return Ok(Vec::new());
         }
+        let domain = self.subject.dataset.domain;
+        let mut wanted = query::all().map_err(CommandError::Refused)?;
+        wanted.retain(|query| {
+            query.domain == domain && query.target_ms.is_some() && query.settings.is_empty()
+        });
+        if wanted.is_empty() {
+            self.unasked.push(format!(
+                "anything: no query of the domain {domain} has a target to hold while rows are \
+                 written; only the writers were measured"
+            ));
+            return Ok(Vec::new());
+        }
         let mut asked = Vec::new();
-        for query in query::all().map_err(CommandError::Refused)? {
-            let is_wanted = query.domain == self.subject.dataset.domain
-                && query.target_ms.is_some()
-                && query.settings.is_empty();
-            if !is_wanted {
-                continue;
-            }
+        for query in wanted {
             if let Some(what) = measure::missing(&self.db, &query).await? {
                 self.unasked.push(format!("{}: {what}", query.name));
                 continue;
@@ -228,9 +234,8 @@ impl Test<'_> {
         }
         if asked.is_empty() {
             return Err(CommandError::Refused(format!(
-                "there is nothing to ask: `tidegate migrate up --domain {}` makes what the queries \
-                 need, or give --queries 0",
-                self.subject.dataset.domain
+                "there is nothing to ask: `tidegate migrate up --domain {domain}` makes what the queries \
+                 need, or give --queries 0"
             )));
         }
         Ok(asked)

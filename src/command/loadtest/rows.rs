@@ -54,6 +54,10 @@ const SUBJECTS: &[(&str, Option<&str>, bool, &str)] = &[
     ("market_trades", None, true, "day"),
     ("option_bars", Some("underlying"), false, "month"),
     ("option_strike_bars", Some("symbol"), false, "month"),
+    ("predictions", None, false, "month"),
+    ("block_predictions", None, false, "month"),
+    ("kalshi_trades", Some("trade_id"), true, "day"),
+    ("game_states", Some("game_id"), false, "month"),
 ];
 
 impl Subject {
@@ -65,8 +69,16 @@ impl Subject {
         });
         subject.ok_or_else(|| {
             let names: Vec<&str> = SUBJECTS.iter().map(|subject| subject.0).collect();
+            let other = match dataset::by_name(name) {
+                Some(known) => format!(
+                    "; `tidegate generate {name} --into --rate N` writes {name} at a rate, as a \
+                     load, and `tidegate bench --domain {}` beside it asks the queries",
+                    known.domain
+                ),
+                None => String::new(),
+            };
             CommandError::Usage(format!(
-                "load tests do not write {name:?}: they write {}",
+                "load tests do not write {name:?}: they write {}{other}",
                 names.join(", ")
             ))
         })

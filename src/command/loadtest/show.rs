@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::super::Answer;
 use super::super::bench::ms;
 use super::Test;
-use super::level::{Level, percentile};
+use super::level::{Level, Limit, percentile};
 use crate::error::Exit;
 use crate::report::human;
 use crate::report::list::{Cell, Grid, Style};
@@ -42,14 +42,7 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
         answer.messages.push(summary(level));
     }
     if ramp {
-        answer.messages.push(match knee {
-            Some(knee) => format!(
-                "all targets held up to {} ({} a day)",
-                rate(knee),
-                human::count((knee * 86_400.0) as u64)
-            ),
-            None => "no rate held all targets: begin lower with --rate".to_owned(),
-        });
+        answer.messages.push(found(test, levels, knee));
     }
     let asked = levels.first().is_some_and(|level| !level.queries.is_empty());
     if asked {
@@ -75,12 +68,49 @@ pub fn answer(test: &Test<'_>, levels: &[Level], cleaned: Option<u64>) -> Answer
         "batch_interval_s": test.request.every.as_secs_f64(),
         "ramp": test.request.ramp,
         "knee_rows_per_s": knee,
+        "limit": last_missed(levels).map(|(_, limit)| limit.name()),
         "held": first_held,
         "interrupted": interrupted,
         "rows_removed": cleaned,
         "levels": levels.iter().map(to_json).collect::<Vec<_>>(),
     }));
     answer
+}
+
+/// The level that ended a ramp, if one did.
+fn last_missed(levels: &[Level]) -> Option<(&Level, Limit)> {
+    let last = levels.last().filter(|level| !level.ended_early)?;
+    Some((last, last.limit()?))
+}
+
+/// What a ramp found: up to where everything held, and who could not keep up beyond.
+fn found(test: &Test<'_>, levels: &[Level], knee: Option<f64>) -> String {
+    let Some(knee) = knee else {
+        let why = match last_missed(levels) {
+            Some((_, Limit::Writers)) => "the writers could not keep up with the first",
+            _ => "queries missed their targets at the first",
+        };
+        return format!("no rate held: {why}: begin lower with --rate");
+    };
+    let a_day = |rate: f64| human::count((rate * 86_400.0) as u64);
+    let held = format!("all targets held up to {} ({} a day)", rate(knee), a_day(knee));
+    match last_missed(levels) {
+        Some((level, Limit::Queries)) => {
+            format!("{held}; at {} queries no longer held theirs", rate(level.rate))
+        }
+        Some((level, Limit::Writers)) => {
+            let written = level.written_per_s();
+            format!(
+                "{held}; at {} the writers were the limit, not the queries: {} of them wrote {} ({} \
+                 a day) while every query held its target (--writers gives more of them)",
+                rate(level.rate),
+                test.request.writers,
+                rate(written),
+                a_day(written)
+            )
+        }
+        None => format!("{held}: the test ended before a rate missed (--duration, --rows)"),
+    }
 }
 
 /// Rows in a second, with a fraction where they are few.
@@ -170,6 +200,8 @@ fn to_json(level: &Level) -> Value {
         "seconds": level.seconds,
         "held": level.held(),
         "misses": level.misses(),
+        "limit": level.limit().map(Limit::name),
+        "written_per_s": level.written_per_s(),
         "ended_early": level.ended_early,
         "rows_due": level.written.due,
         "rows_written": level.written.rows,
