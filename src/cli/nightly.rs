@@ -15,7 +15,7 @@ use crate::command::nightly::{self, Event, NightlyRequest};
 use crate::command::{Access, CommandError};
 use crate::error::Exit;
 use crate::limit::RETRY_DEADLINE_S;
-use crate::report::file::ReportFile;
+use crate::report::file::{self, ReportFile};
 use crate::report::model::Report;
 use crate::report::progress::{Progress, ProgressMode, Snapshot};
 use crate::report::table;
@@ -75,7 +75,8 @@ pub async fn run(flags: &NightlyFlags) -> Result<Exit, CommandError> {
     let config = config::read(path)?;
     let reports: Vec<PathBuf> = config.reports.iter().chain(&flags.report).cloned().collect();
     let reports = load::report_files(&reports)?;
-    let request = request(flags, path, config)?;
+    let request =
+        NightlyRequest { coverage: file::wants_html(&reports), ..request(flags, path, config)? };
     if flags.dry_run {
         return Ok(output::answer(&Box::pin(nightly::dry_run(&request)).await?, flags.json));
     }
@@ -132,6 +133,7 @@ fn request(
         upkeep: config.upkeep.filter(|_| flags.source.is_empty()),
         retry_deadline: std::time::Duration::from_secs(RETRY_DEADLINE_S),
         arguments: load::without_credentials(std::env::args()),
+        coverage: false,
     })
 }
 

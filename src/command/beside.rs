@@ -41,7 +41,7 @@ pub(super) async fn complete(
         report.messages.push(format!("the report lacks earlier runs: {error}"));
     }
     if request.reporting.coverage {
-        coverage::gather(connection, run_id, planning, report).await;
+        coverage::gather(connection, run_id, &coverage::subjects(planning), report).await;
     }
 }
 

@@ -2,7 +2,8 @@
 //! by series and time, folded to what can be looked at. The queries may take only so long; a report
 //! without a map is still a report.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Weekday;
@@ -15,27 +16,54 @@ use crate::limit::{COVERAGE_CELLS_MAX, COVERAGE_MS, COVERAGE_ROWS_MAX};
 use crate::report::coverage::{Coverage, Series};
 use crate::report::human;
 use crate::report::model::Report;
+use crate::write::Target;
 
 use super::plan::{Planned, Planning};
 
 const DOING: &str = "counting what the table holds, for the report";
+
+/// A table that a map is drawn of.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    target: Arc<Target>,
+    /// The column of the ticker's id, where tickers are rows of their own.
+    ticker_id: Option<String>,
+    /// Seconds from 1970 that the map covers at least, day by day; none: where the run wrote.
+    pub span_s: Option<(f64, f64)>,
+}
+
+impl Subject {
+    fn of(planned: &Planned) -> Self {
+        Self {
+            target: Arc::clone(&planned.route.target),
+            ticker_id: planned.route.tickers.as_ref().map(|tickers| tickers.id_name.clone()),
+            span_s: None,
+        }
+    }
+}
+
+/// Tables of a run, by name.
+pub(super) type Subjects = BTreeMap<String, Subject>;
+
+/// The tables of a plan.
+pub(super) fn subjects(planning: &Planning) -> Subjects {
+    let name = |planned: &Planned| planned.route.target.root().table.display_name();
+    planning.loads.iter().map(|planned| (name(planned), Subject::of(planned))).collect()
+}
 
 /// Adds a map for each table that the run wrote to and that has a time. What cannot be counted is
 /// said in the map's note.
 pub(super) async fn gather(
     connection: &Connection,
     run_id: i64,
-    planning: &Planning,
+    subjects: &Subjects,
     report: &mut Report,
 ) {
-    let mut seen = BTreeSet::new();
-    for planned in &planning.loads {
-        let table = planned.route.target.root().table.display_name();
-        let written = report.tables.contains_key(&table) || report.totals.counts.read > 0;
-        if !written || !seen.insert(table.clone()) {
+    for (table, subject) in subjects {
+        if !report.tables.contains_key(table) && report.totals.counts.read == 0 {
             continue;
         }
-        match of_table(connection, run_id, planned).await {
+        match of_table(connection, run_id, subject).await {
             Ok(Some(coverage)) => report.coverage.push(coverage),
             Ok(None) => {}
             Err(error) => {
@@ -48,10 +76,9 @@ pub(super) async fn gather(
                     ),
                     _ => format!("Not counted: {error}"),
                 };
-                let unit = "time".to_owned();
                 report.coverage.push(Coverage {
-                    table,
-                    unit,
+                    table: table.clone(),
+                    unit: "time".to_owned(),
                     note: Some(note),
                     ..Coverage::default()
                 });
@@ -70,37 +97,25 @@ struct Mark {
 async fn of_table(
     connection: &Connection,
     run_id: i64,
-    planned: &Planned,
+    subject: &Subject,
 ) -> Result<Option<Coverage>, DbError> {
-    let target = &planned.route.target;
+    let target = &subject.target;
     let root = target.root();
     let Some(time) = target.time.and_then(|at| root.columns.get(at)) else { return Ok(None) };
     let name = root.table.display_name();
     let marks = marks(connection, run_id, &name).await?;
-    let ranges = || marks.iter().filter_map(|mark| mark.range_s);
+    let ranges = || marks.iter().filter_map(|mark| mark.range_s).chain(subject.span_s);
     let first = ranges().map(|(from, _)| from).fold(f64::INFINITY, f64::min);
     let last = ranges().map(|(_, to)| to).fold(f64::NEG_INFINITY, f64::max);
     if first > last {
         return Ok(None);
     }
-    let unit = unit(last - first);
-    let columns = columns(unit, first, last);
-    let time = quote_identifier(&time.name);
-    let bucket = format!("date_trunc('{unit}', m.{time}::timestamptz AT TIME ZONE 'UTC')");
-    let (series, join) = match &planned.route.tickers {
-        Some(tickers) => (
-            "k.symbol",
-            format!("JOIN public.tickers k ON k.id = m.{}", quote_identifier(&tickers.id_name)),
-        ),
-        None => ("'all rows'", String::new()),
+    let unit = match (subject.span_s, unit(last - first)) {
+        (Some(_), "minute" | "hour") => "day",
+        (_, unit) => unit,
     };
-    let sql = format!(
-        "SELECT {series}::text, extract(epoch FROM {bucket})::int8, count(*) FROM {table} m {join} \
-         WHERE m.{time} >= to_timestamp($1) AND m.{time} <= to_timestamp($2) \
-         GROUP BY 1, 2 LIMIT {}",
-        COVERAGE_CELLS_MAX + 1,
-        table = root.table.sql_name(),
-    );
+    let columns = columns(unit, first, last);
+    let sql = counting(subject, &time.name, unit);
     connection
         .batch_execute(&format!(
             "BEGIN READ ONLY; SET LOCAL statement_timeout = {COVERAGE_MS}; \
@@ -125,6 +140,25 @@ async fn of_table(
     }
     place(&marks, &columns, &mut coverage);
     Ok(Some(coverage))
+}
+
+/// The query that counts rows from `$1` to `$2` by series and unit of time.
+fn counting(subject: &Subject, time: &str, unit: &str) -> String {
+    let time = quote_identifier(time);
+    let bucket = format!("date_trunc('{unit}', m.{time}::timestamptz AT TIME ZONE 'UTC')");
+    let (series, join) = match &subject.ticker_id {
+        Some(id) => {
+            ("k.symbol", format!("JOIN public.tickers k ON k.id = m.{}", quote_identifier(id)))
+        }
+        None => ("'all rows'", String::new()),
+    };
+    format!(
+        "SELECT {series}::text, extract(epoch FROM {bucket})::int8, count(*) FROM {table} m {join} \
+         WHERE m.{time} >= to_timestamp($1) AND m.{time} <= to_timestamp($2) \
+         GROUP BY 1, 2 LIMIT {}",
+        COVERAGE_CELLS_MAX + 1,
+        table = subject.target.root().table.sql_name(),
+    )
 }
 
 async fn marks(connection: &Connection, run_id: i64, table: &str) -> Result<Vec<Mark>, DbError> {

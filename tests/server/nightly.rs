@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     BARS, Faults, Outcome, Program, Running, Server, StopMode, TestDb, Web, adds_up, count,
-    equations, file, load, same_rows,
+    equations, file, load, opens, same_rows,
 };
 
 /// Minute bars of a day, from midnight on; `level` moves their prices.
@@ -36,7 +36,49 @@ fn config(db: &TestDb<'_>, text: &str) -> PathBuf {
 
 fn program(db: &TestDb<'_>, today: &str) -> Program {
     let config = db.home().join("nightly.toml");
-    Program::new(db).arg("nightly").arg(config).args(["--today", today]).report_json()
+    let program = Program::new(db).arg("nightly").arg(config).args(["--today", today]);
+    let scratch = scratch(db);
+    let program = program.env("TIDEGATE_SPILL_DIR", &scratch).env("TMPDIR", &scratch);
+    program.report_json()
+}
+
+/// Where nights of this test put what is temporary.
+fn scratch(db: &TestDb<'_>) -> PathBuf {
+    let folder = db.home().join("scratch");
+    std::fs::create_dir_all(&folder).expect("the home is writable");
+    folder
+}
+
+/// A night that has ended, however it did, has left nothing behind but its reports and rows: no
+/// temporary files, no sessions, nothing prepared, no advisory locks, no live figures, a lease that
+/// is free.
+fn left_nothing(db: &TestDb<'_>) {
+    let left: Vec<_> = std::fs::read_dir(scratch(db)).expect("it is there").collect();
+    assert!(left.is_empty(), "temporary files: {left:?}");
+    let client = db.client();
+    let none = |what: &str, sql: &str| {
+        // The server notices the end of a connection a moment later.
+        let started = std::time::Instant::now();
+        while client.query_one::<i64>(sql) != 0 {
+            assert!(started.elapsed() < Duration::from_secs(20), "{what}: {sql}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    none(
+        "sessions",
+        "SELECT count(*) FROM pg_stat_activity \
+         WHERE datname = current_database() AND application_name LIKE 'tidegate%'",
+    );
+    none("prepared transactions", "SELECT count(*) FROM pg_prepared_xacts");
+    none(
+        "advisory locks",
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = \
+         (SELECT oid FROM pg_database WHERE datname = current_database())",
+    );
+    none("live figures", "SELECT count(*) FROM tidegate.live");
+    none("leases", "SELECT count(*) FROM tidegate.lease WHERE released_at IS NULL");
+    none("temporary tables", "SELECT count(*) FROM pg_class WHERE relpersistence = 't'");
+    none("indexes that are not valid", "SELECT count(*) FROM pg_index WHERE NOT indisvalid");
 }
 
 /// A night that ends with this code, its accounts checked.
@@ -174,6 +216,7 @@ fn reports(db: &TestDb<'_>, outcome: &Outcome, code: i32) {
     assert_eq!(json["exit_code"], code);
     let page = std::fs::read_to_string(out("html")).expect("a report is whole");
     assert!(page.contains("acme") && page.contains("packed"), "the page names the sources");
+    let _ = opens(&out("html"), &json, db.home());
     assert_eq!(metric(&out("prom"), "tidegate_run_exit_code", "nightly"), f64::from(code));
     let last = metric(&out("prom"), "tidegate_last_success_timestamp_seconds", "nightly");
     let start = metric(&out("prom"), "tidegate_run_start_timestamp_seconds", "nightly");
@@ -203,6 +246,7 @@ fn reports(db: &TestDb<'_>, outcome: &Outcome, code: i32) {
 fn week_night(db: &TestDb<'_>, today: &str, code: i32) -> Outcome {
     let outcome = night(db, today, code);
     reports(db, &outcome, code);
+    left_nothing(db);
     outcome
 }
 
@@ -229,6 +273,17 @@ fn a_week_of_nights_ends_with_the_truth() {
     assert_eq!(monday.total("inserted"), 340);
     let missing = source(&monday, "acme")["missing_days"].as_array().unwrap();
     assert_eq!(missing.len(), 5, "{missing:?}");
+    // The map has the days of the sources, by ticker.
+    let map = &monday.report()["coverage"][0];
+    assert_eq!([&map["table"], &map["unit"]], ["public.market_data", "day"], "{map}");
+    assert_eq!(map["columns"].as_array().map(Vec::len), Some(8), "{map}");
+    let last = |name: &str, what: &str, map: &Value| {
+        let series = map["series"].as_array().unwrap().iter().find(|row| row["name"] == name);
+        let cells = series.unwrap_or_else(|| panic!("{name}: {map}"))[what].as_array().unwrap();
+        cells.iter().map(|cell| cell.as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(last("ACME", "rows", map), [0, 0, 0, 0, 0, 0, 0, 300]);
+    assert_eq!(last("PACK", "rows", map), [0, 0, 0, 0, 0, 0, 0, 40]);
     assert_eq!(count(source(&monday, "acme"), "full_days"), 1);
 
     // Tuesday: a new file, and Monday's was rewritten.
@@ -238,6 +293,10 @@ fn a_week_of_nights_ends_with_the_truth() {
     let tuesday = week_night(&db, "2024-06-04", 0);
     let restated = &source(&tuesday, "acme")["restated"][0];
     assert_eq!([count(restated, "inserted"), count(restated, "updated")], [10, 300]);
+    let map = &tuesday.report()["coverage"][0];
+    assert_eq!(last("ACME", "rows", map), [0, 0, 0, 0, 0, 0, 310, 200]);
+    assert_eq!(last("PACK", "missing", map), [0, 0, 0, 0, 0, 0, 0, 1], "not of Tuesday");
+    assert_eq!(last("about here", "restated", map)[6], 300, "{map}");
 
     // Wednesday: one source's file is cut short on its way; the other is not stopped by it.
     acme("2024-06-05", 200, 10);
@@ -330,6 +389,7 @@ fn killed_and_restarted(
     let sunday = running.wait().expect_code(0);
     adds_up(db, &sunday);
     reports(db, &sunday, 0);
+    left_nothing(db);
     assert_eq!(sunday.total("updated") + sunday.total("inserted"), 3 * 1_440);
 }
 

@@ -18,7 +18,7 @@ use jiff::civil::Date;
 
 use super::access::bring_up;
 use super::upkeep::{self, UpkeepPlan};
-use super::{Access, CommandError, LoadRequest, beside};
+use super::{Access, CommandError, LoadRequest, beside, coverage};
 use crate::db::ledger;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
@@ -52,6 +52,8 @@ pub struct NightlyRequest {
     pub retry_deadline: Duration,
     /// The command line, for the command that resumes.
     pub arguments: Vec<String>,
+    /// Whether somebody will look at what the tables hold, which takes queries.
+    pub coverage: bool,
 }
 
 /// A source: files that arrive again and again.
@@ -103,6 +105,8 @@ struct Night<'a> {
     run_id: i64,
     cancel: Cancel,
     listener: &'a mut Listener<'a>,
+    /// The tables that sources loaded files for.
+    tables: coverage::Subjects,
 }
 
 impl Night<'_> {
@@ -217,6 +221,7 @@ async fn begin(
         run_id,
         cancel,
         listener: &mut say,
+        tables: coverage::Subjects::new(),
     };
     night.say("nightly", &tell::beginning(request, run_id, &night.database, &lease));
     let mut report = Report::new(run_id.to_string(), COMMAND, started_at);
@@ -310,10 +315,14 @@ impl Night<'_> {
 
     /// Records the end and gives the lease back.
     async fn end(&mut self, lease: lock::Lease, report: &mut Report) -> Result<(), CommandError> {
-        let run_id = self.run_id;
+        let (run_id, tables) = (self.run_id, std::mem::take(&mut self.tables));
+        let coverage = self.request.coverage;
         let connection = self.connection().await?;
         ledger::end_run(connection, run_id, report.exit.code()).await?;
         beside::earlier_runs(connection, run_id, report).await?;
+        if coverage {
+            coverage::gather(connection, run_id, &tables, report).await;
+        }
         if !lease.is_lost() {
             lease.release(connection).await?;
         }

@@ -15,7 +15,7 @@ use crate::command::backfill::{Running, domains};
 use crate::command::plan::plan;
 use crate::command::survey::{self, Survey};
 use crate::command::watch::Watch;
-use crate::command::{CommandError, LoadRequest, memo};
+use crate::command::{CommandError, LoadRequest, coverage, memo};
 use crate::db::ledger::{self, SourceEnd};
 use crate::error::Exit;
 use crate::report::human;
@@ -200,6 +200,7 @@ impl Night<'_> {
         let looked = std::mem::take(&mut survey.files);
         let spill_bytes_max = request.spill_bytes_max.saturating_sub(survey.kept_bytes);
         let planning = plan(&request, survey, &connection).await?;
+        self.keep_tables(coverage::subjects(&planning), work);
         let watch = Watch::default();
         let mut report = Report::new(self.run_id.to_string(), COMMAND, Timestamp::now());
         let (database, run_id) = (&self.database, self.run_id);
@@ -214,6 +215,28 @@ impl Night<'_> {
         self.connection = Some(ended?);
         part.absorb(report);
         Ok(())
+    }
+
+    /// Keeps the tables of a plan for the report's maps, which cover the source's days at least,
+    /// where it has any.
+    fn keep_tables(&mut self, subjects: coverage::Subjects, work: &AtWork<'_>) {
+        let by_day =
+            work.source.calendar.is_some() || work.source.paths.iter().any(dates::Pattern::has_day);
+        let days = if by_day { work.days.as_slice() } else { &[] };
+        let midnight = |day: &Date| {
+            let zoned = day.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+            Some(zoned.timestamp().as_second() as f64)
+        };
+        let first = days.iter().min().and_then(midnight);
+        let last = days.iter().max().and_then(midnight);
+        for (table, subject) in subjects {
+            let kept = self.tables.entry(table).or_insert(subject);
+            if let (Some(first), Some(last)) = (first, last) {
+                let (from, to) = kept.span_s.unwrap_or((first, last));
+                // To the last second of the last day.
+                kept.span_s = Some((from.min(first), to.max(last + 86_399.0)));
+            }
+        }
     }
 
     /// Loads again what is as it was before the last time: the ledger has it as done, and the table

@@ -5,6 +5,7 @@
 //! `TIDEGATE_TEST_KEEP=1` keeps the data of a failed test and prints how to open them.
 
 mod bars;
+mod browser;
 mod db;
 mod find;
 mod lines;
@@ -16,6 +17,7 @@ mod web;
 use std::path::PathBuf;
 
 pub use bars::Bars;
+pub use browser::opens;
 pub use db::{Client, TestDb, except_all, same_rows};
 pub use lines::{Lines, equations};
 pub use load::{BARS, COUNTS, adds_up, backfill, closes, count, file, file_entry, load, totals};

@@ -66,6 +66,37 @@ impl Server {
     /// A server of one's own, which may be killed and restarted. `durable`: with `fsync`, for
     /// tests of what survives.
     pub fn start(durable: bool) -> Self {
+        let server = Self::prepare(durable);
+        server.init();
+        server.restart();
+        server
+    }
+
+    /// A replica that streams from this server and can be asked.
+    pub fn replica(&self) -> Self {
+        let replica = Self::prepare(self.durable);
+        let output = self
+            .command("pg_basebackup")
+            .args([
+                "--wal-method=stream",
+                "--checkpoint=fast",
+                "--write-recovery-conf",
+                "--no-sync",
+            ])
+            .arg("-D")
+            .arg(replica.data())
+            .arg("-d")
+            .arg(format!("host={} port={PORT} user=postgres", self.dir.display()))
+            .output()
+            .expect("pg_basebackup runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "pg_basebackup failed: {said}");
+        replica.restart();
+        replica
+    }
+
+    /// A folder for a server, and who removes it.
+    fn prepare(durable: bool) -> Self {
         let programs = find::server_programs();
         // A socket's path has a hundred bytes, so the folder stands right under /tmp.
         let dir = tempfile::Builder::new()
@@ -86,10 +117,7 @@ impl Server {
             .process_group(0)
             .spawn()
             .expect("sh runs");
-        let server = Self { dir, programs, durable, running: Mutex::default(), supervisor };
-        server.init();
-        server.restart();
-        server
+        Self { dir, programs, durable, running: Mutex::default(), supervisor }
     }
 
     /// The connection URL of one of its databases.
