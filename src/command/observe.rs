@@ -154,24 +154,16 @@ impl Watch {
             .filter(|why| self.live.hold_s(**why) > 0.0)
             .map(|why| (why.name().to_owned(), json!(self.live.hold_s(*why).round())))
             .collect();
-        json!({
-            "elapsed_s": now.elapsed.as_secs_f64(),
-            "bytes_total": now.bytes_total,
-            "bytes_done": now.bytes_done,
-            "rows_read": now.rows_read,
-            "rows_written": now.rows_written,
-            "rejects": now.rejects,
-            "retries": now.retries,
-            "files_total": now.files_total,
-            "files_done": now.files_done,
-            "chunks_waiting": now.queues.chunks_waiting,
-            "batches_waiting": now.queues.batches_waiting,
-            "writers_busy": now.queues.writers_busy,
-            "stages": stages,
-            "bottleneck": timeline.and_then(|point| point.bottleneck),
-            "held_s": held,
-            "waiting": now.waiting.map(|waiting| waiting.to_string()),
-            "recent_rows_per_s": recent.iter().map(|speed| speed.round()).collect::<Vec<_>>(),
-        })
+        let recent: Vec<f64> = recent.iter().map(|speed| speed.round()).collect();
+        let mut figures = now.figures();
+        for (name, value) in [
+            ("stages", json!(stages)),
+            ("bottleneck", json!(timeline.and_then(|point| point.bottleneck))),
+            ("held_s", json!(held)),
+            ("recent_rows_per_s", json!(recent)),
+        ] {
+            figures.insert(name.to_owned(), value);
+        }
+        Value::Object(figures)
     }
 }

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::human;
 
@@ -123,6 +123,31 @@ pub struct Snapshot {
     pub waiting: Option<Waiting>,
     /// Whether the load has ended.
     pub finished: bool,
+}
+
+impl Snapshot {
+    /// The figures by name, as every view for programs has them.
+    pub fn figures(&self) -> Map<String, Value> {
+        let queues = &self.queues;
+        [
+            ("elapsed_s", json!(seconds(self.elapsed))),
+            ("bytes_total", json!(self.bytes_total)),
+            ("bytes_done", json!(self.bytes_done)),
+            ("rows_read", json!(self.rows_read)),
+            ("rows_written", json!(self.rows_written)),
+            ("rejects", json!(self.rejects)),
+            ("retries", json!(self.retries)),
+            ("files_total", json!(self.files_total)),
+            ("files_done", json!(self.files_done)),
+            ("chunks_waiting", json!(queues.chunks_waiting)),
+            ("batches_waiting", json!(queues.batches_waiting)),
+            ("writers_busy", json!(queues.writers_busy)),
+            ("waiting", json!(self.waiting.map(|waiting| waiting.to_string()))),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+    }
 }
 
 impl Snapshot {
@@ -306,25 +331,16 @@ fn summary(now: &Snapshot, speed: &Shown) -> String {
 }
 
 fn object(event: &str, now: &Snapshot, speed: &Shown) -> Value {
-    json!({
-        "event": event,
-        "elapsed_s": seconds(now.elapsed),
-        "bytes_total": now.bytes_total,
-        "bytes_done": now.bytes_done,
-        "rows_read": now.rows_read,
-        "rows_written": now.rows_written,
-        "rejects": now.rejects,
-        "retries": now.retries,
-        "files_total": now.files_total,
-        "files_done": now.files_done,
-        "rows_per_s": speed.rows_per_s.round(),
-        "bytes_per_s": speed.bytes_per_s.round(),
-        "eta_s": speed.eta.map(seconds),
-        "chunks_waiting": now.queues.chunks_waiting,
-        "batches_waiting": now.queues.batches_waiting,
-        "writers_busy": now.queues.writers_busy,
-        "waiting": now.waiting.map(|waiting| waiting.to_string()),
-    })
+    let mut object = now.figures();
+    for (name, value) in [
+        ("event", json!(event)),
+        ("rows_per_s", json!(speed.rows_per_s.round())),
+        ("bytes_per_s", json!(speed.bytes_per_s.round())),
+        ("eta_s", json!(speed.eta.map(seconds))),
+    ] {
+        object.insert(name.to_owned(), value);
+    }
+    Value::Object(object)
 }
 
 /// Speed as it is shown.

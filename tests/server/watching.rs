@@ -1,14 +1,13 @@
 //! What is seen of a load from outside: the page in a real browser, metrics as Prometheus reads
 //! them, the live view from another connection, and politeness towards other sessions.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Bars, Client, Program, TestDb, closes, file};
+use crate::support::{Bars, Client, Program, Server, TestDb, closes, file, opens};
 
 /// A file whose name would be a script if a page let it.
 const EVIL: &str = "<script>alert(1)<&.csv";
@@ -27,61 +26,14 @@ fn reports(db: &TestDb<'_>) -> [PathBuf; 3] {
     reports
 }
 
-/// A browser, if this machine has one.
-#[expect(clippy::print_stderr, reason = "a test that proves nothing says so")]
-fn chromium() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let found = std::env::split_paths(&path)
-        .flat_map(|folder| names.map(|name| folder.join(name)))
-        .find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("not checked: no chromium is installed: the HTML report in a browser");
-    }
-    found
-}
-
-/// The page as the browser has it after it ran what there is to run, and what it complained of.
-fn rendered(browser: &Path, page: &Path, home: &Path) -> (String, String) {
-    let output = Command::new(browser)
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"])
-        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-        .args(["--enable-logging=stderr", "--v=0", "--dump-dom"])
-        .arg(format!("--user-data-dir={}", home.join("browser").display()))
-        .arg(format!("file://{}", page.display()))
-        .output()
-        .expect("the browser runs");
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    let of_page = complaints.lines().filter(|line| line.contains("CONSOLE"));
-    let of_page = of_page.collect::<Vec<_>>().join("\n");
-    (String::from_utf8_lossy(&output.stdout).into_owned(), of_page)
-}
-
 #[test]
 fn the_page_opens_in_a_browser_and_says_what_the_json_says() {
     let db = TestDb::new("page");
     let [json, html, _] = reports(&db);
     let json: Value = serde_json::from_slice(&std::fs::read(json).unwrap()).unwrap();
     assert!(json["timeline"]["points"].as_array().is_some_and(|points| !points.is_empty()));
-    let Some(browser) = chromium() else { return };
-    let (dom, complaints) = rendered(&browser, &html, db.home());
-    assert_eq!(complaints, "");
-    let mut checked = 0;
-    for part in dom.split("<data value=\"").skip(1) {
-        let (value, rest) = part.split_once('"').unwrap();
-        let tag = rest.split_once('>').unwrap().0;
-        let Some((_, pointer)) = tag.split_once("data-json=\"") else { continue };
-        let pointer = pointer.split_once('"').unwrap().0;
-        let found = json.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is not there"));
-        // Reading a number back may differ in its last bit.
-        let (value, found) = (value.parse::<f64>().unwrap(), found.as_f64().unwrap());
-        assert!((value - found).abs() <= found.abs() * 1e-12, "{pointer}: {value} {found}");
-        checked += 1;
-    }
-    assert!(checked > 30, "{checked} numbers");
-    // The data in the page are the report, and no file's name became an element.
-    let data = dom.split_once("id=\"report\">").unwrap().1.split_once("</script>").unwrap().0;
-    assert_eq!(serde_json::from_str::<Value>(data).unwrap(), json);
+    let Some(dom) = opens(&html, &json, db.home()) else { return };
+    // No file's name became an element.
     assert_eq!(dom.matches("<script").count(), 2);
     assert!(dom.contains("&lt;script&gt;alert(1)&lt;&amp;.csv"));
     assert!(dom.contains("<button type=\"button\">read</button>"), "the page's script ran");
@@ -264,4 +216,57 @@ fn a_polite_load_lets_others_have_their_locks() {
     let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     assert!(report["waits"]["lock_waits"].as_f64().unwrap() > 0.0, "{}", report["waits"]);
     assert_eq!(report["totals"]["inserted"], 200_000);
+}
+
+#[test]
+fn a_polite_load_waits_for_a_replica_that_is_behind() {
+    let server = Server::start(false);
+    let replica = server.replica();
+    let db = TestDb::on(&server, "polite replica");
+    let standby = Client::connect(&replica.url("postgres"));
+    standby.execute("ALTER SYSTEM SET wal_receiver_status_interval = '1s'");
+    standby.execute("SELECT pg_reload_conf()");
+    let client = db.client();
+    let until = |what: &str, client: &Client, sql: &str| {
+        let started = Instant::now();
+        while !client.query_one::<bool>(sql) {
+            assert!(started.elapsed() < Duration::from_secs(120), "{what}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    let caught_up = "SELECT coalesce(bool_and(replay_lsn = pg_current_wal_lsn()), false) \
+                     FROM pg_stat_replication WHERE state = 'streaming'";
+    let _ = Program::new(&db).args(["migrate", "up", "--domain", "market"]).run().expect_code(0);
+    until("the replica catches up", &client, caught_up);
+
+    // It still receives everything, and replays nothing.
+    standby.execute("SELECT pg_wal_replay_pause()");
+    let report = db.home().join("r.json");
+    let bars = Bars { rows: 500_000, symbols: 5, seed: 5 }.write(db.home(), "bars.csv");
+    let program = Program::new(&db).args(["backfill", "--polite", "--progress", "json"]);
+    let program = program.args(["--max-rows-per-sec", "25000", "--strategy", "direct"]);
+    let mut load = program.arg(bars).arg("--report").arg(&report).spawn();
+    while !load.stderr().contains("replica") {
+        assert!(load.is_running(), "it did not wait: {}", load.stderr());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // The batches in hand are finished; then nothing is written any more.
+    let stored = || client.query_one::<i64>("SELECT count(*) FROM market_data");
+    std::thread::sleep(Duration::from_secs(2));
+    let before = stored();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(stored(), before, "it waits as long as the replica is behind");
+    assert!(before < 500_000 && load.is_running(), "{before}");
+
+    standby.execute("SELECT pg_wal_replay_resume()");
+    let ended = load.wait().expect_code(0);
+    assert!(ended.stderr.contains("replica"), "{}", ended.stderr);
+    let report: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
+    assert_eq!(report["totals"]["inserted"], 500_000);
+    let waited = report["waits"]["replica_lag"].as_f64().unwrap();
+    assert!(waited >= 4.0, "{}", report["waits"]);
+    until("the replica catches up", &client, caught_up);
+    let name = db.client().query_one::<String>("SELECT current_database()::text");
+    let there = Client::connect(&replica.url(&name));
+    assert_eq!(there.query_one::<i64>("SELECT count(*) FROM market_data"), 500_000);
 }
