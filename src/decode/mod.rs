@@ -43,6 +43,7 @@ pub use json::{
 pub use killmail::Killmails;
 pub use number::{NumberFault, check_decimal, parse_float, parse_integer};
 pub use parquet::{ParquetSource, ParquetUnit, UnitReader};
+pub use rewrite::amount;
 pub use text::TextDecoder;
 pub use time::{TimeFault, TimeParser};
 

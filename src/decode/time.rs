@@ -64,6 +64,8 @@ enum Parsed {
 pub struct TimeParser {
     format: TimeFormat,
     clock: ZoneClock,
+    /// How long before the written time the meant one is.
+    before_us: i64,
     /// The last ISO date met, and its day.
     last_date: [u8; 10],
     last_days: i64,
@@ -75,6 +77,7 @@ impl TimeParser {
         Self {
             format: rule.format.clone(),
             clock: ZoneClock::new(&rule.zone),
+            before_us: rule.before_us,
             last_date: *b"1970-01-01",
             last_days: 0,
         }
@@ -87,9 +90,19 @@ impl TimeParser {
     /// What is wrong with it.
     #[inline]
     pub fn parse(&mut self, bytes: &[u8]) -> Result<i64, TimeFault> {
-        match self.read(trim(bytes))? {
-            Parsed::Instant(us) => Ok(us),
-            Parsed::Reading(reading) => self.instant_of(reading),
+        let written = match self.read(trim(bytes))? {
+            Parsed::Instant(us) => us,
+            Parsed::Reading(reading) => self.instant_of(reading)?,
+        };
+        self.meant(written)
+    }
+
+    /// The instant that a written one means.
+    #[inline]
+    fn meant(&self, written_us: i64) -> Result<i64, TimeFault> {
+        match self.before_us {
+            0 => Ok(written_us),
+            before => checked_instant(written_us - before),
         }
     }
 
@@ -122,15 +135,16 @@ impl TimeParser {
 
     /// The instant that a whole number means: an epoch number, or digits of the pattern.
     pub(super) fn parse_integer(&mut self, value: i64) -> Result<i64, TimeFault> {
-        match self.format {
-            TimeFormat::Pattern(_) => self.parse(value.to_string().as_bytes()),
-            TimeFormat::Auto | TimeFormat::Epoch => whole_epoch_us(value),
-            TimeFormat::LocalEpoch => self.instant_of_local(whole_epoch_us(value)?),
+        let written = match self.format {
+            TimeFormat::Pattern(_) => return self.parse(value.to_string().as_bytes()),
+            TimeFormat::Auto | TimeFormat::Epoch => whole_epoch_us(value)?,
+            TimeFormat::LocalEpoch => self.instant_of_local(whole_epoch_us(value)?)?,
             TimeFormat::MillisOfDay(day) => {
                 let reading = millis_of_day(day, value)?;
-                self.instant_of(reading)
+                self.instant_of(reading)?
             }
-        }
+        };
+        self.meant(written)
     }
 
     #[inline]
@@ -508,7 +522,7 @@ mod tests {
 
     fn parser(format: &str, zone: &str) -> TimeParser {
         let format = TimeFormat::parse(format).unwrap();
-        TimeParser::new(&TimeRule { format, zone: Zone::parse(zone).unwrap() })
+        TimeParser::new(&TimeRule::new(format, Zone::parse(zone).unwrap()))
     }
 
     fn us(text: &str) -> i64 {
@@ -524,7 +538,7 @@ mod tests {
         assert_eq!(broker.parse_integer(1_704_240_000), Ok(us("2024-01-02T22:00:00Z")));
         let zone = Zone::parse("America/New_York").unwrap();
         let of = |day| {
-            TimeParser::new(&TimeRule { format: TimeFormat::MillisOfDay(day), zone: zone.clone() })
+            TimeParser::new(&TimeRule::new(TimeFormat::MillisOfDay(day), zone.clone()))
         };
         let mut lean = of(Some(15_987));
         assert_eq!(lean.parse(b"34200000"), Ok(us("2013-10-09T13:30:00Z")));

@@ -104,6 +104,9 @@ fn fact(layout: &Layout, fact: &str) -> String {
     if layout.facts.lines.iter().any(group) {
         told.push("header lines");
     }
+    if layout.facts.keys.iter().any(|(known, _)| known == fact) {
+        told.push("keys around the records");
+    }
     if names.clone().any(group) {
         told.push("name");
     }

@@ -31,9 +31,8 @@ pub(super) fn finish(
             if column.fact {
                 outside.not_used(column.name)?;
             }
-            let time = field.time.clone().map(|format| TimeRule {
-                format: dated(format, date.as_deref()),
-                zone: zone.clone(),
+            let time = field.time.clone().map(|format| {
+                TimeRule::new(dated(format, date.as_deref()), zone.clone())
             });
             fields.push(RecognisedField {
                 column: column.name.to_owned(),
@@ -61,6 +60,17 @@ pub(super) fn finish(
     }
     if !missing.is_empty() {
         return Err(nothing_says(name, layout, missing));
+    }
+    if fit.fields.iter().any(|field| field.ends) {
+        let before_us = outside.length(facts.interval.as_deref())?;
+        let ends = |column: &str| {
+            fit.fields.iter().any(|field| field.ends && field.column.name == column)
+        };
+        for field in fields.iter_mut().filter(|field| ends(&field.column)) {
+            if let Some(rule) = &mut field.time {
+                rule.before_us = before_us;
+            }
+        }
     }
     facts.venue = outside.find("venue")?;
     Ok(Recognised {
@@ -105,6 +115,7 @@ impl Outside<'_> {
         let told =
             told.map(|value| Found { value, from: "from how its times are written".to_owned() });
         let lines = facts::from_lines(self.layout, fact, &self.fit.head);
+        let keys = facts::from_keys(self.layout, fact, &self.fit.around);
         let named = facts::from_name(self.layout, fact, self.name);
         let given = facts::given(self.given, fact)?;
         if given.is_none()
@@ -123,7 +134,7 @@ impl Outside<'_> {
         }
         let constant = facts::constant(self.layout, fact);
         let says: Vec<Found> =
-            [given, told, lines, named, constant].into_iter().flatten().collect();
+            [given, told, lines, keys, named, constant].into_iter().flatten().collect();
         let Some(first) = says.first() else { return Ok(None) };
         self.why.push(format!("{fact} {} {}", first.value, first.from));
         if let Some(other) = says.iter().find(|other| other.value != first.value) {
@@ -157,6 +168,23 @@ impl Outside<'_> {
         }
     }
 
+    /// How long a bar is whose end its time tells, in microseconds.
+    fn length(&mut self, interval: Option<&str>) -> Result<i64, RecogniseError> {
+        let shown = interval.unwrap_or("an interval that its records tell");
+        let Some(length) = interval.and_then(clock_length) else {
+            return Err(RecogniseError::Refused {
+                name: self.name.to_owned(),
+                what: self.layout.title.clone(),
+                why: format!(
+                    "its times are those of a bar's end, and when a bar of {shown} began is not \
+                     known: only bars of seconds, minutes and hours are loaded"
+                ),
+            });
+        };
+        self.why.push(format!("times are those of a bar's end, and are put {shown} back"));
+        Ok(length)
+    }
+
     /// The zone of times without an offset: `--tz`, else that of their form, else the layout's.
     fn zone(&mut self) -> Result<Zone, RecogniseError> {
         let asked = self.given.zone.as_deref().map(|text| {
@@ -182,6 +210,19 @@ impl Outside<'_> {
         self.why.push(format!("times without an offset are in {}, {from}", zone.name()));
         Ok(zone)
     }
+}
+
+/// How long an interval is that the clock measures, in microseconds; days and longer ones are
+/// measured by calendars.
+fn clock_length(interval: &str) -> Option<i64> {
+    let (count, unit) = interval.split_at_checked(interval.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    count.parse::<i64>().ok()?.checked_mul(seconds * 1_000_000)
 }
 
 /// The form of times, with the day from which they count.

@@ -117,6 +117,9 @@ fn offset(rest: &[u8]) -> Option<usize> {
 
 /// Whether `text` is a number as the rewriting of its column expects it.
 pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool {
+    if let Some(Rewrite::Amount { comma }) = rewrite {
+        return is_amount(text, *comma);
+    }
     let Some(Rewrite::Number { comma, scale, thousands }) = rewrite else { return is_number(text) };
     let plain: String = match thousands {
         Some(separator) => text.chars().filter(|c| *c != char::from(*separator)).collect(),
@@ -131,6 +134,18 @@ pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool
     if *scale > 0 { whole } else { is_number(&plain) }
 }
 
+/// Whether `text` looks like a number as people write it.
+fn is_amount(text: &str, comma: bool) -> bool {
+    let signs = ['$', '€', '£', '¥', '₹', '-', '+', '%', ' '];
+    let size = text.trim_matches(signs);
+    let size = size.strip_suffix(['K', 'k', 'M', 'm', 'B', 'b', 'T', 't']).unwrap_or(size);
+    let (point, group) = if comma { (',', '.') } else { ('.', ',') };
+    let group = |c: char| c == group || matches!(c, ' ' | '\'' | '\u{a0}' | '\u{202f}');
+    let plain: String = size.chars().filter(|c| !group(*c)).collect();
+    let digits = plain.replacen(point, "", 1);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What a field must be from which the rewriting takes a part, if that is what it does.
 pub(super) fn part(rewrite: &Rewrite) -> Option<&'static str> {
     match rewrite {
@@ -138,6 +153,7 @@ pub(super) fn part(rewrite: &Rewrite) -> Option<&'static str> {
         Rewrite::Nanos => Some("time"),
         Rewrite::IsoDay(_) => Some("word with a day behind it"),
         Rewrite::Number { .. }
+        | Rewrite::Amount { .. }
         | Rewrite::Words(_)
         | Rewrite::CutToMicros
         | Rewrite::Bytes { .. } => None,

@@ -37,8 +37,6 @@ pub(super) struct Roles {
     pub wide: Vec<String>,
     /// The ticker of the column that was taken among those.
     pub symbol: Option<String>,
-    /// A column that is loaded and has decimal commas, which cannot be read.
-    pub comma: Option<String>,
     /// What a person should look at.
     pub doubts: Vec<String>,
 }
@@ -72,11 +70,6 @@ pub(super) fn find(profile: &Profile, symbol: Option<&str>) -> Roles {
             amounts(profile, &mut roles);
         }
     }
-    let commas = roles.roles.iter().find_map(|role| match role.source {
-        Source::One(at) => Some(&profile.columns[at]).filter(|column| column.commas > 0),
-        Source::Join(..) => None,
-    });
-    roles.comma = commas.map(|column| column.name.clone());
     roles
 }
 
