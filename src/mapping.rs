@@ -78,7 +78,7 @@ pub enum TimeItem {
     Year,
     /// `%y`: two digits, of the years 1970 to 2069.
     ShortYear,
-    /// `%b`: the first three letters of a month's English name, in either case.
+    /// `%b`: a month's English name or its first three letters, in either case.
     MonthName,
     /// `%m`: one or two digits, 1 to 12.
     Month,

@@ -496,8 +496,8 @@ mod tests {
         kind: ValueKind,
         time: Option<(TimeFormat, &str)>,
     ) -> MappedColumn {
-        let time = time
-            .map(|(format, zone)| TimeRule::new(format, Zone::parse(zone).expect("a zone")));
+        let time =
+            time.map(|(format, zone)| TimeRule::new(format, Zone::parse(zone).expect("a zone")));
         MappedColumn {
             name: name.to_owned(),
             source,

@@ -17,6 +17,7 @@ mod error;
 mod fault;
 mod json;
 mod killmail;
+mod month;
 mod number;
 mod parquet;
 mod quirk;

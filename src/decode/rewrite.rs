@@ -215,8 +215,8 @@ fn ungrouped(value: &[u8], separator: u8) -> Result<Vec<u8>, NumberFault> {
 }
 
 /// Leaves in `out`, after what is there, a number as people write it as a plain one: without the
-/// sign of a currency, groups of digits and percent signs, and with an exponent for `K`, `M`, `B` and
-/// `T`. With `comma` a comma stands before its fraction.
+/// sign of a currency, groups of digits and percent signs, and with an exponent for `K`, `M`, `B`
+/// and `T`. With `comma` a comma stands before its fraction.
 ///
 /// # Errors
 /// When it is no such number.
@@ -347,8 +347,7 @@ mod tests {
 
     #[test]
     fn amounts_are_read_as_people_write_them() {
-        let written =
-            |comma, value: &str| rewritten(&Rewrite::Amount { comma }, value);
+        let written = |comma, value: &str| rewritten(&Rewrite::Amount { comma }, value);
         for (value, want) in [
             ("$189.46", "189.46"),
             ("-$1,234.5", "-1234.5"),
@@ -364,9 +363,12 @@ mod tests {
         ] {
             assert_eq!(written(false, value).as_deref(), Ok(want), "{value}");
         }
-        for (value, want) in
-            [("1.234,5", "1234.5"), ("1,25 Mio", ""), ("0,5M", "0.5e6"), ("1\u{202f}234,5 €", "1234.5")]
-        {
+        for (value, want) in [
+            ("1.234,5", "1234.5"),
+            ("1,25 Mio", ""),
+            ("0,5M", "0.5e6"),
+            ("1\u{202f}234,5 €", "1234.5"),
+        ] {
             let found = written(true, value);
             match want {
                 "" => assert_eq!(found, Err(BAD), "{value}"),

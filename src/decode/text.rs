@@ -355,8 +355,7 @@ mod tests {
     };
 
     fn column(name: &str, source: FieldSource, kind: ValueKind, required: bool) -> MappedColumn {
-        let time = (kind == ValueKind::Time)
-            .then_some(TimeRule::new(TimeFormat::Auto, Zone::UTC));
+        let time = (kind == ValueKind::Time).then_some(TimeRule::new(TimeFormat::Auto, Zone::UTC));
         MappedColumn { name: name.to_owned(), source, kind, rewrite: None, time, required }
     }
 

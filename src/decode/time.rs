@@ -3,6 +3,7 @@
 //! Whatever has an offset of its own uses it; everything else is in the rule's zone. A time that
 //! would lose a part, or that a zone's clocks skipped or repeated, is refused, never rounded.
 
+use super::month::month_name;
 use super::number::{Exact, parse_integer, trim};
 use super::zone::{DAY_S, ZoneClock, days_from_civil};
 use crate::mapping::{TimeFormat, TimeItem, TimeRule};
@@ -94,16 +95,7 @@ impl TimeParser {
             Parsed::Instant(us) => us,
             Parsed::Reading(reading) => self.instant_of(reading)?,
         };
-        self.meant(written)
-    }
-
-    /// The instant that a written one means.
-    #[inline]
-    fn meant(&self, written_us: i64) -> Result<i64, TimeFault> {
-        match self.before_us {
-            0 => Ok(written_us),
-            before => checked_instant(written_us - before),
-        }
+        checked_instant(written - self.before_us)
     }
 
     /// The day that a value means, in days from 1970-01-01: the day as written, whatever time or
@@ -139,12 +131,9 @@ impl TimeParser {
             TimeFormat::Pattern(_) => return self.parse(value.to_string().as_bytes()),
             TimeFormat::Auto | TimeFormat::Epoch => whole_epoch_us(value)?,
             TimeFormat::LocalEpoch => self.instant_of_local(whole_epoch_us(value)?)?,
-            TimeFormat::MillisOfDay(day) => {
-                let reading = millis_of_day(day, value)?;
-                self.instant_of(reading)?
-            }
+            TimeFormat::MillisOfDay(day) => self.instant_of(millis_of_day(day, value)?)?,
         };
-        self.meant(written)
+        checked_instant(written - self.before_us)
     }
 
     #[inline]
@@ -371,11 +360,6 @@ fn epoch_us(whole: u128, part: u128, of: u128) -> Result<i64, TimeFault> {
     i64::try_from(ns / 1_000).map_err(|_| TimeFault::OutOfRange)
 }
 
-/// The months as `%b` writes them, in lower case.
-const MONTHS: [&[u8; 3]; 12] = [
-    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
-];
-
 /// The parts of a pattern as they are met.
 struct Parts {
     year: i32,
@@ -439,10 +423,9 @@ fn read_item<'a>(
             parts.year = if year < 70 { 2_000 + year } else { 1_900 + year };
             rest
         }
-        (TimeItem::MonthName, [a, b, c, rest @ ..]) => {
-            let name = [*a, *b, *c].map(|letter| letter.to_ascii_lowercase());
-            let at = MONTHS.iter().position(|month| **month == name).ok_or(TimeFault::Bad)?;
-            parts.month = at as u8 + 1;
+        (TimeItem::MonthName, _) => {
+            let (month, rest) = month_name(bytes).ok_or(TimeFault::Bad)?;
+            parts.month = month;
             rest
         }
         (TimeItem::Minute, [m1, m2, rest @ ..]) => {
@@ -537,9 +520,7 @@ mod tests {
         assert_eq!(broker.parse(b"1711854000"), Err(TimeFault::DstGap));
         assert_eq!(broker.parse_integer(1_704_240_000), Ok(us("2024-01-02T22:00:00Z")));
         let zone = Zone::parse("America/New_York").unwrap();
-        let of = |day| {
-            TimeParser::new(&TimeRule::new(TimeFormat::MillisOfDay(day), zone.clone()))
-        };
+        let of = |day| TimeParser::new(&TimeRule::new(TimeFormat::MillisOfDay(day), zone.clone()));
         let mut lean = of(Some(15_987));
         assert_eq!(lean.parse(b"34200000"), Ok(us("2013-10-09T13:30:00Z")));
         assert_eq!(lean.parse(b"34200001"), Ok(us("2013-10-09T13:30:00.001Z")));

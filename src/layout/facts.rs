@@ -51,11 +51,7 @@ pub(super) fn from_lines(layout: &Layout, fact: &str, lines: &[String]) -> Optio
 }
 
 /// What a document says of `fact` outside of its records.
-pub(super) fn from_keys(
-    layout: &Layout,
-    fact: &str,
-    around: &[(String, String)],
-) -> Option<Found> {
+pub(super) fn from_keys(layout: &Layout, fact: &str, around: &[(String, String)]) -> Option<Found> {
     let mut words = around.iter().filter(|(known, _)| known == fact);
     let value = words.find_map(|(_, word)| refine(layout, fact, word))?;
     Some(Found { value, from: "from the keys around its records".to_owned() })

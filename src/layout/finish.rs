@@ -31,9 +31,10 @@ pub(super) fn finish(
             if column.fact {
                 outside.not_used(column.name)?;
             }
-            let time = field.time.clone().map(|format| {
-                TimeRule::new(dated(format, date.as_deref()), zone.clone())
-            });
+            let time = field
+                .time
+                .clone()
+                .map(|format| TimeRule::new(dated(format, date.as_deref()), zone.clone()));
             fields.push(RecognisedField {
                 column: column.name.to_owned(),
                 source: field.source.clone(),
@@ -61,17 +62,7 @@ pub(super) fn finish(
     if !missing.is_empty() {
         return Err(nothing_says(name, layout, missing));
     }
-    if fit.fields.iter().any(|field| field.ends) {
-        let before_us = outside.length(facts.interval.as_deref())?;
-        let ends = |column: &str| {
-            fit.fields.iter().any(|field| field.ends && field.column.name == column)
-        };
-        for field in fields.iter_mut().filter(|field| ends(&field.column)) {
-            if let Some(rule) = &mut field.time {
-                rule.before_us = before_us;
-            }
-        }
-    }
+    outside.put_back(&mut fields, facts.interval.as_deref())?;
     facts.venue = outside.find("venue")?;
     Ok(Recognised {
         layout: layout.name.clone(),
@@ -166,6 +157,22 @@ impl Outside<'_> {
             Some(date) => Ok(Some(date)),
             None => Err(nothing_says(self.name, self.layout, vec!["date"])),
         }
+    }
+
+    /// Puts times of a bar's end back to its start.
+    fn put_back(
+        &mut self,
+        fields: &mut [RecognisedField],
+        interval: Option<&str>,
+    ) -> Result<(), RecogniseError> {
+        for own in self.fit.fields.iter().filter(|field| field.ends) {
+            let before_us = self.length(interval)?;
+            let rules = fields.iter_mut().filter(|field| field.column == own.column.name);
+            for rule in rules.filter_map(|field| field.time.as_mut()) {
+                rule.before_us = before_us;
+            }
+        }
+        Ok(())
     }
 
     /// How long a bar is whose end its time tells, in microseconds.

@@ -14,7 +14,8 @@ use crate::dataset::Dataset;
 use crate::mapping::Zone;
 
 /// Besides these, the columns of the dataset.
-const FACTS_KEYS: &[&str] = &["names", "paths", "lines", "keys", "example", "venue", "date", "zone"];
+const FACTS_KEYS: &[&str] =
+    &["names", "paths", "lines", "keys", "example", "venue", "date", "zone"];
 const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except", "scale"];
 
 /// Where a symbol may start in a file's name. Words that renaming or a download put before it are

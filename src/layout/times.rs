@@ -62,19 +62,40 @@ fn is_clock(text: &str) -> bool {
     })
 }
 
-const MONTHS: [&[u8]; 12] = [
-    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
+
+/// How many bytes of a month's name stand here: all of it, or its first three letters.
+fn month_name(rest: &[u8]) -> Option<usize> {
+    let starts = |name: &[u8]| rest.get(..name.len()).is_some_and(|r| r.eq_ignore_ascii_case(name));
+    MONTHS.iter().find_map(|name| {
+        let (whole, short) = (name.as_bytes(), name.as_bytes().get(..3)?);
+        match (starts(whole), starts(short)) {
+            (true, _) => Some(whole.len()),
+            (false, true) => Some(short.len()),
+            (false, false) => None,
+        }
+    })
+}
 
 fn matches_pattern(items: &[TimeItem], mut rest: &[u8]) -> bool {
     for item in items {
         let taken = match *item {
             TimeItem::Year => number(rest, 4, 4, 0, 9999),
             TimeItem::ShortYear => number(rest, 2, 2, 0, 99),
-            TimeItem::MonthName => rest
-                .get(..3)
-                .filter(|name| MONTHS.iter().any(|month| name.eq_ignore_ascii_case(month)))
-                .map(<[u8]>::len),
+            TimeItem::MonthName => month_name(rest),
             TimeItem::Month => number(rest, 1, 2, 1, 12),
             TimeItem::Day => number(rest, 1, 2, 1, 31),
             TimeItem::Hour => number(rest, 1, 2, 0, 23),
@@ -241,6 +262,8 @@ mod tests {
         assert!(!reads("%Y%m%d %H%M%S", "20151301 170000"));
         assert!(reads("%d-%b-%Y", "30-Jan-2020") && reads("%d-%b-%Y", "01-JAN-2020"));
         assert!(!reads("%d-%b-%Y", "30-Jab-2020") && !reads("%d-%b-%Y", "30-01-2020"));
+        assert!(reads("%b %d, %Y", "January 8, 2024") && reads("%b %d, %Y", "Jan 08, 2024"));
+        assert!(!reads("%b %d, %Y", "Januar 8, 2024"));
         assert!(reads("%d-%b-%y", "14-May-12") && !reads("%d-%b-%Y", "14-May-12"));
         assert!(reads("ms_of_day", "34200000") && reads("ms_of_day", "0"));
         assert!(!reads("ms_of_day", "86400000") && !reads("ms_of_day", "20131009 00:00"));

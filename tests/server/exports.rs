@@ -104,8 +104,10 @@ fn rejects_of_bars_stamped_with_their_end_are_put_back_once() {
     std::fs::write(&rejects, mended).unwrap();
     let words = ["rejects", "replay", rejects.to_str().unwrap()];
     crate::support::Program::new(&db).args(words).run().expect_code(0);
-    let times = db.client().rows("SELECT to_char(ts AT TIME ZONE 'UTC', 'HH24:MI') FROM market_data \
-                                  ORDER BY ts");
+    let times = db.client().rows(
+        "SELECT to_char(ts AT TIME ZONE 'UTC', 'HH24:MI') FROM market_data \
+                                  ORDER BY ts",
+    );
     assert_eq!(times, [[Some("14:30".to_owned())], [Some("14:31".to_owned())]]);
 }
 
@@ -118,9 +120,12 @@ fn an_answer_with_several_arrays_is_not_loaded_in_part() {
     let outcome = load(&db, [&path], 1);
     assert!(outcome.stderr.contains("bars.ONE, bars.TWO: split it, as by jq"), "{outcome:?}");
     // Behind the sample, the second array is a reject, and what is before it is loaded.
-    let many: Vec<String> =
-        (0..20_000).map(|at| bar.replace("14:30", &format!("{:02}:{:02}", at / 60 % 24, at % 60))
-            .replace("2024-01-31", &format!("20{:02}-01-31", at / 1440 + 10))).collect();
+    let many: Vec<String> = (0..20_000)
+        .map(|at| {
+            bar.replace("14:30", &format!("{:02}:{:02}", at / 60 % 24, at % 60))
+                .replace("2024-01-31", &format!("20{:02}-01-31", at / 1440 + 10))
+        })
+        .collect();
     let long = format!(r#"{{"bars":{{"ONE":[{}],"TWO":[{bar}]}}}}"#, many.join(","));
     let path = file(&db, "long_1m.json", long);
     let outcome = load(&db, [&path], 3);
@@ -134,7 +139,7 @@ fn what_is_no_table_of_records_is_refused_by_its_name() {
     for (name, text, says) in [
         (
             "query.json",
-            r#"{"Meta Data": {"2. Symbol": "IBM"}, "Time Series (Daily)": {"2024-01-31": {"1. open": "1"}}}"#,
+            r#"{"Meta Data": {"2. Symbol": "IBM"}, "Time Series (Daily)": {"2024-01-31": {"1": "1"}}}"#,
             "datatype=csv",
         ),
         ("20240131.json", r#"{"119455394": "d291a", "119455395": "d291b"}"#, "data.everef.net"),
@@ -166,7 +171,11 @@ fn what_is_no_table_of_records_is_refused_by_its_name() {
         ),
         ("bitfinex_trades.json", "[[1,1704067200123,-0.5,42241]]", "sign of the amount"),
         ("DAT_NT_EURUSD_T_BID_201902.csv", "20190201 000000;1.14;0\n", "minute bars (M1)"),
-        ("ticks.csv", "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\n2024.01.02\t00:00:00.1\t1\t2\t\t\n", "quotes"),
+        (
+            "ticks.csv",
+            "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\n2024.01.02\t00:00:00.1\t1\t2\t\t\n",
+            "quotes",
+        ),
         ("day.pcap", "\n\r\r\n", "packets"),
     ] {
         let path = file(&db, name, text);

@@ -42,9 +42,29 @@ const NOTHING: [&str; 14] = [
 ];
 
 /// Days, as people write them.
-const DAYS: [&str; 14] = [
-    "%Y%m%d", "%Y.%m.%d", "%Y/%m/%d", "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y",
-    "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%b %d %Y",
+const DAYS: [&str; 22] = [
+    "%Y%m%d",
+    "%Y.%m.%d",
+    "%Y/%m/%d",
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%m-%y",
+    "%m-%d-%y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%d %b %y",
+    "%b %d %Y",
+    "%b %d, %Y",
+    "%Y-%b-%d",
+    "%Y %b %d",
 ];
 /// Times of day.
 pub(super) const CLOCKS: [&str; 9] = [
@@ -61,7 +81,8 @@ pub(super) const CLOCKS: [&str; 9] = [
 
 /// Whether this is a number as one language or another writes it.
 pub(super) fn is_number(text: &str) -> bool {
-    parse_float(text.as_bytes()).is_ok() || amount_of(text, false).or(amount_of(text, true)).is_some()
+    parse_float(text.as_bytes()).is_ok()
+        || amount_of(text, false).or(amount_of(text, true)).is_some()
 }
 
 /// A number as people write it, by whether a comma stands before its fraction.
@@ -179,6 +200,14 @@ impl TimeForm {
         if step != 0 && (self.steps.len() < WORDS_MAX || self.steps.contains_key(&step.abs())) {
             *self.steps.entry(step.abs()).or_default() += 1;
         }
+    }
+
+    /// Whether this order of day and month is unusual beside such numbers: with decimal points, or
+    /// halves of the day, the month comes first.
+    fn is_unusual(&self, comma: bool) -> bool {
+        let month_first = self.text.find("%m") < self.text.find("%d");
+        let expected = self.text.contains("%p") || !comma;
+        !self.text.starts_with("%Y") && month_first != expected
     }
 
     /// The step that most records take, if a third of them do.
@@ -323,12 +352,14 @@ impl Column {
 
     /// Time forms that read almost every value, best first: fewer failures, then steadier in time.
     fn settle(&mut self) {
+        let comma = self.comma;
         self.forms.retain(|form| form.read > 0 && form.failed * 50 <= form.read);
         self.forms.sort_by(|a, b| {
             let turns = |form: &TimeForm| form.backwards.min(form.forwards);
             (a.failed, turns(a))
                 .cmp(&(b.failed, turns(b)))
                 .then(a.travel_us.total_cmp(&b.travel_us))
+                .then(a.is_unusual(comma).cmp(&b.is_unusual(comma)))
         });
     }
 }

@@ -170,7 +170,9 @@ mod tests {
             source,
             kind,
             rewrite: None,
-            time: format.map(|format| TimeRule::new(TimeFormat::parse(format).unwrap(), Zone::Fixed(-18_000))),
+            time: format.map(|format| {
+                TimeRule::new(TimeFormat::parse(format).unwrap(), Zone::Fixed(-18_000))
+            }),
             required: true,
         };
         let columns = vec![
