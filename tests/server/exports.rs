@@ -139,7 +139,7 @@ fn what_is_no_table_of_records_is_refused_by_its_name() {
     for (name, text, says) in [
         (
             "query.json",
-            r#"{"Meta Data": {"2. Symbol": "IBM"}, "Time Series (Daily)": {"2024-01-31": {"1": "1"}}}"#,
+            r#"{"Meta Data": {"2. Symbol": "IBM"}, "Time Series (1min)": {"2024-01-31": {}}}"#,
             "datatype=csv",
         ),
         ("20240131.json", r#"{"119455394": "d291a", "119455395": "d291b"}"#, "data.everef.net"),
