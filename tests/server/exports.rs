@@ -176,7 +176,7 @@ fn what_is_no_table_of_records_is_refused_by_its_name() {
             "<DATE>\t<TIME>\t<BID>\t<ASK>\t<LAST>\t<VOLUME>\n2024.01.02\t00:00:00.1\t1\t2\t\t\n",
             "quotes",
         ),
-        ("day.pcap", "\n\r\r\n", "packets"),
+        ("day.pcap", "\n\r\r\n\u{1}ab", "packets"),
     ] {
         let path = file(&db, name, text);
         let outcome = load(&db, [&path], 1);
