@@ -134,6 +134,7 @@ fn times(layout: &Layout) -> String {
         };
         let joined = matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..));
         let form = if joined { format!("{form} in two fields") } else { form };
+        let form = if way.ends { format!("{form} of the bar's end") } else { form };
         if !forms.contains(&form) {
             forms.push(form);
         }
