@@ -99,11 +99,13 @@ fn rejects_of_bars_stamped_with_their_end_are_put_back_once() {
     assert_eq!(totals(&outcome), [2, 1, 0, 0, 0, 1, 0]);
     let rejects = db.home().join("rejects.csv");
     let words = ["rejects", "export", "--out", rejects.to_str().unwrap()];
-    crate::support::Program::new(&db).args(words).run().expect_code(0);
+    let exported = crate::support::Program::new(&db).args(words).run();
+    assert_eq!(exported.code, Some(0), "{exported:?}");
     let mended = std::fs::read_to_string(&rejects).unwrap().replace(";x;", ";10.5;");
     std::fs::write(&rejects, mended).unwrap();
     let words = ["rejects", "replay", rejects.to_str().unwrap()];
-    crate::support::Program::new(&db).args(words).run().expect_code(0);
+    let replayed = crate::support::Program::new(&db).args(words).run();
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
     let times = db.client().rows(
         "SELECT to_char(ts AT TIME ZONE 'UTC', 'HH24:MI') FROM market_data \
                                   ORDER BY ts",
