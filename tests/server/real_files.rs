@@ -269,11 +269,11 @@ fn trades_in_parquet_have_the_takers_side() {
     let mut trades = Vec::new();
     for batch in batches(&path) {
         let text = |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
-        let [id, price, size] = ["trade_id", "price", "quantity"].map(text);
-        let maker = batch.column_by_name("buyer_maker").unwrap().as_boolean();
+        let [id, price, size, maker] = ["trade_id", "price", "quantity", "buyer_maker"].map(text);
         for (row, ts) in micros(&batch, "timestamp").into_iter().enumerate() {
             let cell = |column: &dyn Array| Some(column.as_string::<i32>().value(row).to_owned());
-            let side = if maker.value(row) { "sell" } else { "buy" };
+            let sold = maker.as_string::<i32>().value(row).eq_ignore_ascii_case("true");
+            let side = if sold { "sell" } else { "buy" };
             trades.push(vec![
                 Some("BTCUSDT".to_owned()),
                 Some(ts.to_string()),
