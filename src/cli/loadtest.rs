@@ -20,8 +20,8 @@ Ctrl-C, and shows what it has measured. It refuses a table with rows unless --ye
 are marked (a key or symbol that begins with `loadtest-`, or the tickers of a venue `loadtest`) and
 are taken away at the end, unless --keep is given.
 
-Writers COPY batches as a live feed would: without ledger, rejects or staging. What a load costs beside
-queries is `tidegate generate DATASET --into --rate N` and `tidegate bench`.
+Writers COPY batches as a live feed would: without ledger, rejects or staging. What a load costs
+beside queries is `tidegate generate DATASET --into --rate N` and `tidegate bench`.
 
 Latency counts from the moment at which a query or a batch was due. Exit code 1 when a target was
 missed at the rate that was set; with --ramp, at the first rate.";

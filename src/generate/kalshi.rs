@@ -19,8 +19,8 @@ const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
 /// From one game to the next, where no end of the range is given and games are few.
 const EVERY_US: i64 = 6 * 3_600 * SECOND_US;
-/// The time in which many games begin, where no end of the range is given: else they would be played
-/// in the future.
+/// The time in which many games begin, where no end of the range is given: else they would be
+/// played in the future.
 const SPAN_US: i64 = 700 * DAY_US;
 /// Trades of a game where there are enough of them.
 const TRADES_OF_GAME: u64 = 27_000;

@@ -234,8 +234,8 @@ impl Test<'_> {
         }
         if asked.is_empty() {
             return Err(CommandError::Refused(format!(
-                "there is nothing to ask: `tidegate migrate up --domain {domain}` makes what the queries \
-                 need, or give --queries 0"
+                "there is nothing to ask: `tidegate migrate up --domain {domain}` makes what the \
+                 queries need, or give --queries 0"
             )));
         }
         Ok(asked)

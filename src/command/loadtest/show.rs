@@ -101,8 +101,8 @@ fn found(test: &Test<'_>, levels: &[Level], knee: Option<f64>) -> String {
         Some((level, Limit::Writers)) => {
             let written = level.written_per_s();
             format!(
-                "{held}; at {} the writers were the limit, not the queries: {} of them wrote {} ({} \
-                 a day) while every query held its target (--writers gives more of them)",
+                "{held}; at {} the writers were the limit, not the queries: {} of them wrote {} \
+                 ({} a day) while every query held its target (--writers gives more of them)",
                 rate(level.rate),
                 test.request.writers,
                 rate(written),

@@ -196,8 +196,8 @@ impl TickerDays {
     }
 }
 
-/// Rows of a ticker before there is another, where each is of a minute: about a year of sessions, so
-/// that no row lies far from the first day, still less in the future.
+/// Rows of a ticker before there is another, where each is of a minute: about a year of sessions,
+/// so that no row lies far from the first day, still less in the future.
 const EACH: u64 = 100_000;
 /// Sessions of a year, more or less.
 const SESSIONS: u64 = 256;
@@ -208,7 +208,8 @@ const TICKERS_MAX: usize = 20_000;
 /// Days of tickers that are held at once.
 const DAYS_MAX: usize = 20_000_000;
 
-/// Rows of a ticker before there is another, and tickers at least, where a row is of so many minutes.
+/// Rows of a ticker before there is another, and tickers at least, where a row is of so many
+/// minutes.
 fn usual(minutes: u32) -> (u64, usize) {
     ((EACH / u64::from(minutes.max(1))).max(SESSIONS), LEAST)
 }
