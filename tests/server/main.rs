@@ -28,13 +28,14 @@
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `remote`: objects of stores and files behind URLs, and the same rows in every form.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
+//! - `security`: what a role without rights may do, and names that are only names.
 //! - `sources`: compressed files and archives.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `stops`: errors that waiting does not cure, and what they say.
 //! - `stops`: errors that waiting does not cure, and what they say.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `rules`: market rules and warnings.
-//! - `tables`: tables of the user's own.
+//! - `tables`, `types`: tables of the user's own, and their columns' types.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
 //! - `watching`: reports in a browser, metrics, the live view, politeness.
@@ -77,11 +78,13 @@ mod remote;
 mod report;
 mod rules;
 mod scatter;
+mod security;
 mod sources;
 mod stops;
 mod support;
 mod tables;
 mod timescale;
+mod types;
 mod upkeep;
 mod vendors;
 mod verify;
