@@ -217,8 +217,8 @@ pub const BACKOFF_LAST_MS: u64 = 30_000;
 pub const RETRY_DEADLINE_S: u64 = 15 * 60;
 /// `lock_timeout` of a batch's transaction, in milliseconds.
 pub const LOCK_TIMEOUT_MS: u64 = 60_000;
-/// `lock_timeout` while a partition is attached, in milliseconds: others that wait for the parent
-/// queue behind it so long.
+/// `lock_timeout` while a partition is attached or a table's indexes are taken off, in
+/// milliseconds: others that wait for the table queue behind it so long.
 pub const ATTACH_LOCK_TIMEOUT_MS: u64 = 2_000;
 
 /// Points that a report's timeline has at most.

@@ -144,7 +144,7 @@ pub(super) async fn plan(
     drop_repeats(&mut planning);
     block_torn_sets(&mut planning, connection).await?;
     scatter::choose(&mut planning, request.strategy);
-    scatter::say_why_not(&mut planning, connection, request.strategy).await?;
+    scatter::explain(&mut planning, connection, request.strategy).await?;
     Ok(planning)
 }
 

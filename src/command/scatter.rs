@@ -48,16 +48,13 @@ pub(super) fn choose(planning: &mut Planning, asked: Option<Strategy>) {
     }
 }
 
-/// Says why partitions of a table cannot be filled apart, where that was asked for; its rows are
-/// sorted all the same.
-pub(super) async fn say_why_not(
+/// Says what an exchange does to an empty table of the user's; where exchange was asked for, also
+/// why a table's rows are sorted and then loaded as it is.
+pub(super) async fn explain(
     planning: &mut Planning,
     connection: &Connection,
     asked: Option<Strategy>,
 ) -> Result<(), DbError> {
-    if asked != Some(Strategy::Exchange) {
-        return Ok(());
-    }
     let mut told = HashSet::new();
     for planned in planning.loads.iter().filter(|planned| planned.scatter.is_some()) {
         let table = &planned.route.target.root().table;
@@ -65,9 +62,20 @@ pub(super) async fn say_why_not(
         if table.oid == 0 || !told.insert(table.oid) {
             continue;
         }
-        if let Some(why) = exchange::obstacle(connection, table).await? {
-            let name = table.display_name();
-            planning.messages.push(format!("{name}: sorted, then loaded as it is: {why}"));
+        let name = table.display_name();
+        let obstacle = match &table.partitioning {
+            Some(_) => exchange::obstacle(connection, table).await?,
+            None => exchange::obstacle_to_strip(connection, table).await?,
+        };
+        match obstacle {
+            Some(why) if asked == Some(Strategy::Exchange) => {
+                planning.messages.push(format!("{name}: sorted, then loaded as it is: {why}"));
+            }
+            None if table.partitioning.is_none() => planning.messages.push(format!(
+                "{name} is empty: it is filled without its indexes, which are made again in the \
+                 same transaction; others wait for it meanwhile (--strategy direct avoids that)"
+            )),
+            _ => {}
         }
     }
     Ok(())

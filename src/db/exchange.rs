@@ -1,6 +1,6 @@
-//! A partition that is filled before it is one: a table like its parent without indexes, to which
-//! they are added once the rows are in, and which is then attached. All in the caller's
-//! transaction; called by `write`, which fills it.
+//! A table that is filled while it has no indexes, to which they are added once the rows are in: a
+//! table like its parent that then becomes a partition, or an empty table whose indexes were taken
+//! off. All in the caller's transaction; called by `write`, which fills it.
 
 use tokio_postgres::types::Type;
 
@@ -9,17 +9,26 @@ use super::timescale::{self, is_hypertable};
 use super::{Connection, DbError, Doing as _};
 use crate::column::{PgType, TargetTable, quote_identifier};
 
-/// A table that is to become a partition.
+/// A table without indexes.
 #[derive(Debug)]
-pub struct Apart {
+pub struct Bare {
     /// Its name, quoted for SQL.
     pub sql_name: String,
-    /// The parent's, quoted for SQL.
-    parent: String,
-    parent_oid: u32,
+    /// Statements that make its keys and indexes, keys first.
+    indexes: Vec<String>,
+    /// What it becomes a partition of, if it does.
+    parent: Option<Parent>,
+}
+
+#[derive(Debug)]
+struct Parent {
+    /// Its name, quoted for SQL.
+    sql_name: String,
     bounds: String,
 }
 
+/// A table that takes more room than this is not looked through for rows: it is not empty.
+const EMPTY_BYTES_MAX: i64 = 1 << 20;
 /// Building indexes may use this much of the server's memory, unless more is allowed anyway.
 const INDEX_MEMORY_MIB: u32 = 256;
 /// Statistics of a fresh partition: enough to plan by, at a tenth of the cost of the load.
@@ -46,6 +55,71 @@ pub async fn obstacle(db: &Connection, table: &TargetTable) -> Result<Option<Str
     Ok(row.try_get(0)?)
 }
 
+/// Why a table that is no parent of partitions cannot be filled without its indexes, for a person.
+/// `None`: it can, for it is empty.
+///
+/// # Errors
+/// The server's.
+pub async fn obstacle_to_strip(
+    db: &Connection,
+    table: &TargetTable,
+) -> Result<Option<String>, DbError> {
+    let doing =
+        || format!("asking whether {} can be filled without its indexes", table.display_name());
+    if timescale::edition(db).await?.is_some() && is_hypertable(db, table).await? {
+        return Ok(Some("it is a hypertable".to_owned()));
+    }
+    let row = db
+        .query_typed_one(
+            include_str!("strip_obstacle.sql"),
+            &[(&table.oid, Type::OID), (&EMPTY_BYTES_MAX, Type::INT8)],
+        )
+        .await
+        .doing(doing())?;
+    if let Some(why) = row.try_get(0)? {
+        return Ok(Some(why));
+    }
+    let sql = format!("SELECT EXISTS (SELECT FROM {})", table.sql_name());
+    let row = db.query_typed_one(&sql, &[]).await.doing(doing())?;
+    Ok(row.try_get::<_, bool>(0)?.then(|| "it is not empty".to_owned()))
+}
+
+/// Takes the indexes off an empty table, which nobody else can use until the transaction ends.
+///
+/// # Errors
+/// [`DbError::Partition`] if there is an obstacle by now; the server's, 55P03 among them if others
+/// use the table for longer than `lock_timeout_ms`.
+pub async fn strip(
+    db: &Connection,
+    table: &TargetTable,
+    lock_timeout_ms: u64,
+) -> Result<Bare, DbError> {
+    let doing = || format!("taking the indexes off {}", table.display_name());
+    let sql_name = table.sql_name();
+    let lock = format!(
+        "SET LOCAL lock_timeout = {lock_timeout_ms}; LOCK TABLE {sql_name} IN ACCESS EXCLUSIVE MODE"
+    );
+    db.batch_execute(&lock).await.doing(doing())?;
+    if let Some(why) = obstacle_to_strip(db, table).await? {
+        return Err(DbError::Partition(format!("{}: {why}", table.display_name())));
+    }
+    let rows = db
+        .query_typed(include_str!("strip_indexes.sql"), &[(&table.oid, Type::OID)])
+        .await
+        .doing(doing())?;
+    // Rows can be frozen as they come only if the table is made or emptied in this transaction.
+    let mut strip = format!("TRUNCATE ONLY {sql_name}");
+    let mut indexes = Vec::new();
+    for row in rows {
+        strip.push_str("; ");
+        strip.push_str(row.try_get(0)?);
+        indexes.push(row.try_get(1)?);
+        indexes.extend(row.try_get::<_, Option<String>>(2)?);
+    }
+    db.batch_execute(&strip).await.doing(doing())?;
+    Ok(Bare { sql_name, indexes, parent: None })
+}
+
 /// Makes the table that is to become the partition of a range.
 ///
 /// # Errors
@@ -54,7 +128,7 @@ pub async fn create(
     db: &Connection,
     table: &TargetTable,
     range: (i64, i64),
-) -> Result<Apart, DbError> {
+) -> Result<Bare, DbError> {
     let doing = || format!("making a partition of {} apart", table.display_name());
     let column = table.partitioning.as_ref().and_then(|p| p.time_column.as_deref());
     let column = column.and_then(|name| table.column(name));
@@ -79,8 +153,40 @@ pub async fn create(
         place.tablespace
     );
     db.batch_execute(&sql).await.doing(doing())?;
-    let bounds = bounds(range, kind);
-    Ok(Apart { sql_name, parent, parent_oid: table.oid, bounds })
+    let indexes = indexes_like_parents(db, table, &sql_name).await?;
+    let parent = Some(Parent { sql_name: parent, bounds: bounds(range, kind) });
+    Ok(Bare { sql_name, indexes, parent })
+}
+
+/// Statements that give a table the keys and indexes of its parent.
+async fn indexes_like_parents(
+    db: &Connection,
+    parent: &TargetTable,
+    sql_name: &str,
+) -> Result<Vec<String>, DbError> {
+    let rows = db
+        .query_typed(include_str!("exchange_indexes.sql"), &[(&parent.oid, Type::OID)])
+        .await
+        .doing(format!("reading the indexes of {}", parent.display_name()))?;
+    let mut statements = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (constraint, prefix): (Option<&str>, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let definition: &str = row.try_get(2)?;
+        statements.push(match constraint {
+            Some(constraint) => format!("ALTER TABLE {sql_name} ADD {constraint}"),
+            None => {
+                let Some(rest) = definition.strip_prefix(prefix) else {
+                    return Err(DbError::Partition(format!(
+                        "an index of {} is defined in an unknown way: {definition}",
+                        parent.display_name()
+                    )));
+                };
+                let unique = if definition.starts_with("CREATE UNIQUE") { " UNIQUE" } else { "" };
+                format!("CREATE{unique} INDEX ON {sql_name} {rest}")
+            }
+        });
+    }
+    Ok(statements)
 }
 
 fn condition(column: &str, (from, to): (i64, i64), kind: PgType) -> String {
@@ -94,42 +200,27 @@ fn condition(column: &str, (from, to): (i64, i64), kind: PgType) -> String {
     conditions.join(" AND ")
 }
 
-impl Apart {
-    /// Builds the parent's keys and indexes over the rows, and gathers statistics.
+impl Bare {
+    /// Builds the keys and indexes over the rows, and gathers statistics.
     ///
     /// # Errors
     /// The server's: 23505 if two rows have one key.
     pub async fn build(&self, db: &Connection) -> Result<(), DbError> {
         let doing = || format!("building the indexes of {}", self.sql_name);
-        let rows = db
-            .query_typed(include_str!("exchange_indexes.sql"), &[(&self.parent_oid, Type::OID)])
-            .await
-            .doing(doing())?;
+        // Partitions are built side by side; a whole table has the machine to itself.
+        let workers = if self.parent.is_some() {
+            "SET LOCAL max_parallel_maintenance_workers = 0"
+        } else {
+            ""
+        };
         let memory = format!(
             "SELECT CASE WHEN pg_size_bytes(current_setting('maintenance_work_mem')) \
                  < {INDEX_MEMORY_MIB}::bigint << 20 \
-             THEN set_config('maintenance_work_mem', '{INDEX_MEMORY_MIB}MB', true) END; \
-             SET LOCAL max_parallel_maintenance_workers = 0"
+             THEN set_config('maintenance_work_mem', '{INDEX_MEMORY_MIB}MB', true) END; {workers}"
         );
         db.batch_execute(&memory).await.doing(doing())?;
-        for row in rows {
-            let (constraint, prefix): (Option<&str>, &str) = (row.try_get(0)?, row.try_get(1)?);
-            let definition: &str = row.try_get(2)?;
-            let sql = match constraint {
-                Some(constraint) => format!("ALTER TABLE {} ADD {constraint}", self.sql_name),
-                None => {
-                    let Some(rest) = definition.strip_prefix(prefix) else {
-                        return Err(DbError::Partition(format!(
-                            "an index of {} is defined in an unknown way: {definition}",
-                            self.parent
-                        )));
-                    };
-                    let unique =
-                        if definition.starts_with("CREATE UNIQUE") { " UNIQUE" } else { "" };
-                    format!("CREATE{unique} INDEX ON {} {rest}", self.sql_name)
-                }
-            };
-            db.batch_execute(&sql).await.doing(doing())?;
+        for statement in &self.indexes {
+            db.batch_execute(statement).await.doing(doing())?;
         }
         let analyze = format!(
             "SELECT CASE WHEN current_setting('default_statistics_target')::int \
@@ -141,13 +232,15 @@ impl Apart {
         db.batch_execute(&analyze).await.doing(doing())
     }
 
-    /// Attaches the table to its parent, which other statements on the parent hardly notice.
+    /// Attaches a partition to its parent, which other statements on the parent hardly notice.
     ///
     /// # Errors
     /// The server's: 55P03 if another schema change holds the parent for longer than
     /// `lock_timeout_ms`.
     pub async fn attach(&self, db: &Connection, lock_timeout_ms: u64) -> Result<(), DbError> {
-        let Self { sql_name, parent, bounds, .. } = self;
+        let Self { sql_name, parent: Some(Parent { sql_name: parent, bounds }), .. } = self else {
+            return Ok(());
+        };
         let sql = format!(
             "SET LOCAL lock_timeout = {lock_timeout_ms}; \
              ALTER TABLE {parent} ATTACH PARTITION {sql_name} {bounds}; \

@@ -1,6 +1,7 @@
 //! Exchange: a fresh partition is filled apart, without indexes, keyed once its rows are in, and
-//! attached; claim, rows, keys and attachment are one transaction. What stands in the way sends the
-//! rows another way; nothing is left behind.
+//! attached; an empty table that is no parent is filled so itself, its indexes taken off meanwhile.
+//! Claim, rows, keys and attachment are one transaction. What stands in the way sends the rows
+//! another way; nothing is left behind.
 
 use std::collections::BTreeMap;
 use std::pin::pin;
@@ -13,9 +14,9 @@ use tokio::task::JoinHandle;
 
 use super::merged::lost_counts;
 use super::patience::{Pause, Timeout};
-use super::{Ladder, Target, WriteError, tick};
+use super::{Ladder, Target, WriteError, tick, times};
 use crate::count::{Counts, TableCounts};
-use crate::db::exchange::{self, Apart};
+use crate::db::exchange::{self, Bare};
 use crate::db::ledger::{self, Portion, PortionKey};
 use crate::db::{Connection, DbError};
 use crate::encode::Encoder;
@@ -24,7 +25,16 @@ use crate::limit::{ATTACH_LOCK_TIMEOUT_MS, COPY_MESSAGE_BYTES, LOCK_TIMEOUT_MS};
 use crate::span::Span;
 use crate::spill::{Merged, SpillError};
 
-/// A partition that is to be filled.
+/// What is filled while it has no indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// The partition that is to be, by its bounds in microseconds from 1970 UTC, half-open.
+    Partition((i64, i64)),
+    /// The table itself, which is empty.
+    Table,
+}
+
+/// A place that is to be filled.
 #[derive(Debug)]
 pub struct Exchange<'a> {
     /// Where its rows belong.
@@ -35,14 +45,14 @@ pub struct Exchange<'a> {
     pub run_id: i64,
     /// Records that it receives, by position of their load in the set.
     pub rows: &'a [u64],
-    /// The partition's bounds, in microseconds from 1970 UTC, half-open.
-    pub range: (i64, i64),
+    /// What is filled.
+    pub place: Place,
 }
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exchanged {
-    /// Attached and committed.
+    /// Filled and committed.
     Committed(Counts),
     /// Committed before.
     DoneBefore,
@@ -76,7 +86,7 @@ impl Feed {
 }
 
 impl Ladder {
-    /// Fills, keys and attaches one partition. `feed` begins to merge its rows, once an attempt.
+    /// Fills and keys one place, and attaches it. `feed` begins to merge its rows, once an attempt.
     ///
     /// # Errors
     /// What retrying cannot help, [`WriteError::Deadline`], and [`WriteError::Restarted`].
@@ -119,9 +129,14 @@ impl Ladder {
 /// nothing can be written at all.
 fn refuses(error: &WriteError) -> bool {
     let WriteError::Db(error) = error else { return false };
-    // A name or range that somebody else took meanwhile, and what a role may not do.
+    // A name or range that somebody else took meanwhile, what a role may not do, and a key that a
+    // view needs.
     error.class() == Class::StepDown
-        || matches!(error.sqlstate(), Some("42P07" | "42P17" | "42501" | "0A000" | "55P03"))
+        || matches!(error, DbError::Partition(_))
+        || matches!(
+            error.sqlstate(),
+            Some("42P07" | "42P17" | "42501" | "0A000" | "55P03" | "2BP01")
+        )
 }
 
 async fn attempt(
@@ -140,7 +155,7 @@ async fn attempt(
         key: job.key.clone(),
         run_id: job.run_id,
         span: Span::default(),
-        touched: Some((job.range.0, job.range.1.saturating_sub(1))),
+        touched: None,
         counts: job.rows.iter().map(expected).collect(),
         tables: BTreeMap::new(),
     };
@@ -149,8 +164,11 @@ async fn attempt(
         return Ok(Exchanged::DoneBefore);
     }
     let root = &job.target.root().table;
-    let apart = exchange::create(db, root, job.range).await?;
-    let copied = fill(db, job, &apart, feed(), buffer).await?;
+    let bare = match job.place {
+        Place::Partition(range) => exchange::create(db, root, range).await?,
+        Place::Table => exchange::strip(db, root, ATTACH_LOCK_TIMEOUT_MS).await?,
+    };
+    let copied = fill(db, job, &bare, feed(), buffer).await?;
     for (counts, lost) in portion.counts.iter_mut().zip(&copied.lost) {
         counts.inserted = counts.inserted.saturating_sub(lost.duplicate);
         counts.duplicate = lost.duplicate;
@@ -165,8 +183,9 @@ async fn attempt(
             message: format!("{} rows expected, {sent} sent, {stored} stored", total.inserted),
         });
     }
-    apart.build(db).await?;
-    attach(db, &apart).await?;
+    bare.build(db).await?;
+    attach(db, &bare).await?;
+    portion.touched = copied.touched;
     let counts = TableCounts { inserted: copied.stored, ..TableCounts::default() };
     portion.tables.insert(root.display_name(), counts);
     ledger::record(db, &portion).await?;
@@ -174,29 +193,42 @@ async fn attempt(
     Ok(Exchanged::Committed(total))
 }
 
-/// What was sent into a table apart.
+/// What was sent into a bare table.
 struct Copied {
     sent: u64,
     stored: u64,
+    /// The earliest and the latest time, in microseconds from 1970 UTC; none without a time column.
+    touched: Option<(i64, i64)>,
     /// Records that lost while merging, by load.
     lost: Vec<Counts>,
+}
+
+impl Copied {
+    fn touch(&mut self, times: &[i64]) {
+        let ends = times.iter().copied().min().zip(times.iter().copied().max());
+        self.touched = match (self.touched, ends) {
+            (Some(before), Some(now)) => Some((before.0.min(now.0), before.1.max(now.1))),
+            (before, now) => before.or(now),
+        };
+    }
 }
 
 async fn fill(
     db: &Connection,
     job: &Exchange<'_>,
-    apart: &Apart,
+    bare: &Bare,
     mut feed: Feed,
     buffer: &mut BytesMut,
 ) -> Result<Copied, WriteError> {
     let root = job.target.root();
     let sql = format!(
         "COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE true)",
-        apart.sql_name,
+        bare.sql_name,
         root.column_list("")
     );
     let mut sink = pin!(db.copy_in::<_, Bytes>(&sql).await?);
-    let mut copied = Copied { sent: 0, stored: 0, lost: lost_counts(&[], job.rows.len()) };
+    let lost = lost_counts(&[], job.rows.len());
+    let mut copied = Copied { sent: 0, stored: 0, touched: None, lost };
     let mut encoder: Option<Encoder> = None;
     buffer.clear();
     while let Some(merged) = feed.next().await {
@@ -223,6 +255,7 @@ async fn fill(
             }
         }
         copied.sent += order.len() as u64;
+        copied.touch(times(&merged.rows, job.target).unwrap_or_default());
     }
     feed.thread.await.map_err(|_| SpillError::Thread)?;
     if let Some(encoder) = encoder {
@@ -235,10 +268,10 @@ async fn fill(
 
 /// Attaches; a lock that somebody holds is waited for in short turns, and what was loaded is kept
 /// meanwhile.
-async fn attach(db: &Connection, apart: &Apart) -> Result<(), DbError> {
+async fn attach(db: &Connection, bare: &Bare) -> Result<(), DbError> {
     for turn in 1.. {
         db.batch_execute("SAVEPOINT attach").await?;
-        let error = match apart.attach(db, ATTACH_LOCK_TIMEOUT_MS).await {
+        let error = match bare.attach(db, ATTACH_LOCK_TIMEOUT_MS).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };

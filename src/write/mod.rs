@@ -36,7 +36,7 @@ use crate::spill::SpillError;
 
 pub use append::Appender;
 pub use compare::{Comparer, Seen, Standing};
-pub use exchange::{Exchange, Exchanged, Feed};
+pub use exchange::{Exchange, Exchanged, Feed, Place};
 pub use ladder::{Ladder, Outcome};
 pub use merged::{Found, Member, Rows};
 pub use order::share_a_key;
@@ -270,8 +270,7 @@ impl Job {
     /// The earliest and the latest time of its rows, in microseconds from 1970 UTC; none without a
     /// time column.
     fn touched(&self, target: &Target) -> Option<(i64, i64)> {
-        let column = self.batch.root.column(target.time?);
-        let times = column.as_primitive_opt::<TimestampMicrosecondType>()?.values();
+        let times = times(&self.batch.root, target)?;
         let rows = self.order.iter().map(|&row| times[row as usize]);
         rows.clone().min().zip(rows.max())
     }
@@ -317,6 +316,12 @@ pub struct LadderCounters {
     pub row_attempts: AtomicU64,
     /// Attempts that were made again.
     pub retries: AtomicU64,
+}
+
+/// The times of rows, in microseconds from 1970 UTC; none without a time column.
+fn times<'a>(rows: &'a RecordBatch, target: &Target) -> Option<&'a [i64]> {
+    let column = rows.column(target.time?).as_primitive_opt::<TimestampMicrosecondType>()?;
+    Some(column.values())
 }
 
 /// Adds one to a counter.

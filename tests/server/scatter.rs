@@ -180,6 +180,93 @@ fn a_keyed_table_is_filled_in_its_order_and_bad_rows_are_found() {
     equations(&db);
 }
 
+/// What a table's keys and indexes are, for comparison.
+const INDEXES: &str = "SELECT string_agg(pg_get_indexdef(i.indexrelid) || i.indisvalid \
+     || coalesce(o.conname || pg_get_constraintdef(o.oid), ''), E'\n' \
+     ORDER BY i.indexrelid::regclass::text) \
+     FROM pg_index i LEFT JOIN pg_constraint o ON o.conindid = i.indexrelid \
+     WHERE i.indrelid = 'own'::regclass";
+
+#[test]
+fn an_empty_table_is_filled_without_its_indexes() {
+    let db = TestDb::new("scatter empty");
+    let client = db.client();
+    client.execute(OWN_TABLE);
+    client.execute(
+        "ALTER TABLE own ADD CONSTRAINT \"Twice: no\" UNIQUE (ts, symbol, \"interval\") \
+             INCLUDE (close); \
+         CREATE INDEX big ON own (volume DESC) WITH (fillfactor = 70) WHERE volume > 5000; \
+         CREATE UNIQUE INDEX ON own (lower(symbol), \"interval\", ts)",
+    );
+    let before: String = client.query_one(INDEXES);
+    let first = Bars { rows: 150_000, symbols: 5, seed: 2 }.write(db.home(), "first.csv");
+    let into = |table: &'static str, strategy: &[&str], path: &PathBuf| {
+        let words: Vec<&str> = [&["--table", table], strategy].concat();
+        let words = words.iter().map(OsString::from).chain([path.clone().into_os_string()]);
+        load(&db, words.collect::<Vec<_>>(), 0)
+    };
+    let outcome = into("public.own", &EXCHANGE, &first);
+    assert!(outcome.stderr.contains("is filled without its indexes"), "{}", outcome.stderr);
+    assert_eq!((strategy(&outcome), outcome.total("inserted")), ("exchange", 150_000));
+    assert_eq!((client.query_one::<i64>(EXCHANGED), client.query_one::<i64>(PARTS)), (1, 0));
+    assert_eq!(client.query_one::<String>(INDEXES), before);
+    let touched = "SELECT p.from_ts = (SELECT min(ts) FROM own) AND p.to_ts = \
+                   (SELECT max(ts) FROM own) FROM tidegate.portion p WHERE p.from_ts IS NOT NULL";
+    assert!(client.query_one::<bool>(touched));
+    // A table with rows keeps its indexes, and rows that it has are found.
+    let second = Bars { rows: 160_000, symbols: 5, seed: 2 }.write(db.home(), "second.csv");
+    let more = into("public.own", &EXCHANGE, &second);
+    assert!(more.stderr.contains("loaded as it is: it is not empty"), "{}", more.stderr);
+    assert_eq!((more.total("inserted"), more.total("duplicate")), (10_000, 150_000));
+    assert!(client.query_one::<i64>(PARTS) > 0);
+    into("public.calm", &DIRECT, &second);
+    except_all(&db, "own", "calm");
+    equations(&db);
+}
+
+#[test]
+fn what_hangs_on_the_indexes_of_an_empty_table_keeps_them() {
+    let cases = [
+        (
+            "foreign key",
+            "CREATE TABLE child (symbol text, \"interval\" text, ts timestamptz, \
+             FOREIGN KEY (symbol, \"interval\", ts) REFERENCES own)",
+            "foreign keys",
+        ),
+        ("comment", "COMMENT ON INDEX own_pkey IS 'ours'", "more than a definition"),
+        ("cluster", "ALTER TABLE own CLUSTER ON own_pkey", "more than a definition"),
+        ("replica", "ALTER TABLE own REPLICA IDENTITY USING INDEX own_pkey", "replica identity"),
+        (
+            "trigger",
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; \
+             END'; CREATE TRIGGER t AFTER INSERT ON own EXECUTE FUNCTION f()",
+            "triggers",
+        ),
+        // Only the server knows; it says so when the key is to be dropped.
+        (
+            "view",
+            "CREATE VIEW v AS SELECT symbol, ts, close FROM own \
+             GROUP BY symbol, \"interval\", ts",
+            "",
+        ),
+    ];
+    for (name, sql, why) in cases {
+        let db = TestDb::new(&format!("keeps {name}"));
+        let client = db.client();
+        client.execute(OWN_TABLE);
+        client.execute(sql);
+        let before: i64 = client.query_one("SELECT 'own_pkey'::regclass::oid::bigint");
+        let path = Bars { rows: 2_000, symbols: 5, seed: 2 }.write(db.home(), "bars.csv");
+        let outcome = load(&db, args(EXCHANGE, &["--table", "public.own"], &[path]), 0);
+        assert!(outcome.stderr.contains(why), "{name}: {}", outcome.stderr);
+        assert_eq!(outcome.total("inserted"), 2_000, "{name}");
+        assert_eq!(client.query_one::<i64>(EXCHANGED), 0, "{name}");
+        let after: i64 = client.query_one("SELECT 'own_pkey'::regclass::oid::bigint");
+        assert_eq!(after, before, "{name}: the key was made again");
+        equations(&db);
+    }
+}
+
 #[test]
 fn windows_end_where_the_disk_that_sorting_may_use_does() {
     let write = |folder: &Path| vec![THREE_DAYS.write(folder, "bars.csv")];

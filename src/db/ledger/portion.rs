@@ -211,7 +211,9 @@ pub async fn record(db: &Connection, portion: &Portion) -> Result<(), DbError> {
     let c = arrays(&portion.counts);
     db.execute_typed(
         "UPDATE tidegate.portion SET inserted = $4, updated = $5, duplicate = $6, \
-             conflicting = $7, rejected = $8, tables = $9 \
+             conflicting = $7, rejected = $8, tables = $9, \
+             from_ts = 'epoch'::timestamptz + $10 * interval '1 microsecond', \
+             to_ts = 'epoch'::timestamptz + $11 * interval '1 microsecond' \
          WHERE set_id = $1 AND route = $2 AND window_no = $3",
         &[
             (&portion.key.set_id, Type::INT8),
@@ -223,6 +225,8 @@ pub async fn record(db: &Connection, portion: &Portion) -> Result<(), DbError> {
             (&c.conflicting, Type::INT8_ARRAY),
             (&c.rejected, Type::INT8_ARRAY),
             (&tables_json(&portion.tables), Type::JSONB),
+            (&portion.touched.map(|(from, _)| from), Type::INT8),
+            (&portion.touched.map(|(_, to)| to), Type::INT8),
         ],
     )
     .await?;

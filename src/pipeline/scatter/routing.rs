@@ -32,6 +32,11 @@ impl Routing {
         Self { column: None, ranges: TimeRanges::default(), width: None }
     }
 
+    /// Whether it has one route only, for a table that is no parent of partitions that are known.
+    pub fn is_one(&self) -> bool {
+        self.column.is_none()
+    }
+
     /// By time; `width`: new partitions are made.
     pub fn by_time(column: usize, ranges: TimeRanges, width: Option<Width>) -> Self {
         Self { column: Some(column), ranges, width }

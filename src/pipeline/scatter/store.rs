@@ -1,4 +1,4 @@
-//! Writing a window's routes: writers take partitions to exchange and parts to load from one list,
+//! Writing a window's routes: writers take places to exchange and parts to load from one list,
 //! and merge their rows from the runs while the server is at work.
 
 use std::collections::{HashSet, VecDeque};
@@ -20,7 +20,8 @@ use crate::pipeline::schedule::{Pace, PassEnd};
 use crate::pipeline::{Cancel, PipelineError, Plan, Stage};
 use crate::spill::{Merge, Merged, Range, SpillError};
 use crate::write::{
-    Exchange, Exchanged, Feed, Job, Ladder, LadderCounters, Member, Outcome, Target, WriteError,
+    Exchange, Exchanged, Feed, Job, Ladder, LadderCounters, Member, Outcome, Place, Target,
+    WriteError,
 };
 
 /// A window whose rows are sorted and whose residue is committed.
@@ -49,8 +50,8 @@ struct Task {
     range: Range,
     /// Records, for the pace and the progress; of a part, an estimate.
     rows: u64,
-    /// The partition that is to be filled apart.
-    partition: Option<(i64, i64)>,
+    /// What is filled by exchange; none: it goes down the ladder.
+    place: Option<Place>,
 }
 
 /// What all writers of a window share.
@@ -79,8 +80,8 @@ impl Store {
         }
         let target = Arc::clone(&self.members.first(&self.plan).target);
         let rows = tasks.iter().map(|task| task.rows).sum::<u64>().max(1);
-        let apart = tasks.iter().any(|task| task.partition.is_some());
-        let writers = if apart { self.plan.exchangers } else { self.plan.writers };
+        let exchanges = tasks.iter().any(|task| task.place.is_some());
+        let writers = if exchanges { self.plan.exchangers } else { self.plan.writers };
         let writers = writers.min(tasks.len()).max(1);
         self.live.has_workers(Stage::Write, writers);
         self.live.has_workers(Stage::Merge, writers);
@@ -111,6 +112,7 @@ impl Store {
         let routing = &self.gathered.routing;
         let db = self.plan.database.connect().await?;
         let fits = load.makes_partitions && exchange::obstacle(&db, table).await?.is_none();
+        let empty = routing.is_one() && exchange::obstacle_to_strip(&db, table).await?.is_none();
         drop(db);
         let (mut exchanges, mut parts, mut needed) = (Vec::new(), Vec::new(), Vec::new());
         let mut fresh = 0;
@@ -127,16 +129,20 @@ impl Store {
             if fresh > PARTITIONS_PER_LOAD_MAX {
                 return Err(too_many(&table.display_name()));
             }
-            let exchange = missing.filter(|_| {
-                fits && rows >= self.plan.exchange_rows_min
+            let place = match missing {
+                Some(range) if fits => Some(Place::Partition(range)),
+                None if empty => Some(Place::Table),
+                _ => None,
+            };
+            let place = place.filter(|_| {
+                rows >= self.plan.exchange_rows_min
                     && exchanges.len() < EXCHANGES_MAX
                     && !self.window.is_route_begun(&name)
             });
-            match exchange {
-                Some(partition) => {
+            match place {
+                Some(_) => {
                     let range = Range { route, from: None, to: None };
-                    let partition = Some(partition);
-                    exchanges.push(Task { name, route, range, rows, partition });
+                    exchanges.push(Task { name, route, range, rows, place });
                 }
                 None => {
                     needed.extend(missing.filter(|_| load.makes_partitions));
@@ -174,7 +180,7 @@ impl Store {
                 route,
                 range: Range { route, from: part.checked_sub(1).and_then(edge), to: edge(part) },
                 rows,
-                partition: None,
+                place: None,
             })
             .filter(|task| !self.window.done.contains(&task.name))
             .collect()
@@ -217,7 +223,7 @@ fn worse(one: PassEnd, other: PassEnd) -> PassEnd {
 /// A part whose rows are being merged.
 struct Merging {
     task: Task,
-    /// None for a partition that is filled apart: its rows are merged as they are sent.
+    /// None for an exchange: its rows are merged as they are sent.
     rows: Option<(Arc<Part>, MergeThread)>,
     /// The room of its rows in memory.
     _room: Option<OwnedSemaphorePermit>,
@@ -289,7 +295,7 @@ impl Writer {
     }
 
     fn begin(&self, task: Task, room: Option<OwnedSemaphorePermit>) -> Merging {
-        if task.partition.is_some() {
+        if task.place.is_some() {
             // Its rows are never in memory together.
             return Merging { task, rows: None, _room: None };
         }
@@ -328,14 +334,14 @@ impl Writer {
     async fn exchange(&mut self, task: Task) -> Result<(), PipelineError> {
         let shared = Arc::clone(&self.shared);
         let store = &shared.store;
-        let Some(range) = task.partition else { return Ok(()) };
+        let Some(place) = task.place else { return Ok(()) };
         let Some(share) = store.window.routes.get(&task.name) else { return Ok(()) };
         let job = Exchange {
             target: &shared.target,
             key: shared.key(task.name.clone()),
             run_id: store.plan.run_id,
             rows: &share.rows,
-            range,
+            place,
         };
         let feed = || feed(Arc::clone(&store.gathered), task.range, Arc::clone(&store.live));
         let working = store.live.work(Stage::Write);
@@ -349,7 +355,9 @@ impl Writer {
             Exchanged::DoneBefore | Exchanged::Busy => return Ok(()),
             Exchanged::Refused(_) => {}
         }
-        store.make(&[range]).await?;
+        if let Place::Partition(range) = place {
+            store.make(&[range]).await?;
+        }
         for part in store.parts(&task.name, task.route, share) {
             // One by one, and without waiting: the task begun ahead may hold the last room.
             let merging = self.begin(part, None);
