@@ -28,7 +28,6 @@
 //! - `rejects`: what was refused is exported, mended and replayed, once.
 //! - `remote`: objects of stores and files behind URLs, and the same rows in every form.
 //! - `report`: the report's keys and values, progress, and what no output may hold.
-//! - `security`: what a role without rights may do, and names that are only names.
 //! - `sources`: compressed files and archives.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `stops`: errors that waiting does not cure, and what they say.
@@ -78,7 +77,6 @@ mod remote;
 mod report;
 mod rules;
 mod scatter;
-mod security;
 mod sources;
 mod stops;
 mod support;
