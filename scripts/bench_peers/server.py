@@ -1,4 +1,4 @@
-"""A private PostgreSQL server for scripts/bench-peers."""
+"""A private PostgreSQL server, or a database that is there, for the bench scripts."""
 
 import os
 import pathlib
@@ -74,8 +74,8 @@ rm -rf "$1"
     def url(self, database="bench"):
         return f"postgresql://postgres@{str(self.dir).replace('/', '%2F')}:5432/{database}"
 
-    def query(self, sql, database="bench"):
-        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url(database), "-c", sql]
+    def query(self, sql, *database):
+        command = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.url(*database), "-c", sql]
         done = subprocess.run(command, env=clean_env(), text=True, capture_output=True)
         if done.returncode != 0:
             raise RuntimeError(f"{sql}: {done.stderr}")
@@ -84,6 +84,24 @@ rm -rf "$1"
     def fresh_database(self):
         self.query("DROP DATABASE IF EXISTS bench WITH (FORCE)", "postgres")
         self.query("CREATE DATABASE bench TEMPLATE template0", "postgres")
+
+
+class Elsewhere:
+    """A database that is there already, and stays."""
+
+    def __init__(self, url):
+        self.given = url
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def url(self):
+        return self.given
+
+    query = Server.query
 
 
 def server_programs():

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::count::{Counts, TableCounts};
 use crate::dataset;
 use crate::db::ledger;
+use crate::db::timescale::Unchunked;
 use crate::db::{Connection, Database};
 use crate::error::Exit;
 use crate::limit::{ADMISSION_S, WRITERS_MAX};
@@ -25,7 +26,7 @@ use super::plan::{Planned, Planning, Standing, plan};
 use super::recipe::Recipe;
 use super::survey::{self, Looked, Survey};
 use super::watch::Watch;
-use super::{CommandError, LoadRequest, beside, count_again, memo, scatter, summary};
+use super::{CommandError, LoadRequest, beside, count_again, forecast, memo, scatter, summary};
 
 /// Runs a backfill and tells `show` how things stand, the last time when it has ended. The first
 /// Ctrl-C or SIGTERM calls `on_stopping` and lets the batches in hand finish, the second ends the
@@ -156,6 +157,26 @@ async fn begin(
     Ok(begun)
 }
 
+/// Hypertables that have no chunks yet get them as wide as their partitions would be.
+async fn fit_chunks(connection: &Connection, planning: &Planning) -> Result<(), CommandError> {
+    let mut tables: BTreeMap<u32, Vec<&Planned>> = BTreeMap::new();
+    for planned in &planning.loads {
+        if matches!(planned.standing, Standing::New) {
+            tables.entry(planned.route.target.root().table.oid).or_default().push(planned);
+        }
+    }
+    for loads in tables.into_values() {
+        let Some(first) = loads.first() else { continue };
+        let table = &first.route.target.root().table;
+        if let Some(table) = Unchunked::find(connection, table).await?
+            && let Some(width) = forecast::chunk_width(&loads)
+        {
+            table.set_width(connection, width).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Loads that belong to a run of the ledger; a run may have several, one after another.
 pub(super) struct Running<'a> {
     pub request: &'a LoadRequest,
@@ -205,6 +226,7 @@ impl Running<'_> {
     ) -> Result<Connection, CommandError> {
         let before = Before::read(&connection, self.run_id).await?;
         let begun = begin(self.request, &connection, self.run_id, planning).await?;
+        fit_chunks(&connection, planning).await?;
         let ended = self.load(planning, &begun, cancel).await?;
         // It was idle while the load ran: the server may have restarted behind its back.
         let connection = match connection.batch_execute("").await {

@@ -12,9 +12,9 @@ use arrow::datatypes::TimestampMicrosecondType;
 use crate::column::TimeRanges;
 use crate::db::Connection;
 use crate::db::ledger::{self, Pace};
-use crate::db::partition::plan_partitions;
+use crate::db::partition::{Width, plan_partitions};
 use crate::decode::ParquetSource;
-use crate::limit::{CHUNK_BYTES, RECORD_BYTES_MAX};
+use crate::limit::{CHUNK_BYTES, PARTITIONS_PER_LOAD_MAX, RECORD_BYTES_MAX};
 use crate::pipeline::width_for;
 use crate::source::ContentReader;
 
@@ -29,6 +29,8 @@ const BYTES_PER_S_GUESS: f64 = 60e6;
 const PACE_BYTES_MIN: i64 = 1_000_000;
 /// Sources that are looked into; the others are taken to be like them.
 const SOURCES_MAX: usize = 200;
+/// Sources of a hypertable that are looked into, spread evenly over all.
+const SAMPLES: usize = 12;
 /// Compressed sources larger than this are not read to their ends.
 const TAIL_PACKED_MAX: u64 = 64 << 20;
 const DAY_US: i64 = 86_400_000_000;
@@ -82,8 +84,8 @@ pub(super) struct Partitions {
 #[derive(Debug, Default)]
 struct Glance {
     rows: u64,
-    /// Days of the first records.
-    days: BTreeSet<i64>,
+    /// Days of the first records, and how many each has.
+    days: BTreeMap<i64, u64>,
     range: Option<(i64, i64)>,
     /// Whether the source's end was seen.
     to_end: bool,
@@ -130,6 +132,41 @@ pub(super) fn partitions(loads: &[Planned]) -> Partitions {
     }
     found.new.sort_unstable();
     found
+}
+
+/// How wide the chunks of a hypertable are best, which has none and is to be loaded from these
+/// sources. `None`: nothing can be read of them, or they have no times.
+pub(super) fn chunk_width(loads: &[&Planned]) -> Option<Width> {
+    let last = loads.len().checked_sub(1)?;
+    let places: BTreeSet<usize> =
+        (0..SAMPLES).map(|sample| sample * last / (SAMPLES - 1)).collect();
+    let glances: Vec<Glance> = places.iter().filter_map(|&at| glance(loads[at]).ok()).collect();
+    width_of(&glances, loads.len())
+}
+
+/// Of so many sources, of which these were looked at: rows a day are those of a source, times the
+/// sources that have the same days.
+fn width_of(glances: &[Glance], sources: usize) -> Option<Width> {
+    let days =
+        |(from, to): (i64, i64)| (to.div_euclid(DAY_US) - from.div_euclid(DAY_US) + 1) as f64;
+    let ranges: Vec<(i64, i64)> = glances.iter().filter_map(|glance| glance.range).collect();
+    let first = ranges.iter().map(|range| range.0).min()?;
+    let span = days((first, ranges.iter().map(|range| range.1).max()?));
+    let seen: f64 = ranges.iter().map(|&range| days(range)).sum();
+    let beside = match glances.iter().all(|glance| glance.to_end) {
+        true => (seen / span * sources as f64 / ranges.len() as f64).max(1.0),
+        false => sources as f64,
+    };
+    // The first records may end, and begin, within a day: the fullest one tells.
+    let fullest = |glance: &Glance| glance.days.values().copied().max().unwrap_or(0);
+    let rows: u64 = glances.iter().map(fullest).sum();
+    let mut width = width_for((rows as f64 / ranges.len() as f64 * beside) as u64, 0);
+    while let Some(wider) = width.wider()
+        && span / width.days() as f64 > PARTITIONS_PER_LOAD_MAX as f64 / 2.0
+    {
+        width = wider;
+    }
+    Some(width)
 }
 
 fn glance(planned: &Planned) -> Result<Glance, CommandError> {
@@ -221,8 +258,40 @@ impl Glance {
             self.range = Some((from.min(ts), to.max(ts)));
             if is_first {
                 self.rows += 1;
-                self.days.insert(ts.div_euclid(DAY_US));
+                *self.days.entry(ts.div_euclid(DAY_US)).or_default() += 1;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glance_of(from_day: i64, days: i64, rows_a_day: u64) -> Glance {
+        Glance {
+            rows: rows_a_day + 1,
+            days: [(from_day, rows_a_day), (from_day + 1, 1)].into(),
+            range: Some((from_day * DAY_US, (from_day + days) * DAY_US - 1)),
+            to_end: true,
+        }
+    }
+
+    #[test]
+    fn chunks_are_as_wide_as_partitions_would_be() {
+        let of = |from, days, rows, sources: i64, step: i64| {
+            let glances: Vec<Glance> =
+                (0..12).map(|at| glance_of(from + at * sources / 12 * step, days, rows)).collect();
+            width_of(&glances, sources as usize)
+        };
+        // A file a symbol, all of the same year; a file a day.
+        assert_eq!(of(0, 365, 390, 400, 0), Some(Width::Day));
+        assert_eq!(of(0, 365, 390, 20, 0), Some(Width::Month));
+        assert_eq!(of(0, 365, 1, 400, 0), Some(Width::Year));
+        assert_eq!(of(0, 1, 2_000, 360, 1), Some(Width::Month));
+        assert_eq!(of(0, 1, 60_000, 360, 1), Some(Width::Day));
+        // Forty years of it would be too many.
+        assert_eq!(of(0, 14_600, 390, 400, 0), Some(Width::Month));
+        assert_eq!(width_of(&[], 3), None);
     }
 }

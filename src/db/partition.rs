@@ -138,6 +138,24 @@ impl Width {
         }
     }
 
+    /// The next wider width.
+    pub fn wider(self) -> Option<Self> {
+        match self {
+            Width::Day => Some(Width::Month),
+            Width::Month => Some(Width::Year),
+            Width::Year => None,
+        }
+    }
+
+    /// How many days that is, about.
+    pub fn days(self) -> i64 {
+        match self {
+            Width::Day => 1,
+            Width::Month => 30,
+            Width::Year => 365,
+        }
+    }
+
     /// The aligned range of this width that holds `ts_us`; `None` at the ends of time.
     fn around(self, ts_us: i64) -> Option<(i64, i64)> {
         let days = ts_us.div_euclid(DAY_US);

@@ -8,8 +8,10 @@ use crate::column::TargetTable;
 
 use super::connection::{Connection, Edition};
 use super::error::{DbError, Doing};
+use super::partition::Width;
 
 const HYPERTABLES: &str = include_str!("../../schema/timescale/hypertables.sql");
+const CHUNK_WIDTH: &str = include_str!("../../schema/timescale/chunk_width.sql");
 const TO_COMPRESS: &str = include_str!("../../schema/timescale/compression.sql");
 
 /// The domains with tables that [`HYPERTABLES`] names.
@@ -49,6 +51,52 @@ pub async fn is_hypertable(connection: &Connection, table: &TargetTable) -> Resu
         .await
         .doing(format!("asking whether {} is a hypertable", table.display_name()))?;
     Ok(row.try_get(0)?)
+}
+
+/// A hypertable without chunks, whose width nobody chose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unchunked {
+    /// Its name, quoted for SQL.
+    table: String,
+    /// The schema of the extension's functions, quoted for SQL.
+    functions: String,
+}
+
+impl Unchunked {
+    /// The table, if it is one and may be changed.
+    ///
+    /// # Errors
+    /// [`DbError::Server`].
+    pub async fn find(
+        connection: &Connection,
+        table: &TargetTable,
+    ) -> Result<Option<Self>, DbError> {
+        if table.partitioning.is_some() || edition(connection).await?.is_none() {
+            return Ok(None);
+        }
+        let name = table.sql_name();
+        let rows = connection
+            .query_typed(CHUNK_WIDTH, &[(&name, Type::TEXT)])
+            .await
+            .doing(format!("asking for the chunks of {name}"))?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Self { table: name, functions: row.try_get(0)? }))
+    }
+
+    /// Has its chunks be as wide as partitions of this width.
+    ///
+    /// # Errors
+    /// [`DbError::Server`].
+    pub async fn set_width(&self, connection: &Connection, width: Width) -> Result<(), DbError> {
+        let Self { table, functions } = self;
+        let sql = format!(
+            "SELECT {functions}.set_chunk_time_interval($1::text::regclass, interval '{} days')",
+            width.days()
+        );
+        let doing = format!("setting the width of the chunks of {table}");
+        connection.query_typed_one(&sql, &[(table, Type::TEXT)]).await.doing(doing)?;
+        Ok(())
+    }
 }
 
 /// The chunks of a hypertable that end `after` (as an interval) before today or earlier and are not

@@ -1,10 +1,12 @@
-//! Killmails of EVE Online as ESI gives them: lone ganks, and battles of fleets in which many ships
-//! of two alliances die in one system within minutes. Numbers of attackers and of items have heavy
-//! tails; some items are containers of others.
+//! Killmails of EVE Online as zKillboard's WebSocket gives them, ESI's document with `zkb` behind
+//! it, and some as ESI alone, whose value nobody knows: lone ganks, and battles of fleets in which
+//! many ships of two alliances die in one system within minutes. Numbers of attackers and of items
+//! have heavy tails; some items are containers of others. A hull has a price, what it held another.
 
 use std::fmt::Write;
 use std::ops::Range;
 
+use super::math::exp;
 use super::random::{Random, mixed};
 use super::records::Records;
 use super::text::{number, time};
@@ -16,6 +18,8 @@ const GROUP: u64 = 16;
 /// From one group to the next, where no end of the range is given: some 20,000 killmails a day.
 const EVERY_US: i64 = 69_000_000;
 const ATTACKERS_MAX: u64 = 250;
+/// Killmails that zKillboard has looked at.
+const VALUED: f64 = 0.95;
 /// Killmails of one seed, whose ids stay apart from those of others.
 const ROWS_MAX: u64 = 10_000_000;
 
@@ -149,8 +153,54 @@ impl Killmails {
             // Metres with three places, as whole numbers of millimetres.
             append(into, |bytes| number((place * 1_000.0) as i64, 3, bytes));
         }
-        let _ = write!(into, "}},\"ship_type_id\":{}}}}}", ship(&mut random));
+        let hull = ship(&mut random);
+        let _ = write!(into, "}},\"ship_type_id\":{hull}}}");
+        if random.chance(VALUED) {
+            self.envelope(&mut random, (id, hull), attackers, into);
+        }
+        into.push('}');
     }
+
+    /// What zKillboard says of a killmail, values in hundredths of an ISK.
+    fn envelope(
+        &self,
+        random: &mut Random,
+        (id, hull): (u64, u64),
+        attackers: u64,
+        into: &mut String,
+    ) {
+        let price = hull_price(hull);
+        let fitted = (price * random.between(0.1, 1.2)) as i64;
+        let cargo = (price * 0.3 * exp(1.5 * random.normal())).min(1e14) as i64;
+        let dropped = (fitted as f64 * random.between(0.1, 0.6)) as i64 + cargo / 2;
+        let total = price as i64 + fitted + cargo;
+        let _ = write!(into, ",\"zkb\":{{\"locationID\":{}", 40_000_001 + random.below(400_000));
+        into.push_str(",\"hash\":\"");
+        for part in 0..5 {
+            let word = mixed(&[self.seed, 17, id, part]) as u32;
+            let _ = write!(into, "{word:08x}");
+        }
+        into.push('"');
+        let values = [
+            ("fitted", fitted),
+            ("dropped", dropped),
+            ("destroyed", total - dropped),
+            ("total", total),
+        ];
+        for (name, cents) in values {
+            let _ = write!(into, ",\"{name}Value\":");
+            append(into, |bytes| number(cents, 2, bytes));
+        }
+        let (points, solo) = (1 + random.below(30), attackers == 1);
+        let _ = write!(into, ",\"points\":{points},\"npc\":false,\"solo\":{solo},\"awox\":false}}");
+    }
+}
+
+/// What a ship of this type costs, in hundredths of an ISK: most some millions, some a hundred
+/// times that.
+fn hull_price(hull: u64) -> f64 {
+    let mut random = Random::of(&[18, hull]);
+    (exp(16.5 + 1.6 * random.normal()) * 100.0).clamp(1e6, 1e13)
 }
 
 /// How deep the items of an item may go: every seventh is a container.

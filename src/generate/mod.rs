@@ -34,7 +34,7 @@ pub use like::{Like, PROFILE_PARTS};
 pub use records::{Records, Values};
 
 /// What is made of a spec changes with this number alone.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Rows where neither `--rows` nor a range says how many.
 pub const ROWS_DEFAULT: u64 = 100_000;

@@ -85,7 +85,7 @@ fn the_data_of_a_version_never_change() {
     }
     assert_eq!(all.finalize().to_hex().as_str(), DATA, "as of version {VERSION}");
 }
-const DATA: &str = "8d70587c7331186375bffbb5e01a5fd9a41edb8b41d06b6f3fcafb00f636db3b";
+const DATA: &str = "200e801910870b2b83d31edef3b0c526b9dc61db0d020d9549ee06e0bf630bec";
 
 #[test]
 fn another_seed_is_other_data() {
@@ -327,6 +327,7 @@ fn prices_of_games_drift_to_their_ends() {
 #[test]
 fn fleets_and_wrecks_have_heavy_tails() {
     let mails = made(&spec("killmails", 4_000));
+    let mut values = Vec::new();
     let counts: Vec<usize> = texts(&mails, "document")
         .iter()
         .map(|text| {
@@ -336,11 +337,24 @@ fn fleets_and_wrecks_have_heavy_tails() {
             let damage: u64 =
                 attackers.iter().map(|one| one["damage_done"].as_u64().unwrap()).sum();
             assert_eq!((blows, Some(damage)), (1, mail["victim"]["damage_taken"].as_u64()));
+            let zkb = &mail["zkb"];
+            if let Some(total) = zkb["totalValue"].as_f64() {
+                let parts = ["droppedValue", "destroyedValue"].map(|of| zkb[of].as_f64().unwrap());
+                assert!((parts[0] + parts[1] - total).abs() < 0.01, "{zkb}");
+                assert!(
+                    parts[0] > 0.0 && parts[1] > 0.0 && zkb["hash"].as_str().unwrap().len() == 40
+                );
+                values.push(total);
+            }
             attackers.len()
         })
         .collect();
     let lone = counts.iter().filter(|count| **count <= 2).count();
     assert!(lone > 1_000 && counts.iter().any(|count| *count > 100), "{lone}");
+    values.sort_by(f64::total_cmp);
+    let (median, dear) = (values[values.len() / 2], values[values.len() * 99 / 100]);
+    assert!((3_700..3_900).contains(&values.len()), "{} with values", values.len());
+    assert!((5e6..1e8).contains(&median) && dear > 20.0 * median, "{median} {dear}");
 }
 
 #[test]

@@ -80,6 +80,8 @@ fn migrations_loads_and_checks_are_the_same() {
     }
     let path = db.home.join("bars.csv");
     std::fs::write(&path, closes(&[(0, "1"), (1, "2"), (2, "3")])).unwrap();
+    // A width that somebody chose stays.
+    db.client().execute("SELECT set_chunk_time_interval('market_data', interval '14 days')");
     let load = || {
         let program = db.program().args(["backfill", "--progress", "none"]).arg(&path);
         program.report_json().run().expect_code(0)
@@ -88,6 +90,9 @@ fn migrations_loads_and_checks_are_the_same() {
     assert_eq!(ended.total("inserted"), 3);
     assert!(ended.report()["database"]["timescaledb"].to_string().contains("2."));
     assert_eq!(load().total("inserted"), 0, "the same content is not loaded again");
+    let width = "SELECT time_interval::text FROM timescaledb_information.dimensions \
+                 WHERE hypertable_name = 'market_data'";
+    assert_eq!(db.client().query_one::<String>(width), "14 days");
     let latest = "SELECT close \
                   FROM tickers t, get_price_range(t.id, '1m', '-infinity', 'infinity') \
                   ORDER BY ts DESC LIMIT 1";
@@ -177,6 +182,10 @@ fn loads_into_hypertables_are_exactly_once_by_every_strategy() {
         let chunked = "SELECT tidegate.is_hypertable('market_data') AND \
                        (SELECT count(*) FROM tidegate.partitions('market_data')) > 0";
         assert!(db.client().query_one::<bool>(chunked));
+        // As dense as it is, a day is worth a chunk.
+        let width = "SELECT time_interval::text FROM timescaledb_information.dimensions \
+                     WHERE hypertable_name = 'market_data'";
+        assert_eq!(db.client().query_one::<String>(width), "1 day");
         sums.push(bars(&db));
     }
     assert!(sums[0].starts_with("150000 "), "{sums:?}");

@@ -153,7 +153,7 @@ fn raw(mail: &Value, us: i64, attackers: usize, document: &str) -> String {
     let place = |axis: &str| shown_float(&victim["position"][axis]);
     let mut values = vec![
         shown(&mail["killmail_id"]),
-        NOTHING.to_owned(),
+        shown(&mail["zkb"]["hash"]),
         us.to_string(),
         shown(&mail["solar_system_id"]),
         shown(&mail["war_id"]),
@@ -164,7 +164,7 @@ fn raw(mail: &Value, us: i64, attackers: usize, document: &str) -> String {
     values.push(shown(&victim["damage_taken"]));
     values.extend(["x", "y", "z"].map(place));
     values.push(attackers.to_string());
-    values.push(NOTHING.to_owned());
+    values.push(shown_float(&mail["zkb"]["totalValue"]));
     values.push(document.to_owned());
     values.join("|")
 }

@@ -93,8 +93,8 @@ fn trades_are_read_once_and_aggregated_in_one_hash_table() {
     let text = plan.join("\n");
     let scans = plan.iter().filter(|line| line.contains(" on trades_p2024_01 ")).count();
     assert_eq!(scans, 1, "the window does not scan trades: {text}");
-    let start = plan.iter().position(|line| line.contains("CTE trade_agg"));
-    let at = start.unwrap_or_else(|| panic!("no CTE trade_agg: {text}"));
+    let start = plan.iter().position(|line| line.contains("CTE trade_agg_core"));
+    let at = start.unwrap_or_else(|| panic!("no CTE trade_agg_core: {text}"));
     assert!(plan[at + 1].contains("HashAggregate"), "{text}");
     let batches = plan[at..].iter().find(|line| line.contains("Batches:"));
     assert!(batches.is_some_and(|line| line.contains("Batches: 1 ")), "{text}");
