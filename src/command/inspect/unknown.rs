@@ -160,19 +160,20 @@ pub(super) fn what_next(
     let file = word(&subject.file);
     let given = given_words(&request.facts);
     let layout = word(&free_name(&subject.file));
-    if let Some(Guessed { roles, .. }) = guessed {
-        if !roles.wide.is_empty() && roles.symbol.is_none() {
-            let tickers: Vec<String> = roles.wide.iter().map(|name| word(name)).collect();
-            let stem = layout.trim_end_matches(".toml").trim_matches('\'').to_owned();
-            let each = format!("{stem}-$ticker.toml");
-            return format!(
-                "\neach of its columns has the prices of one ticker; to load them, one layout a \
+    if let Some(Guessed { roles, .. }) = guessed
+        && !roles.wide.is_empty()
+        && roles.symbol.is_none()
+    {
+        let tickers: Vec<String> = roles.wide.iter().map(|name| word(name)).collect();
+        let stem = layout.trim_end_matches(".toml").trim_matches('\'').to_owned();
+        let each = format!("{stem}-$ticker.toml");
+        return format!(
+            "\neach of its columns has the prices of one ticker; to load them, one layout a \
                  ticker:\n  for ticker in {}; do\n    tidegate inspect {file} --symbol \"$ticker\" \
                  --write-layout \"{each}\"{given} &&\n    tidegate backfill {file} --layout \
                  \"{each}\"{given}\n  done\n",
-                tickers.join(" "),
-            );
-        }
+            tickers.join(" "),
+        );
     }
     let Some(draft) = draft else {
         return match (guessed, &subject.verdict) {
