@@ -71,7 +71,7 @@ fn mapping(number: ValueKind) -> Mapping {
         source: FieldSource::Field(at),
         kind,
         rewrite: None,
-        time: Some(TimeRule { format: TimeFormat::Auto, zone: Zone::UTC }),
+        time: Some(TimeRule::new(TimeFormat::Auto, Zone::UTC)),
         required: at < 3,
     });
     Mapping {
@@ -99,7 +99,7 @@ fn values(c: &mut Criterion) {
     for (name, zone) in [("time", "UTC"), ("time in a zone", "America/New_York")] {
         let zone = Zone::parse(zone).expect("a known zone");
         let local: Vec<&str> = times.iter().map(|time| time.trim_end_matches('Z')).collect();
-        let mut parser = TimeParser::new(&TimeRule { format: TimeFormat::Auto, zone });
+        let mut parser = TimeParser::new(&TimeRule::new(TimeFormat::Auto, zone));
         group.bench_function(name, |b| {
             b.iter(|| local.iter().filter_map(|t| parser.parse(t.as_bytes()).ok()).max());
         });

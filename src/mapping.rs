@@ -78,7 +78,7 @@ pub enum TimeItem {
     Year,
     /// `%y`: two digits, of the years 1970 to 2069.
     ShortYear,
-    /// `%b`: the first three letters of a month's English name, in either case.
+    /// `%b`: a month's English name or its first three letters, in either case.
     MonthName,
     /// `%m`: one or two digits, 1 to 12.
     Month,
@@ -264,6 +264,16 @@ pub struct TimeRule {
     pub format: TimeFormat,
     /// The zone of times that carry no offset.
     pub zone: Zone,
+    /// How long before the written time the meant one is, in microseconds: bars that are stamped
+    /// with their end begin an interval earlier. Else 0.
+    pub before_us: i64,
+}
+
+impl TimeRule {
+    /// Times that are meant as they are written.
+    pub fn new(format: TimeFormat, zone: Zone) -> Self {
+        Self { format, zone, before_us: 0 }
+    }
 }
 
 /// How a field's text is put right before it is read as its column's kind.
@@ -278,6 +288,12 @@ pub enum Rewrite {
         scale: i8,
         /// The byte between groups of digits.
         thousands: Option<u8>,
+    },
+    /// A number as people write it: with a sign of a currency, groups of digits, and behind it a
+    /// percent sign or one of `K`, `M`, `B` and `T` (thousand to trillion).
+    Amount {
+        /// Whether a comma stands before its fraction, and points between its groups.
+        comma: bool,
     },
     /// Whole values that stand for others; any other stays as it is.
     Words(Vec<(String, String)>),
@@ -304,7 +320,13 @@ impl Rewrite {
     /// Whether it only spells a value anew, all of it: then a record without bytes of its own is
     /// shown with what its value means, and need not be put right again.
     pub fn is_spelling(&self) -> bool {
-        matches!(self, Rewrite::Number { .. } | Rewrite::Words(_) | Rewrite::Bytes { .. })
+        matches!(
+            self,
+            Rewrite::Number { .. }
+                | Rewrite::Amount { .. }
+                | Rewrite::Words(_)
+                | Rewrite::Bytes { .. }
+        )
     }
 }
 
@@ -417,7 +439,7 @@ pub enum JsonRecords {
     /// The files in a tar archive, whose own bytes the source is; each is one document.
     Members,
     /// The elements of the array to which these keys lead from a document's root; without a key
-    /// the document is the array.
+    /// the document is the array. A last key `*` stands for the key of the only array there.
     Array(Vec<String>),
 }
 

@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
         }
     };
     let Ok(format) = TimeFormat::parse(pattern) else { return };
-    let mut parser = TimeParser::new(&TimeRule { format, zone });
+    let mut parser = TimeParser::new(&TimeRule::new(format, zone));
     let first = parser.parse(value);
     assert_eq!(parser.parse(value), first, "what it remembers changes nothing");
     let _ = parser.parse_date(value);

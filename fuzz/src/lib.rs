@@ -22,7 +22,7 @@ pub fn mapping(window: bool) -> Mapping {
         kind,
         rewrite: None,
         time: matches!(kind, ValueKind::Time | ValueKind::Date)
-            .then(|| TimeRule { format: TimeFormat::Auto, zone: paris.clone() }),
+            .then(|| TimeRule::new(TimeFormat::Auto, paris.clone())),
         required,
     };
     let thousands = Rewrite::Number { comma: true, scale: -2, thousands: Some(b'\'') };

@@ -230,7 +230,7 @@ impl Building<'_> {
         let kind = natural_kind(pg_type);
         let zone = Zone::parse(&recognised.facts.zone).unwrap_or(Zone::UTC);
         let time = matches!(kind, ValueKind::Time | ValueKind::Date)
-            .then_some(TimeRule { format: TimeFormat::Auto, zone });
+            .then_some(TimeRule::new(TimeFormat::Auto, zone));
         self.columns.push(MappedColumn {
             name: target.name.clone(),
             source: FieldSource::Field(position),

@@ -76,6 +76,16 @@ pub(super) async fn spare(
 }
 
 impl Spared {
+    /// What they hold: each with its source, layout and dataset.
+    pub(super) fn files(&self) -> &[FileReport] {
+        &self.files
+    }
+
+    /// What in them is no market data.
+    pub(super) fn ignored(&self) -> &[String] {
+        &self.ignored
+    }
+
     /// The loads of what they hold.
     pub(super) fn loads(&self) -> Vec<i64> {
         self.files.iter().filter_map(|file| file.load_id).collect()

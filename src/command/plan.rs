@@ -15,8 +15,9 @@ use crate::write::Strategy;
 
 use super::access::has_ledger;
 use super::map::{Route, Wishes, route};
+use super::memo::{self, Spared};
 use super::plan_show as show;
-use super::survey::{Source, Survey, survey};
+use super::survey::{self, Source, Survey};
 use super::to_be_made::{child_to_be_made, to_be_made};
 use super::{Answer, CommandError, LoadRequest, scatter};
 
@@ -67,10 +68,16 @@ pub(super) struct Planning {
 /// # Errors
 /// When the sources or the database cannot be looked at.
 pub async fn run(request: &LoadRequest, units: bool) -> Result<Answer, CommandError> {
-    let survey = survey(request)?;
+    let mut inputs = survey::find(request)?;
+    // Units are numbered over all files, those that are done among them.
+    let spared = match units {
+        true => Spared::default(),
+        false => memo::spare(request, &request.access, &mut inputs.found).await?,
+    };
+    let survey = survey::look(request, &inputs.found, &mut inputs.spooler)?;
     let (database, connection) = request.access.connect().await?;
     let planning = plan(request, survey, &connection).await?;
-    show::answer(request, (&database, &connection), &planning, units).await
+    show::answer(request, (&database, &connection), (&planning, &spared), units).await
 }
 
 impl Planning {

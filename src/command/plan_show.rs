@@ -11,6 +11,7 @@ use crate::report::list::{Cell, Grid};
 use crate::write::Strategy;
 
 use super::access::has_ledger;
+use super::memo::Spared;
 use super::plan::{Planned, Planning, Standing};
 use super::{Answer, CommandError, LoadRequest, forecast};
 
@@ -21,7 +22,7 @@ const PARTITIONS_SHOWN_MAX: usize = 12;
 pub(super) async fn answer(
     request: &LoadRequest,
     (database, connection): (&Database, &Connection),
-    planning: &Planning,
+    (planning, spared): (&Planning, &Spared),
     units: bool,
 ) -> Result<Answer, CommandError> {
     let bytes = planning.open().map(|planned| planned.source.fingerprint.bytes).sum();
@@ -29,7 +30,7 @@ pub(super) async fn answer(
     let ledger = has_ledger(connection).await?;
     let expected = forecast::time(connection, ledger, &datasets, bytes).await?;
     let partitions = forecast::partitions(&planning.loads);
-    let mut answer = listed(planning, units);
+    let mut answer = listed(planning, spared, units);
     tell_partitions(&partitions, &mut answer.messages);
     answer.messages.push(format!(
         "{} to load into {}, about {} ({}); nothing was written",
@@ -129,7 +130,34 @@ impl Planned {
     }
 }
 
-fn listed(planning: &Planning, units: bool) -> Answer {
+/// Sources that are unchanged since they were loaded and were not read.
+fn push_spared(spared: &Spared, grid: &mut Grid, messages: &mut Vec<String>) {
+    let files = spared.files();
+    let word = |word: &Option<String>| Cell::from(word.clone().unwrap_or_default());
+    for file in files {
+        let none = Cell::missing;
+        grid.push([
+            none(),
+            Cell::from(file.source.clone()),
+            word(&file.layout),
+            none(),
+            none(),
+            none(),
+            none(),
+            none(),
+            none(),
+            Cell::from("loaded before".to_owned()),
+        ]);
+    }
+    if !files.is_empty() {
+        messages.push(format!(
+            "{} unchanged since the load, and not read: --units reads all, and numbers them",
+            human::plural(files.len() as u64, "source")
+        ));
+    }
+}
+
+fn listed(planning: &Planning, spared: &Spared, units: bool) -> Answer {
     let headers = [
         "unit", "source", "layout", "symbol", "interval", "zone", "target", "size", "strategy",
         "state",
@@ -151,8 +179,13 @@ fn listed(planning: &Planning, units: bool) -> Answer {
                 "blocked".to_owned()
             }
         };
+        // With some left out, the numbers would be others than those of --units.
+        let unit = match spared.files() {
+            [] => Cell::from(at),
+            _ => Cell::missing(),
+        };
         grid.push([
-            at.into(),
+            unit,
             Cell::from(&*planned.source.name),
             planned.source.recognised.layout.as_str().into(),
             planned.fact("symbol"),
@@ -172,6 +205,8 @@ fn listed(planning: &Planning, units: bool) -> Answer {
             messages.push(format!("{}: not stored: {unused}", planned.source.name));
         }
     }
+    push_spared(spared, &mut grid, &mut messages);
+    messages.extend(spared.ignored().iter().map(|name| format!("ignored: {name}")));
     messages.extend(planning.ignored.iter().map(|(name, why)| format!("ignored: {name}: {why}")));
     for (name, why) in &planning.failed {
         exit = Exit::Failed;

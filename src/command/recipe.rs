@@ -354,15 +354,23 @@ impl WireKind {
 struct WireTime {
     format: WireFormat,
     zone: WireZone,
+    /// Absent where times are meant as they are written, as of programs that knew no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before_us: Option<i64>,
 }
 
 impl WireTime {
     fn of(rule: &TimeRule) -> Self {
-        Self { format: WireFormat::of(&rule.format), zone: WireZone::of(&rule.zone) }
+        Self {
+            format: WireFormat::of(&rule.format),
+            zone: WireZone::of(&rule.zone),
+            before_us: Some(rule.before_us).filter(|before| *before != 0),
+        }
     }
 
     fn open(self) -> Result<TimeRule, String> {
-        Ok(TimeRule { format: self.format.open()?, zone: self.zone.open()? })
+        let before_us = self.before_us.unwrap_or_default();
+        Ok(TimeRule { before_us, ..TimeRule::new(self.format.open()?, self.zone.open()?) })
     }
 }
 
@@ -488,8 +496,8 @@ mod tests {
         kind: ValueKind,
         time: Option<(TimeFormat, &str)>,
     ) -> MappedColumn {
-        let time = time
-            .map(|(format, zone)| TimeRule { format, zone: Zone::parse(zone).expect("a zone") });
+        let time =
+            time.map(|(format, zone)| TimeRule::new(format, Zone::parse(zone).expect("a zone")));
         MappedColumn {
             name: name.to_owned(),
             source,

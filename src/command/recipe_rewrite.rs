@@ -92,6 +92,9 @@ pub(super) enum WireRewrite {
         scale: i8,
         thousands: Option<u8>,
     },
+    Amount {
+        comma: bool,
+    },
     Words(Vec<(Bytes, Bytes)>),
     CutToMicros,
     Bytes {
@@ -109,6 +112,7 @@ impl WireRewrite {
             Rewrite::Number { comma, scale, thousands } => {
                 WireRewrite::Number { comma: *comma, scale: *scale, thousands: *thousands }
             }
+            Rewrite::Amount { comma } => WireRewrite::Amount { comma: *comma },
             Rewrite::CutToMicros => WireRewrite::CutToMicros,
             Rewrite::Bytes { big_endian, scale } => {
                 WireRewrite::Bytes { big_endian: *big_endian, scale: *scale }
@@ -128,6 +132,7 @@ impl WireRewrite {
             WireRewrite::Number { comma, scale, thousands } => {
                 Rewrite::Number { comma, scale, thousands }
             }
+            WireRewrite::Amount { comma } => Rewrite::Amount { comma },
             WireRewrite::CutToMicros => Rewrite::CutToMicros,
             WireRewrite::Bytes { big_endian, scale } => Rewrite::Bytes { big_endian, scale },
             WireRewrite::Nanos => Rewrite::Nanos,

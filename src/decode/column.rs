@@ -36,7 +36,7 @@ pub(super) fn data_type(kind: ValueKind) -> DataType {
 
 /// A parser for a column's times; days may come without a rule and are ISO dates then.
 pub(super) fn time_parser(rule: Option<&TimeRule>) -> TimeParser {
-    let iso = TimeRule { format: TimeFormat::Auto, zone: Zone::UTC };
+    let iso = TimeRule::new(TimeFormat::Auto, Zone::UTC);
     TimeParser::new(rule.unwrap_or(&iso))
 }
 

@@ -17,6 +17,7 @@ mod error;
 mod fault;
 mod json;
 mod killmail;
+mod month;
 mod number;
 mod parquet;
 mod quirk;
@@ -43,6 +44,7 @@ pub use json::{
 pub use killmail::Killmails;
 pub use number::{NumberFault, check_decimal, parse_float, parse_integer};
 pub use parquet::{ParquetSource, ParquetUnit, UnitReader};
+pub use rewrite::amount;
 pub use text::TextDecoder;
 pub use time::{TimeFault, TimeParser};
 

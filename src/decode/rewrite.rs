@@ -22,7 +22,7 @@ impl Rewriter {
     pub fn new(rewrite: &Rewrite) -> Self {
         let days = match rewrite {
             Rewrite::IsoDay(format) => {
-                let rule = TimeRule { format: format.clone(), zone: Zone::UTC };
+                let rule = TimeRule::new(format.clone(), Zone::UTC);
                 Some(Box::new(time_parser(Some(&rule))))
             }
             _ => None,
@@ -63,6 +63,7 @@ impl Rewriter {
                 }
                 scaled(&plain, *scale, out)?;
             }
+            Rewrite::Amount { comma } => amount(value, *comma, out)?,
             Rewrite::Occ(part) => occ_part(value, *part, out).ok_or(Fault::Contract)?,
             Rewrite::IsoDay(_) => {
                 let space = memrchr(b' ', value).ok_or(TimeFault::Bad)?;
@@ -128,7 +129,7 @@ fn nanos(value: &[u8], out: &mut Vec<u8>) {
     if value.len() <= 3 && value.iter().all(u8::is_ascii_digit) {
         return out.extend_from_slice(value);
     }
-    let Some(point) = memchr(b'.', value) else { return };
+    let Some(point) = fraction_mark(value) else { return };
     let fraction = &value[point + 1..];
     let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
     if (7..=9).contains(&digits) {
@@ -150,6 +151,17 @@ fn whole_number(bytes: &[u8], big_endian: bool) -> Option<i128> {
     Some(i128::from_le_bytes(word))
 }
 
+/// Where the fraction of a second begins: behind a point or, in terminals' exports, behind a space
+/// and of seven digits.
+fn fraction_mark(value: &[u8]) -> Option<usize> {
+    let spaced = || {
+        let space = memrchr(b' ', value)?;
+        let digits = &value[space + 1..];
+        (digits.len() == 7 && digits.iter().all(u8::is_ascii_digit)).then_some(space)
+    };
+    memchr(b'.', value).or_else(spaced)
+}
+
 /// The time without digits beyond microseconds: of an epoch in nanoseconds the last three, of a
 /// fraction those after the sixth.
 fn cut_to_micros(value: &[u8], out: &mut Vec<u8>) {
@@ -157,7 +169,7 @@ fn cut_to_micros(value: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&value[..16]);
         return;
     }
-    let Some(point) = memchr(b'.', value) else { return out.extend_from_slice(value) };
+    let Some(point) = fraction_mark(value) else { return out.extend_from_slice(value) };
     let (before, fraction) = value.split_at(point + 1);
     let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
     out.extend_from_slice(before);
@@ -200,6 +212,54 @@ fn ungrouped(value: &[u8], separator: u8) -> Result<Vec<u8>, NumberFault> {
         return Err(NumberFault::Bad);
     }
     Ok(sign.into_iter().chain(groups.concat()).chain(rest.iter().copied()).collect())
+}
+
+/// Leaves in `out`, after what is there, a number as people write it as a plain one: without the
+/// sign of a currency, groups of digits and percent signs, and with an exponent for `K`, `M`, `B`
+/// and `T`. With `comma` a comma stands before its fraction.
+///
+/// # Errors
+/// When it is no such number.
+pub fn amount(value: &[u8], comma: bool, out: &mut Vec<u8>) -> Result<(), NumberFault> {
+    let text = std::str::from_utf8(value).map_err(|_| NumberFault::Bad)?;
+    let (mut size, mut sign) = (text, "");
+    // A sign may stand before that of the currency or behind it.
+    for _ in 0..2 {
+        size = size.trim_start_matches(['$', '€', '£', '¥', '₹']).trim_start();
+        if let Some(rest) = size.strip_prefix(['-', '+']).filter(|_| sign.is_empty()) {
+            sign = if size.starts_with('-') { "-" } else { "+" };
+            size = rest;
+        }
+    }
+    size = size.trim_end_matches(['%', '€', '£', '$']).trim_end();
+    let power = match size.as_bytes().last().map(u8::to_ascii_uppercase) {
+        Some(b'K') => "e3",
+        Some(b'M') => "e6",
+        Some(b'B') => "e9",
+        Some(b'T') => "e12",
+        _ => "",
+    };
+    if !power.is_empty() {
+        size = size[..size.len() - 1].trim_end();
+    }
+    let spaced = size.replace(['\u{a0}', '\u{202f}', '\''], " ");
+    let separator = match (spaced.contains(' '), comma) {
+        (true, _) => b' ',
+        (false, true) => b'.',
+        (false, false) => b',',
+    };
+    let mut plain = ungrouped(spaced.as_bytes(), separator)?;
+    if comma {
+        comma_to_point(&mut plain)?;
+    }
+    let digit = |byte: &u8| byte.is_ascii_digit();
+    if !plain.iter().any(digit) || !plain.iter().all(|byte| digit(byte) || *byte == b'.') {
+        return Err(NumberFault::Bad);
+    }
+    out.extend_from_slice(if sign == "-" { b"-" } else { b"" });
+    out.extend_from_slice(&plain);
+    out.extend_from_slice(power.as_bytes());
+    Ok(())
 }
 
 /// The number times ten to the power of minus `scale`, with every digit.
@@ -283,6 +343,41 @@ mod tests {
         assert_eq!(lakh("1421837.86").as_deref(), Ok("1421837.86e5"));
         assert_eq!(lakh("-1.5e+05").as_deref(), Ok("-15e9"));
         assert_eq!(lakh("1e"), Err(BAD));
+    }
+
+    #[test]
+    fn amounts_are_read_as_people_write_them() {
+        let written = |comma, value: &str| rewritten(&Rewrite::Amount { comma }, value);
+        for (value, want) in [
+            ("$189.46", "189.46"),
+            ("-$1,234.5", "-1234.5"),
+            ("€ -7", "-7"),
+            ("1.2M", "1.2e6"),
+            ("987k", "987e3"),
+            ("3B", "3e9"),
+            ("12.5%", "12.5"),
+            ("12,34,567.89", "1234567.89"),
+            ("1'234.5", "1234.5"),
+            ("1 234 567", "1234567"),
+            ("42", "42"),
+        ] {
+            assert_eq!(written(false, value).as_deref(), Ok(want), "{value}");
+        }
+        for (value, want) in [
+            ("1.234,5", "1234.5"),
+            ("1,25 Mio", ""),
+            ("0,5M", "0.5e6"),
+            ("1\u{202f}234,5 €", "1234.5"),
+        ] {
+            let found = written(true, value);
+            match want {
+                "" => assert_eq!(found, Err(BAD), "{value}"),
+                want => assert_eq!(found.as_deref(), Ok(want), "{value}"),
+            }
+        }
+        for value in ["", "$", "M", "1,23", "1.2MM", "1e5", "--1", "1 2", "N/A", "1,234,5"] {
+            assert_eq!(written(false, value), Err(BAD), "{value}");
+        }
     }
 
     #[test]

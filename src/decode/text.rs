@@ -355,8 +355,7 @@ mod tests {
     };
 
     fn column(name: &str, source: FieldSource, kind: ValueKind, required: bool) -> MappedColumn {
-        let time = (kind == ValueKind::Time)
-            .then_some(TimeRule { format: TimeFormat::Auto, zone: Zone::UTC });
+        let time = (kind == ValueKind::Time).then_some(TimeRule::new(TimeFormat::Auto, Zone::UTC));
         MappedColumn { name: name.to_owned(), source, kind, rewrite: None, time, required }
     }
 
@@ -531,7 +530,7 @@ mod tests {
         let mut mapping = mapping();
         mapping.columns[2].source = FieldSource::Joined(1, 3);
         let pattern = TimeFormat::parse("%Y.%m.%d %H:%M").unwrap();
-        mapping.columns[2].time = Some(TimeRule { format: pattern, zone: Zone::Fixed(3_600) });
+        mapping.columns[2].time = Some(TimeRule::new(pattern, Zone::Fixed(3_600)));
         mapping.columns.pop();
         let text = format!("{HEAD}A,2013.11.29,1, 12:00 \nB,2013.11.29,1,\n");
         let decoded = decode_as(text.as_bytes(), &mapping, &shape());

@@ -3,6 +3,7 @@
 //! Whatever has an offset of its own uses it; everything else is in the rule's zone. A time that
 //! would lose a part, or that a zone's clocks skipped or repeated, is refused, never rounded.
 
+use super::month::month_name;
 use super::number::{Exact, parse_integer, trim};
 use super::zone::{DAY_S, ZoneClock, days_from_civil};
 use crate::mapping::{TimeFormat, TimeItem, TimeRule};
@@ -64,6 +65,8 @@ enum Parsed {
 pub struct TimeParser {
     format: TimeFormat,
     clock: ZoneClock,
+    /// How long before the written time the meant one is.
+    before_us: i64,
     /// The last ISO date met, and its day.
     last_date: [u8; 10],
     last_days: i64,
@@ -75,6 +78,7 @@ impl TimeParser {
         Self {
             format: rule.format.clone(),
             clock: ZoneClock::new(&rule.zone),
+            before_us: rule.before_us,
             last_date: *b"1970-01-01",
             last_days: 0,
         }
@@ -87,10 +91,11 @@ impl TimeParser {
     /// What is wrong with it.
     #[inline]
     pub fn parse(&mut self, bytes: &[u8]) -> Result<i64, TimeFault> {
-        match self.read(trim(bytes))? {
-            Parsed::Instant(us) => Ok(us),
-            Parsed::Reading(reading) => self.instant_of(reading),
-        }
+        let written = match self.read(trim(bytes))? {
+            Parsed::Instant(us) => us,
+            Parsed::Reading(reading) => self.instant_of(reading)?,
+        };
+        checked_instant(written - self.before_us)
     }
 
     /// The day that a value means, in days from 1970-01-01: the day as written, whatever time or
@@ -122,15 +127,13 @@ impl TimeParser {
 
     /// The instant that a whole number means: an epoch number, or digits of the pattern.
     pub(super) fn parse_integer(&mut self, value: i64) -> Result<i64, TimeFault> {
-        match self.format {
-            TimeFormat::Pattern(_) => self.parse(value.to_string().as_bytes()),
-            TimeFormat::Auto | TimeFormat::Epoch => whole_epoch_us(value),
-            TimeFormat::LocalEpoch => self.instant_of_local(whole_epoch_us(value)?),
-            TimeFormat::MillisOfDay(day) => {
-                let reading = millis_of_day(day, value)?;
-                self.instant_of(reading)
-            }
-        }
+        let written = match self.format {
+            TimeFormat::Pattern(_) => return self.parse(value.to_string().as_bytes()),
+            TimeFormat::Auto | TimeFormat::Epoch => whole_epoch_us(value)?,
+            TimeFormat::LocalEpoch => self.instant_of_local(whole_epoch_us(value)?)?,
+            TimeFormat::MillisOfDay(day) => self.instant_of(millis_of_day(day, value)?)?,
+        };
+        checked_instant(written - self.before_us)
     }
 
     #[inline]
@@ -357,11 +360,6 @@ fn epoch_us(whole: u128, part: u128, of: u128) -> Result<i64, TimeFault> {
     i64::try_from(ns / 1_000).map_err(|_| TimeFault::OutOfRange)
 }
 
-/// The months as `%b` writes them, in lower case.
-const MONTHS: [&[u8; 3]; 12] = [
-    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
-];
-
 /// The parts of a pattern as they are met.
 struct Parts {
     year: i32,
@@ -425,10 +423,9 @@ fn read_item<'a>(
             parts.year = if year < 70 { 2_000 + year } else { 1_900 + year };
             rest
         }
-        (TimeItem::MonthName, [a, b, c, rest @ ..]) => {
-            let name = [*a, *b, *c].map(|letter| letter.to_ascii_lowercase());
-            let at = MONTHS.iter().position(|month| **month == name).ok_or(TimeFault::Bad)?;
-            parts.month = at as u8 + 1;
+        (TimeItem::MonthName, _) => {
+            let (month, rest) = month_name(bytes).ok_or(TimeFault::Bad)?;
+            parts.month = month;
             rest
         }
         (TimeItem::Minute, [m1, m2, rest @ ..]) => {
@@ -508,7 +505,7 @@ mod tests {
 
     fn parser(format: &str, zone: &str) -> TimeParser {
         let format = TimeFormat::parse(format).unwrap();
-        TimeParser::new(&TimeRule { format, zone: Zone::parse(zone).unwrap() })
+        TimeParser::new(&TimeRule::new(format, Zone::parse(zone).unwrap()))
     }
 
     fn us(text: &str) -> i64 {
@@ -523,9 +520,7 @@ mod tests {
         assert_eq!(broker.parse(b"1711854000"), Err(TimeFault::DstGap));
         assert_eq!(broker.parse_integer(1_704_240_000), Ok(us("2024-01-02T22:00:00Z")));
         let zone = Zone::parse("America/New_York").unwrap();
-        let of = |day| {
-            TimeParser::new(&TimeRule { format: TimeFormat::MillisOfDay(day), zone: zone.clone() })
-        };
+        let of = |day| TimeParser::new(&TimeRule::new(TimeFormat::MillisOfDay(day), zone.clone()));
         let mut lean = of(Some(15_987));
         assert_eq!(lean.parse(b"34200000"), Ok(us("2013-10-09T13:30:00Z")));
         assert_eq!(lean.parse(b"34200001"), Ok(us("2013-10-09T13:30:00.001Z")));

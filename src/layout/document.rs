@@ -104,6 +104,9 @@ fn fact(layout: &Layout, fact: &str) -> String {
     if layout.facts.lines.iter().any(group) {
         told.push("header lines");
     }
+    if layout.facts.keys.iter().any(|(known, _)| known == fact) {
+        told.push("keys around the records");
+    }
     if names.clone().any(group) {
         told.push("name");
     }
@@ -131,6 +134,7 @@ fn times(layout: &Layout) -> String {
         };
         let joined = matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..));
         let form = if joined { format!("{form} in two fields") } else { form };
+        let form = if way.ends { format!("{form} of the bar's end") } else { form };
         if !forms.contains(&form) {
             forms.push(form);
         }

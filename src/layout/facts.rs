@@ -50,6 +50,13 @@ pub(super) fn from_lines(layout: &Layout, fact: &str, lines: &[String]) -> Optio
     Some(Found { value, from: "from the lines before its records".to_owned() })
 }
 
+/// What a document says of `fact` outside of its records.
+pub(super) fn from_keys(layout: &Layout, fact: &str, around: &[(String, String)]) -> Option<Found> {
+    let mut words = around.iter().filter(|(known, _)| known == fact);
+    let value = words.find_map(|(_, word)| refine(layout, fact, word))?;
+    Some(Found { value, from: "from the keys around its records".to_owned() })
+}
+
 /// What the layout says of `fact` whatever the name.
 pub(super) fn constant(layout: &Layout, fact: &str) -> Option<Found> {
     let value = layout.facts.rules.get(fact)?.constant.clone()?;

@@ -31,10 +31,10 @@ pub(super) fn finish(
             if column.fact {
                 outside.not_used(column.name)?;
             }
-            let time = field.time.clone().map(|format| TimeRule {
-                format: dated(format, date.as_deref()),
-                zone: zone.clone(),
-            });
+            let time = field
+                .time
+                .clone()
+                .map(|format| TimeRule::new(dated(format, date.as_deref()), zone.clone()));
             fields.push(RecognisedField {
                 column: column.name.to_owned(),
                 source: field.source.clone(),
@@ -62,6 +62,7 @@ pub(super) fn finish(
     if !missing.is_empty() {
         return Err(nothing_says(name, layout, missing));
     }
+    outside.put_back(&mut fields, facts.interval.as_deref())?;
     facts.venue = outside.find("venue")?;
     Ok(Recognised {
         layout: layout.name.clone(),
@@ -105,6 +106,7 @@ impl Outside<'_> {
         let told =
             told.map(|value| Found { value, from: "from how its times are written".to_owned() });
         let lines = facts::from_lines(self.layout, fact, &self.fit.head);
+        let keys = facts::from_keys(self.layout, fact, &self.fit.around);
         let named = facts::from_name(self.layout, fact, self.name);
         let given = facts::given(self.given, fact)?;
         if given.is_none()
@@ -123,7 +125,7 @@ impl Outside<'_> {
         }
         let constant = facts::constant(self.layout, fact);
         let says: Vec<Found> =
-            [given, told, lines, named, constant].into_iter().flatten().collect();
+            [given, told, lines, keys, named, constant].into_iter().flatten().collect();
         let Some(first) = says.first() else { return Ok(None) };
         self.why.push(format!("{fact} {} {}", first.value, first.from));
         if let Some(other) = says.iter().find(|other| other.value != first.value) {
@@ -157,6 +159,39 @@ impl Outside<'_> {
         }
     }
 
+    /// Puts times of a bar's end back to its start.
+    fn put_back(
+        &mut self,
+        fields: &mut [RecognisedField],
+        interval: Option<&str>,
+    ) -> Result<(), RecogniseError> {
+        for own in self.fit.fields.iter().filter(|field| field.ends) {
+            let before_us = self.length(interval)?;
+            let rules = fields.iter_mut().filter(|field| field.column == own.column.name);
+            for rule in rules.filter_map(|field| field.time.as_mut()) {
+                rule.before_us = before_us;
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a bar is whose end its time tells, in microseconds.
+    fn length(&mut self, interval: Option<&str>) -> Result<i64, RecogniseError> {
+        let shown = interval.unwrap_or("an interval that its records tell");
+        let Some(length) = interval.and_then(clock_length) else {
+            return Err(RecogniseError::Refused {
+                name: self.name.to_owned(),
+                what: self.layout.title.clone(),
+                why: format!(
+                    "its times are those of a bar's end, and when a bar of {shown} began is not \
+                     known: only bars of seconds, minutes and hours are loaded"
+                ),
+            });
+        };
+        self.why.push(format!("times are those of a bar's end, and are put {shown} back"));
+        Ok(length)
+    }
+
     /// The zone of times without an offset: `--tz`, else that of their form, else the layout's.
     fn zone(&mut self) -> Result<Zone, RecogniseError> {
         let asked = self.given.zone.as_deref().map(|text| {
@@ -182,6 +217,19 @@ impl Outside<'_> {
         self.why.push(format!("times without an offset are in {}, {from}", zone.name()));
         Ok(zone)
     }
+}
+
+/// How long an interval is that the clock measures, in microseconds; days and longer ones are
+/// measured by calendars.
+fn clock_length(interval: &str) -> Option<i64> {
+    let (count, unit) = interval.split_at_checked(interval.len().checked_sub(1)?)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    count.parse::<i64>().ok()?.checked_mul(seconds * 1_000_000)
 }
 
 /// The form of times, with the day from which they count.

@@ -25,6 +25,8 @@ pub(super) struct Fit {
     pub(super) interval: Option<String>,
     /// The lines before the first record.
     pub(super) head: Vec<String>,
+    /// What a document says outside of its records: facts and their words.
+    pub(super) around: Vec<(String, String)>,
     pub(super) why: Vec<String>,
 }
 
@@ -36,6 +38,8 @@ pub(super) struct FitField {
     pub(super) time: Option<TimeFormat>,
     /// The zone of times of this form, if it is not the layout's.
     pub(super) zone: Option<Zone>,
+    /// Whether its times are those of a bar's end.
+    pub(super) ends: bool,
     pub(super) rewrite: Option<Rewrite>,
     /// Whether the values' type tells their zone (Parquet).
     pub(super) zoned: bool,
@@ -101,6 +105,7 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
         others,
         interval: None,
         head: Vec::new(),
+        around: Vec::new(),
         why,
     })
 }
@@ -227,7 +232,8 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
     let interval = told_interval(&head.choices, &records, layout);
     let lines = text.lines().take(head.lines);
     let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
-    Ok(Fit { shape: Some(shape), json: None, fields, sieve, others, interval, head, why })
+    let shape = Some(shape);
+    Ok(Fit { shape, fields, sieve, others, interval, head, why, ..Fit::default() })
 }
 
 /// The records that the layout takes, by the position of the field that tells.
@@ -310,6 +316,11 @@ pub(super) fn known_header(layout: &Layout, names: &[String]) -> Result<(), Miss
         let reason = format!("its header has {name}, which such files have not");
         return Err(Miss { reason, progress: names.len() });
     }
+    let once = |name: &&String| folded.iter().filter(|own| **own == fold(name)).count() < 2;
+    if let Some(name) = layout.recognise.repeats.iter().find(once) {
+        let reason = format!("its header does not have {name} several times");
+        return Err(Miss { reason, progress: 0 });
+    }
     let headers = &layout.recognise.headers;
     if headers.is_empty() || headers.iter().any(|header| header == names) {
         return Ok(());
@@ -376,6 +387,7 @@ pub(super) fn field(column: &'static Column, source: &FieldSource, way: &Way) ->
         source: source.clone(),
         time: way.time.clone(),
         zone: way.zone.clone(),
+        ends: way.ends,
         rewrite: way.rewrite.clone(),
         zoned: false,
     }

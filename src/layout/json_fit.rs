@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::fit::{
     Count, Fit, FitField, Miss, field, known_header, pick, told_interval, unused, usual_count,
 };
+use super::json_around::{ANY_KEY, Around};
 use super::json_rules::{join_path, split_path};
 use super::json_sample::{as_records, field_paths, first_keys, first_records, names};
 use super::model::{HeaderRule, Layout, WaySource};
@@ -18,6 +19,9 @@ use crate::mapping::{FieldSource, JsonRecords, JsonShape, TimeFormat, ValueKind}
 
 /// Tries `layout` on the sample.
 pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
+    if layout.refuse.is_some() && layout.json.contains(&JsonRecords::Documents) {
+        return by_outline(layout, text);
+    }
     let mut best: Option<Miss> = None;
     for records in &layout.json {
         let found = match layout.text.header {
@@ -26,7 +30,7 @@ pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
             _ => by_positions(layout, text, records),
         };
         match found {
-            Ok(fit) => return Ok(fit),
+            Ok(fit) => return Ok(Fit { around: around(layout, text), ..fit }),
             Err(miss) => {
                 if best.as_ref().is_none_or(|best| miss.progress > best.progress) {
                     best = Some(miss);
@@ -35,6 +39,63 @@ pub(super) fn fit_json(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
         }
     }
     Err(best.unwrap_or_else(|| Miss::early("it says nowhere where records are")))
+}
+
+/// A document that is not loaded, by the keys of its objects, however long it is.
+fn by_outline(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
+    let around = Around::of(text);
+    let paths = || around.words.iter().map(|(path, _)| path).chain(&around.arrays);
+    let mut names: Vec<String> = Vec::new();
+    for path in paths() {
+        let parts = (1..=path.len()).filter_map(|len| path.get(..len)).map(join_path);
+        names.extend(parts.filter(|name| !names.contains(name)).collect::<Vec<_>>());
+    }
+    if names.is_empty() {
+        return Err(Miss::early("it is no JSON object"));
+    }
+    known_header(layout, &names)?;
+    let pattern = layout.recognise.document_keys.as_ref();
+    let first = |path: &Vec<String>| path.first().map_or("", String::as_str).to_owned();
+    if pattern.is_some_and(|pattern| !paths().all(|path| pattern.is_match(&first(path)))) {
+        return Err(Miss::early("its keys are others"));
+    }
+    Ok(Fit::default())
+}
+
+/// What the document says outside of its records, by the facts that the layout reads there.
+fn around(layout: &Layout, text: Text<'_>) -> Vec<(String, String)> {
+    if layout.facts.keys.is_empty() {
+        return Vec::new();
+    }
+    let found = Around::of(text);
+    let told = layout.facts.keys.iter().filter_map(|(fact, path)| {
+        let word = found.word(path).filter(|word| !word.is_empty())?;
+        Some((fact.clone(), word.to_owned()))
+    });
+    told.collect()
+}
+
+/// The records where this sample has them, if their path ends with any key.
+fn located(text: Text<'_>, records: &JsonRecords) -> Result<JsonRecords, Miss> {
+    let path = match records {
+        JsonRecords::Array(path) if path.last().is_some_and(|key| key == ANY_KEY) => path,
+        other => return Ok(other.clone()),
+    };
+    match Around::of(text).arrays_at(path).as_slice() {
+        [only] => Ok(JsonRecords::Array((*only).clone())),
+        [] => Err(Miss::early(format!("it has no array at {}", join_path(path)))),
+        several => {
+            let keys = several.iter().map(|keys| join_path(keys)).collect::<Vec<_>>();
+            let before = path.split_last().map_or(&[][..], |(_, before)| before);
+            let reason = format!(
+                "it holds several arrays, {}: split it, as by jq -c '.{} | to_entries[] | .key as \
+                 $symbol | .value[] | {{symbol: $symbol}} + .'",
+                keys.join(", "),
+                join_path(before)
+            );
+            Err(Miss { reason, progress: usize::MAX })
+        }
+    }
 }
 
 /// How a person would say it.
@@ -54,7 +115,7 @@ fn sample(
     fits: fn(&Value) -> bool,
     wanted: &str,
 ) -> Result<Vec<Value>, Miss> {
-    let mut values = first_records(text, records, SAMPLE_RECORDS);
+    let mut values = first_records(text, &located(text, records)?, SAMPLE_RECORDS);
     if values.is_empty() {
         let records = shown(records);
         return Err(Miss::early(format!("it is not {records} with a complete record")));
@@ -86,6 +147,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         source: FieldSource::Field(at),
         time: (column.kind == ValueKind::Time).then_some(TimeFormat::Auto),
         zone: None,
+        ends: false,
         rewrite: None,
         zoned: true,
     };
@@ -98,6 +160,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         others: Vec::new(),
         interval: None,
         head: Vec::new(),
+        around: Vec::new(),
         why: vec![format!("{} with a member of {}", shown(records), members.join(", "))],
     })
 }

@@ -1,6 +1,7 @@
 //! The `[json]` table of a layout: where the records are, and whether they are objects or arrays.
 
 use super::error::LayoutError;
+use super::json_around::ANY_KEY;
 use super::model::{Format, HeaderRule, TextRules};
 use super::parse::one_of;
 use super::toml_table::{Table, Value};
@@ -68,7 +69,12 @@ pub(super) fn read(
 }
 
 fn read_path(value: &Value<'_>) -> Result<Vec<String>, LayoutError> {
-    Ok(split_path(value.string()?))
+    let path = split_path(value.string()?);
+    let before = path.split_last().map_or(&[][..], |(_, before)| before);
+    if before.iter().any(|key| key == ANY_KEY) {
+        return Err(value.bad("only the last key may stand for any key"));
+    }
+    Ok(path)
 }
 
 /// The keys of a path such as `data.ohlc`; a dot that is part of a key stands behind a backslash.

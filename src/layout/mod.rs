@@ -13,6 +13,7 @@ mod facts;
 mod finish;
 mod fit;
 mod interval;
+mod json_around;
 mod json_fit;
 mod json_rules;
 mod json_sample;

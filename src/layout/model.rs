@@ -138,6 +138,10 @@ pub struct RecogniseRules {
     pub has: Vec<Vec<String>>,
     /// Names that a header must not have.
     pub lacks: Vec<String>,
+    /// Names that a header must have several times.
+    pub repeats: Vec<String>,
+    /// For JSON that is not loaded: a pattern for every key of the whole document.
+    pub document_keys: Option<Regex>,
     /// Numbers of fields that a record may have; empty: any.
     pub fields: Vec<usize>,
     /// Columns that must be there besides those that the dataset requires.
@@ -177,6 +181,8 @@ pub struct Way {
     pub interval: Option<String>,
     /// The zone of times of this form, unless a flag says another; `None`: the layout's.
     pub zone: Option<Zone>,
+    /// Whether times of this form are those of a bar's end.
+    pub ends: bool,
     /// How the field's text is put right before it is read.
     pub rewrite: Option<Rewrite>,
     /// Parquet: what the field's type must start with, one of these; empty: any.
@@ -212,6 +218,9 @@ pub struct FactRules {
     pub paths: Vec<Regex>,
     /// Patterns over the lines before the first record, asked before the names.
     pub lines: Vec<Regex>,
+    /// Of JSON: paths from a document's root to values outside of its records, each with the fact
+    /// that it tells; those of one fact are asked in this order.
+    pub keys: Vec<(String, Vec<String>)>,
     /// A name that matches, for messages.
     pub example: Option<String>,
     /// How each fact is made, by its name; a fact that is not here is taken as it stands.
@@ -221,12 +230,13 @@ pub struct FactRules {
 }
 
 impl FactRules {
-    /// Whether a name, a line or the layout itself may tell this fact.
+    /// Whether a name, a line, a key or the layout itself may tell this fact.
     pub fn tell(&self, fact: &str) -> bool {
         let patterns = self.names.iter().chain(&self.paths).chain(&self.lines);
         let mut groups = patterns.flat_map(|pattern| pattern.capture_names().flatten());
         let constant = self.rules.get(fact).is_some_and(|rule| rule.constant.is_some());
-        constant || groups.any(|group| group == fact)
+        let keys = self.keys.iter().any(|(known, _)| known == fact);
+        constant || keys || groups.any(|group| group == fact)
     }
 }
 

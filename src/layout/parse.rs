@@ -45,6 +45,8 @@ const RECOGNISE_KEYS: &[&str] = &[
     "headers",
     "has",
     "lacks",
+    "repeats",
+    "document_keys",
     "fields",
     "require",
     "members",
@@ -133,6 +135,15 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
     if listed && layout.recognise.headers.is_empty() {
         let place = root.get("recognise").map_or_else(|| root.need("name"), Ok)?;
         return Err(place.bad("with such a header, recognise.headers must list it"));
+    }
+    if layout.format != Format::Json && !layout.facts.keys.is_empty() {
+        let place = root.get("facts").map_or_else(|| root.need("name"), Ok)?;
+        return Err(place.bad("only JSON has keys around its records"));
+    }
+    let ways = || layout.columns.iter().flat_map(|rule| &rule.ways);
+    if layout.format == Format::Parquet && ways().any(|way| way.ends) {
+        let place = root.need("columns")?;
+        return Err(place.bad("times of Parquet are read as they are: stamp is not for them"));
     }
     if layout.refuse.is_some() {
         return Ok(());
@@ -322,6 +333,8 @@ fn read_recognise(
         headers: Vec::new(),
         has: Vec::new(),
         lacks: Vec::new(),
+        repeats: Vec::new(),
+        document_keys: None,
         fields: Vec::new(),
         require: Vec::new(),
         members: Vec::new(),
@@ -341,6 +354,15 @@ fn read_recognise(
     }
     if let Some(value) = table.get("lacks") {
         rules.lacks = value.strings()?;
+    }
+    if let Some(value) = table.get("repeats") {
+        rules.repeats = value.strings()?;
+    }
+    if let Some(value) = table.get("document_keys") {
+        if root.get("refuse").is_none() {
+            return Err(value.bad("only a layout of files that are not loaded has it"));
+        }
+        rules.document_keys = Some(regex(value.string()?, &value)?);
     }
     if let Some(value) = table.get("fields") {
         rules.fields = value.list().iter().map(Value::number).collect::<Result<_, _>>()?;

@@ -21,9 +21,11 @@ const WAY_KEYS: &[&str] = &[
     "time",
     "interval",
     "zone",
+    "stamp",
     "scale",
     "bytes",
     "thousands",
+    "amount",
     "cut",
     "nanos",
     "occ",
@@ -71,7 +73,16 @@ fn is_time(column: &Column) -> bool {
 fn plain(column: &Column, source: WaySource) -> Way {
     let time = is_time(column).then_some(TimeFormat::Auto);
     let time_text = if time.is_some() { "auto".to_owned() } else { String::new() };
-    Way { source, time, time_text, interval: None, zone: None, rewrite: None, types: Vec::new() }
+    Way {
+        source,
+        time,
+        time_text,
+        interval: None,
+        zone: None,
+        ends: false,
+        rewrite: None,
+        types: Vec::new(),
+    }
 }
 
 /// `"Open"`, `["Open", "o"]`, `1`, `{ ... }` or a list of `{ ... }`.
@@ -134,6 +145,12 @@ fn read_way(column: &'static Column, value: &Value<'_>) -> Result<Way, LayoutErr
     if let Some(zone) = table.get("zone") {
         way.zone = Some(Zone::parse(zone.string()?).map_err(|reason| zone.bad(reason))?);
     }
+    if let Some(stamp) = table.get("stamp") {
+        if column.kind != ValueKind::Time {
+            return Err(stamp.bad(format!("{} is no time", column.name)));
+        }
+        way.ends = one_of(&stamp, &[("start", false), ("end", true)])?;
+    }
     if let Some(types) = table.get("types") {
         way.types = types.strings()?;
     }
@@ -158,6 +175,18 @@ fn read_rewrite(
             return Err(cut.bad("only times of one field have digits to cut"));
         }
         return Ok(Some(Rewrite::CutToMicros));
+    }
+    if let Some(amount) = table.get("amount")
+        && amount.bool()?
+    {
+        let other = ["scale", "thousands", "map"].into_iter().find_map(|key| table.get(key));
+        if let Some(other) = other {
+            return Err(other.bad("an amount is read as people write it: say either"));
+        }
+        if !is_number(column) || matches!(way.source, WaySource::JoinNames(..)) {
+            return Err(amount.bad("only a number of one field is an amount"));
+        }
+        return Ok(Some(Rewrite::Amount { comma: false }));
     }
     if let Some(bytes) = table.get("bytes") {
         return read_bytes(column, table, way, &bytes).map(Some);
@@ -191,7 +220,7 @@ pub(super) fn with_comma(columns: &mut [ColumnRule]) {
     for rule in columns.iter_mut().filter(|rule| is_number(rule.column)) {
         for way in &mut rule.ways {
             match &mut way.rewrite {
-                Some(Rewrite::Number { comma, .. }) => *comma = true,
+                Some(Rewrite::Number { comma, .. } | Rewrite::Amount { comma }) => *comma = true,
                 Some(_) => {}
                 None => {
                     way.rewrite = Some(Rewrite::Number { comma: true, scale: 0, thousands: None });

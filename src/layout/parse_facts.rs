@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::error::LayoutError;
+use super::json_rules::split_path;
 use super::model::{FactRule, FactRules};
 use super::parse::{one_of, regex};
 use super::parse_columns::read_interval;
@@ -13,7 +14,8 @@ use crate::dataset::Dataset;
 use crate::mapping::Zone;
 
 /// Besides these, the columns of the dataset.
-const FACTS_KEYS: &[&str] = &["names", "paths", "lines", "example", "venue", "date", "zone"];
+const FACTS_KEYS: &[&str] =
+    &["names", "paths", "lines", "keys", "example", "venue", "date", "zone"];
 const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except", "scale"];
 
 /// Where a symbol may start in a file's name. Words that renaming or a download put before it are
@@ -32,6 +34,7 @@ pub(super) fn read_facts(
         names: Vec::new(),
         paths: Vec::new(),
         lines: Vec::new(),
+        keys: Vec::new(),
         example: None,
         rules: BTreeMap::new(),
         zone: Some(Zone::UTC),
@@ -46,6 +49,14 @@ pub(super) fn read_facts(
         for item in list.list() {
             let text = item.string()?.replace("{start}", WORD_START).replace("{end}", WORD_END);
             patterns.push(regex(&text, &item)?);
+        }
+    }
+    if let Some(value) = table.get("keys") {
+        let facts = value.table(&own.clone().chain(["venue", "date"]).collect::<Vec<_>>())?;
+        for (fact, paths) in facts.entries() {
+            for path in paths.list() {
+                rules.keys.push((fact.to_owned(), split_path(path.string()?)));
+            }
         }
     }
     if let Some(example) = table.get("example") {

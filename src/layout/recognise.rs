@@ -169,7 +169,8 @@ pub fn recognise(
     for layout in layouts.iter().filter(|layout| is_candidate(layout, sample, given)) {
         match fit_named(layout, sample) {
             Ok(fit) => fits.push((layout, fit)),
-            Err(miss) if is_far(layout, given, &miss) => {}
+            // What is not loaded is nothing to be asked for.
+            Err(miss) if layout.refuse.is_some() || is_far(layout, given, &miss) => {}
             Err(miss) => tried.push((layout.name.clone(), miss)),
         }
     }

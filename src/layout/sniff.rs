@@ -83,6 +83,16 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
             "it is Parquet that was read as text",
             "give it a name that ends in .parquet",
         ),
+        (
+            b"\xd4\xc3\xb2\xa1",
+            "it is a capture of packets (pcap), as IEX gives away its history (HIST)",
+            "quotes and trades of such captures are not read: ask a vendor for CSV",
+        ),
+        (
+            b"\x0a\x0d\x0d\x0a",
+            "it is a capture of packets (pcapng), as IEX gives away its history (HIST)",
+            "quotes and trades of such captures are not read: ask a vendor for CSV",
+        ),
         (b"%PDF-", "it is a PDF", "ask the vendor for CSV or Parquet"),
         (b"SQLite format 3\0", "it is an SQLite database", "export its table as CSV"),
         (b"\xd0\xcf\x11\xe0", "it is an old Excel workbook", "save it as CSV"),

@@ -769,3 +769,53 @@ fn any_column_may_be_told_by_the_name() {
     let ts = found.fields.iter().find(|field| field.column == "ts").unwrap();
     assert_eq!(ts.rewrite, Some(crate::mapping::Rewrite::CutToMicros));
 }
+
+#[test]
+fn what_cannot_be_said_of_a_file_is_a_mistake() {
+    let layout = |format: &str, rest: &str| {
+        let text = format!("name = \"mine\"\ndataset = \"bars\"\nformat = \"{format}\"\n{rest}");
+        Layout::parse(&text, "mine.toml").map_err(|error| error.to_string())
+    };
+    let bars = "open = \"o\"\nhigh = \"h\"\nlow = \"l\"\nclose = \"c\"\n";
+    for (format, rest, says) in [
+        (
+            "parquet",
+            format!("[columns]\nts = {{ name = \"t\", stamp = \"end\" }}\n{bars}"),
+            "stamp is not for them",
+        ),
+        (
+            "text",
+            format!("[columns]\nts = \"t\"\n{bars}[facts]\nkeys = {{ symbol = \"s\" }}\n"),
+            "only JSON has keys around its records",
+        ),
+        (
+            "text",
+            "[columns]\nts = \"t\"\nclose = { name = \"c\", amount = true, scale = 2 }\n"
+                .to_owned(),
+            "an amount is read as people write it",
+        ),
+        (
+            "text",
+            "[columns]\nts = { name = \"t\", amount = true }\nclose = \"c\"\n".to_owned(),
+            "only a number of one field is an amount",
+        ),
+        (
+            "text",
+            "[columns]\nts = \"t\"\nclose = { name = \"c\", stamp = \"end\" }\n".to_owned(),
+            "close is no time",
+        ),
+        (
+            "json",
+            format!("[json]\npath = \"a.*.b\"\n[columns]\nts = \"t\"\n{bars}"),
+            "only the last key may stand for any key",
+        ),
+        (
+            "json",
+            format!("[recognise]\ndocument_keys = \"x\"\n[columns]\nts = \"t\"\n{bars}"),
+            "only a layout of files that are not loaded has it",
+        ),
+    ] {
+        let error = layout(format, &rest).map(|_| ()).unwrap_err();
+        assert!(error.contains(says), "{rest}: {error}");
+    }
+}

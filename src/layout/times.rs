@@ -62,19 +62,40 @@ fn is_clock(text: &str) -> bool {
     })
 }
 
-const MONTHS: [&[u8]; 12] = [
-    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
+
+/// How many bytes of a month's name stand here: all of it, or its first three letters.
+fn month_name(rest: &[u8]) -> Option<usize> {
+    let starts = |name: &[u8]| rest.get(..name.len()).is_some_and(|r| r.eq_ignore_ascii_case(name));
+    MONTHS.iter().find_map(|name| {
+        let (whole, short) = (name.as_bytes(), name.as_bytes().get(..3)?);
+        match (starts(whole), starts(short)) {
+            (true, _) => Some(whole.len()),
+            (false, true) => Some(short.len()),
+            (false, false) => None,
+        }
+    })
+}
 
 fn matches_pattern(items: &[TimeItem], mut rest: &[u8]) -> bool {
     for item in items {
         let taken = match *item {
             TimeItem::Year => number(rest, 4, 4, 0, 9999),
             TimeItem::ShortYear => number(rest, 2, 2, 0, 99),
-            TimeItem::MonthName => rest
-                .get(..3)
-                .filter(|name| MONTHS.iter().any(|month| name.eq_ignore_ascii_case(month)))
-                .map(<[u8]>::len),
+            TimeItem::MonthName => month_name(rest),
             TimeItem::Month => number(rest, 1, 2, 1, 12),
             TimeItem::Day => number(rest, 1, 2, 1, 31),
             TimeItem::Hour => number(rest, 1, 2, 0, 23),
@@ -117,6 +138,9 @@ fn offset(rest: &[u8]) -> Option<usize> {
 
 /// Whether `text` is a number as the rewriting of its column expects it.
 pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool {
+    if let Some(Rewrite::Amount { comma }) = rewrite {
+        return is_amount(text, *comma);
+    }
     let Some(Rewrite::Number { comma, scale, thousands }) = rewrite else { return is_number(text) };
     let plain: String = match thousands {
         Some(separator) => text.chars().filter(|c| *c != char::from(*separator)).collect(),
@@ -131,6 +155,18 @@ pub(super) fn is_rewritten_number(rewrite: Option<&Rewrite>, text: &str) -> bool
     if *scale > 0 { whole } else { is_number(&plain) }
 }
 
+/// Whether `text` looks like a number as people write it.
+fn is_amount(text: &str, comma: bool) -> bool {
+    let signs = ['$', '€', '£', '¥', '₹', '-', '+', '%', ' '];
+    let size = text.trim_matches(signs);
+    let size = size.strip_suffix(['K', 'k', 'M', 'm', 'B', 'b', 'T', 't']).unwrap_or(size);
+    let (point, group) = if comma { (',', '.') } else { ('.', ',') };
+    let group = |c: char| c == group || matches!(c, ' ' | '\'' | '\u{a0}' | '\u{202f}');
+    let plain: String = size.chars().filter(|c| !group(*c)).collect();
+    let digits = plain.replacen(point, "", 1);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What a field must be from which the rewriting takes a part, if that is what it does.
 pub(super) fn part(rewrite: &Rewrite) -> Option<&'static str> {
     match rewrite {
@@ -138,6 +174,7 @@ pub(super) fn part(rewrite: &Rewrite) -> Option<&'static str> {
         Rewrite::Nanos => Some("time"),
         Rewrite::IsoDay(_) => Some("word with a day behind it"),
         Rewrite::Number { .. }
+        | Rewrite::Amount { .. }
         | Rewrite::Words(_)
         | Rewrite::CutToMicros
         | Rewrite::Bytes { .. } => None,
@@ -225,6 +262,8 @@ mod tests {
         assert!(!reads("%Y%m%d %H%M%S", "20151301 170000"));
         assert!(reads("%d-%b-%Y", "30-Jan-2020") && reads("%d-%b-%Y", "01-JAN-2020"));
         assert!(!reads("%d-%b-%Y", "30-Jab-2020") && !reads("%d-%b-%Y", "30-01-2020"));
+        assert!(reads("%b %d, %Y", "January 8, 2024") && reads("%b %d, %Y", "Jan 08, 2024"));
+        assert!(!reads("%b %d, %Y", "Januar 8, 2024"));
         assert!(reads("%d-%b-%y", "14-May-12") && !reads("%d-%b-%Y", "14-May-12"));
         assert!(reads("ms_of_day", "34200000") && reads("ms_of_day", "0"));
         assert!(!reads("ms_of_day", "86400000") && !reads("ms_of_day", "20131009 00:00"));

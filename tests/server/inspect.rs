@@ -310,13 +310,69 @@ fn what_is_no_market_data_is_said_and_nothing_is_written_over() {
 }
 
 #[test]
-fn a_decimal_comma_is_named() {
-    let home = tempfile::tempdir().expect("a folder");
-    let path = home.path().join("odd.csv");
-    write_odd(&path, "Datum;A;B;C;D", |at, [o, h, l, c, _]| {
+fn decimal_commas_load_in_two_commands() {
+    two_commands("decimal commas", "odd_SAP.csv", "Datum;A;B;C;D;Umsatz", |at, [o, h, l, c, v]| {
         let (day, hour) = clock(at);
-        format!("2024-01-{day:02} {hour:02}:00;{o};{h};{l};{c}").replace('.', ",")
+        let prices = [o, h, l, c].map(|price| format!("{price:.2} €").replace('.', ","));
+        format!("2024-01-{day:02} {hour:02}:00;{};{v}", prices.join(";"))
     });
-    let outcome = Program::bare(home.path()).arg("inspect").arg(&path).run().expect_code(1);
-    assert!(outcome.stdout.contains("decimal commas"), "{}", outcome.stdout);
+}
+
+#[test]
+fn amounts_and_names_of_months_load_in_two_commands() {
+    let header = "\"Trade time\",\"Opening price\",\"Day's high\",\"Day's low\",\"Last price\",\
+                  \"Shares traded\",\"Change %\"";
+    two_commands("amounts", "odd_SAP.csv", header, |at, [o, h, l, c, v]| {
+        let (day, hour) = clock(at);
+        let half = if hour < 12 { "AM" } else { "PM" };
+        let clock = (hour + 11) % 12 + 1;
+        format!(
+            "\"January {day}, 2024 {clock}:00 {half}\",\"${o:.2}\",\"${h:.2}\",\"${l:.2}\",\
+             \"${c:.2}\",\"{:.3}K\",\"{:.2}%\"",
+            v / 1_000.0,
+            (c / o - 1.0) * 100.0
+        )
+    });
+}
+
+#[test]
+fn what_a_known_file_lacks_is_said_with_the_command() {
+    let home = tempfile::tempdir().expect("a folder");
+    for (name, text, layout, missing, load) in [
+        (
+            "EURUSD60.csv",
+            "2013.11.29,12:00,1.36171,1.36183,1.35966,1.36066,3593\n",
+            "metatrader4",
+            serde_json::json!(["zone"]),
+            "--tz ZONE",
+        ),
+        (
+            "bars.csv",
+            "Date,Time,Open,High,Low,Last,Volume,NumberOfTrades\n\
+             2024/1/2,09:30:00,1,1,1,1,5,1\n2024/1/2,09:31:00,1,1,1,1,5,1\n\
+             2024/1/2,09:32:00,1,1,1,1,5,1\n",
+            "sierra_chart",
+            serde_json::json!(["zone", "symbol", "interval"]),
+            "--tz ZONE --symbol TICKER --interval 1m",
+        ),
+    ] {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("the folder is writable");
+        let path = path.to_str().expect("a plain path");
+        let (code, file) = inspect(home.path(), &[path]);
+        assert_eq!((code, &file["layout"]), (0, &Value::from(layout)), "{file}");
+        assert_eq!(file["missing"], missing, "{file}");
+        let command = file["load"].as_str().expect("a command");
+        assert!(command.ends_with(load), "{command}");
+        let shown = Program::bare(home.path()).arg("inspect").arg(path).run().expect_code(0).stdout;
+        let first = shown.lines().next().expect("a line");
+        assert!(first.ends_with(&format!("{name}: {layout} (bars)")), "{shown}");
+        assert!(shown.contains("missing: neither the file nor its name says the"), "{shown}");
+        assert!(shown.contains("ZONE stands for the zone"), "{shown}");
+        // With it, nothing is missing.
+        let flags = ["--tz", "Europe/Athens", "--symbol", "ACME", "--interval", "1h"];
+        let (_, file) = inspect(home.path(), &[&[path], &flags[..]].concat());
+        assert_eq!(file["missing"], serde_json::json!([]), "{file}");
+        assert_eq!(file["zone"], "Europe/Athens", "{file}");
+    }
 }

@@ -55,6 +55,7 @@ mod dirty_million;
 mod domains;
 mod encode;
 mod exit_codes;
+mod exports;
 mod faults;
 mod faulty;
 mod fixtures_load;

@@ -6,7 +6,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{BARS, Bars, Faults, Outcome, TestDb, Web, file, file_entry, load, totals};
+use crate::support::{
+    BARS, Bars, Faults, Outcome, Program, TestDb, Web, file, file_entry, load, totals,
+};
 
 const ROWS: Bars = Bars { rows: 2_000, symbols: 3, seed: 31 };
 
@@ -73,6 +75,25 @@ fn unchanged_files_are_not_read_again() {
     settle(&plain);
     let changed = load(&db, [&folder], 0);
     assert_eq!((changed.total("read"), remembered(&changed)), (2_000, 2));
+
+    // A plan knows them too, unless units are asked for, which count all.
+    let plan = |args: &[&str]| {
+        let folder = folder.to_str().expect("a plain path");
+        let plan = Program::new(&db).args(["plan", "--json", folder]).args(args.to_vec());
+        let json = plan.run().expect_code(0).stdout;
+        serde_json::from_str::<serde_json::Value>(&json).expect("JSON")
+    };
+    let json = plan(&[]);
+    let units = json["units"].as_array().expect("a list");
+    let unread =
+        |unit: &&serde_json::Value| unit["unit"].is_null() && unit["state"] == "loaded before";
+    assert_eq!(units.iter().filter(unread).count(), 3, "{json}");
+    let marked = |unit: &&serde_json::Value| {
+        unit["source"].as_str().is_some_and(|name| name.starts_with("remembered "))
+    };
+    assert_eq!(units.iter().filter(marked).count(), 2, "{json}");
+    let numbered = plan(&["--units"]);
+    assert_eq!(numbered["units"][2]["unit"], 3, "{numbered}");
 
     // What is asked otherwise is looked at.
     for args in [["--from", "2020-01-01"], ["--on-conflict", "update"], ["--venue", "other"]] {

@@ -227,6 +227,105 @@ fn read_parquet(path: &Path) -> Vec<Bar> {
     bars
 }
 
+/// The batches of a Parquet file.
+fn batches(path: &Path) -> Vec<arrow::array::RecordBatch> {
+    let file = std::fs::File::open(path).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    reader.map(Result::unwrap).collect()
+}
+
+/// Microseconds of each row of a column of times.
+fn micros(batch: &arrow::array::RecordBatch, name: &str) -> Vec<i64> {
+    let values = batch.column_by_name(name).unwrap();
+    let nanos = match values.data_type() {
+        DataType::UInt64 | DataType::Int64 => cast(values, &DataType::Int64).unwrap(),
+        _ => {
+            let zone = Some("UTC".into());
+            let stamps = cast(values, &DataType::Timestamp(TimeUnit::Nanosecond, zone)).unwrap();
+            cast(&stamps, &DataType::Int64).unwrap()
+        }
+    };
+    nanos.as_primitive::<Int64Type>().values().iter().map(|nanos| nanos / 1_000).collect()
+}
+
+/// Rows in one spelling and order: numbers as doubles have them.
+fn spelled(rows: Vec<Vec<Option<String>>>) -> Vec<Vec<Option<String>>> {
+    let spell = |cell: String| match cell.parse::<f64>() {
+        Ok(number) => format!("{number:?}"),
+        Err(_) => cell,
+    };
+    let mut rows: Vec<Vec<_>> =
+        rows.into_iter().map(|row| row.into_iter().map(|cell| cell.map(spell)).collect()).collect();
+    rows.sort();
+    rows
+}
+
+#[test]
+fn trades_in_parquet_have_the_takers_side() {
+    let Some(folder) = real_data() else { return };
+    let path = folder.join("parquet/btcusdt-trades.parquet");
+    let db = TestDb::new("parquet trades");
+    let outcome = load(&db, [&path], 0);
+    let mut trades = Vec::new();
+    for batch in batches(&path) {
+        let text = |name: &str| cast(batch.column_by_name(name).unwrap(), &DataType::Utf8).unwrap();
+        let [id, price, size, maker] = ["trade_id", "price", "quantity", "buyer_maker"].map(text);
+        for (row, ts) in micros(&batch, "timestamp").into_iter().enumerate() {
+            let cell = |column: &dyn Array| Some(column.as_string::<i32>().value(row).to_owned());
+            let sold = maker.as_string::<i32>().value(row).eq_ignore_ascii_case("true");
+            let side = if sold { "sell" } else { "buy" };
+            trades.push(vec![
+                Some("BTCUSDT".to_owned()),
+                Some(ts.to_string()),
+                cell(&id),
+                cell(&price),
+                cell(&size),
+                Some(side.to_owned()),
+            ]);
+        }
+    }
+    assert_eq!(outcome.total("inserted"), trades.len() as u64);
+    let stored = db.client().rows(
+        "SELECT symbol, (extract(epoch FROM ts) * 1000000)::bigint, trade_id, price, size, side \
+         FROM market_trades m JOIN tickers t ON t.id = m.ticker_id",
+    );
+    assert!(spelled(stored) == spelled(trades), "trades differ");
+}
+
+#[test]
+fn bars_of_fixed_bytes_are_what_the_bytes_mean() {
+    let Some(folder) = real_data() else { return };
+    let path = folder.join("parquet/bars-fixed-size-binary.parquet");
+    let db = TestDb::new("fixed bytes");
+    load(&db, [&path], 0);
+    let mut bars = Vec::new();
+    for batch in batches(&path) {
+        let raw = |name: &str, row: usize| {
+            let bytes = batch.column_by_name(name).unwrap().as_fixed_size_binary().value(row);
+            i128::from_le_bytes(bytes.try_into().unwrap())
+        };
+        // A hundred thousand of the coin were worth about three bitcoins then.
+        let digits = (9..=18)
+            .find(|&digits| (1e-5..1e-4).contains(&(raw("open", 0) as f64 / 10_f64.powi(digits))));
+        let digits = digits.unwrap() as usize;
+        for (row, ts) in micros(&batch, "ts_event").into_iter().enumerate() {
+            let number = |name: &str| {
+                let text = format!("{:0>width$}", raw(name, row), width = digits + 1);
+                let (whole, part) = text.split_at(text.len() - digits);
+                Some(format!("{whole}.{part}"))
+            };
+            let values = ["open", "high", "low", "close", "volume"].map(number);
+            bars.push([vec![Some(ts.to_string())], values.to_vec()].concat());
+        }
+    }
+    assert_eq!(bars.len(), 10);
+    let stored = db.client().rows(
+        "SELECT (extract(epoch FROM ts) * 1000000)::bigint, open, high, low, close, volume \
+         FROM market_data",
+    );
+    assert_eq!(spelled(stored), spelled(bars));
+}
+
 /// Puts the file's bars into a `TABLE` or `TEMPORARY TABLE` called file, in the file's order.
 fn tell_server(client: &Client, table: &str, bars: &[Bar]) {
     client.execute(&format!(

@@ -23,7 +23,7 @@ fn expected() -> Vec<Value> {
     serde_json::from_str(&text).unwrap()
 }
 
-fn texts(list: &Value) -> Vec<&str> {
+pub fn texts(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
 }
 
@@ -38,7 +38,7 @@ fn plain(kind: ValueKind, text: &str) -> String {
 }
 
 /// The rows of a dataset's table in one spelling and order.
-fn stored(db: &TestDb<'_>, dataset: &Dataset, columns: &[&str]) -> Vec<Vec<Option<String>>> {
+pub fn stored(db: &TestDb<'_>, dataset: &Dataset, columns: &[&str]) -> Vec<Vec<Option<String>>> {
     let kinds: Vec<ValueKind> =
         columns.iter().map(|name| dataset.column(name).unwrap().kind).collect();
     let cell = |(name, kind): (&&str, &ValueKind)| match kind {
@@ -67,7 +67,7 @@ fn stored(db: &TestDb<'_>, dataset: &Dataset, columns: &[&str]) -> Vec<Vec<Optio
 }
 
 /// What the maker says, in the same spelling and order.
-fn wanted(dataset: &Dataset, columns: &[&str], rows: &Value) -> Vec<Vec<Option<String>>> {
+pub fn wanted(dataset: &Dataset, columns: &[&str], rows: &Value) -> Vec<Vec<Option<String>>> {
     let cell = |(cell, name): (&Value, &&str)| {
         let kind = dataset.column(name).unwrap().kind;
         match cell {
@@ -162,7 +162,7 @@ pub fn tried() -> BTreeSet<String> {
 
 #[test]
 fn every_layout_of_records_has_a_fixture() {
-    let tried = tried();
+    let tried: BTreeSet<String> = tried().into_iter().chain(crate::exports::tried()).collect();
     for layout in tidegate::layout::registry().unwrap() {
         let name = layout.name.as_str();
         let own = layout.recognise.rank > 20 && layout.refuse.is_none();

@@ -86,7 +86,8 @@ fn every_vendors_file_is_recognised_and_loads_as_it_stands() {
 fn every_layout_of_bars_in_text_has_a_fixture() {
     let vendors = expected();
     let own = vendors.iter().map(|vendor| vendor["layout"].as_str().unwrap().to_owned());
-    let tried: BTreeSet<String> = own.chain(crate::records::tried()).collect();
+    let others = crate::records::tried().into_iter().chain(crate::exports::tried());
+    let tried: BTreeSet<String> = own.chain(others).collect();
     // These have theirs in fixtures/bars.
     let elsewhere = ["cryptodatadownload", "histdata", "kraken_ohlcvt", "stooq"];
     for layout in tidegate::layout::registry().unwrap() {

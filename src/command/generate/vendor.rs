@@ -374,6 +374,9 @@ fn spelled(
 ) -> Result<(Spelled, Option<Spelled>), String> {
     let zone = way.zone.clone().or_else(|| layout.facts.zone.clone()).unwrap_or(Zone::UTC);
     if let Some(format) = &way.time {
+        if way.ends {
+            return Err("its times are those of a bar's end".to_owned());
+        }
         if joined {
             let (day, clock) = time::halves(format)
                 .ok_or_else(|| format!("the two fields of {} cannot be told apart", column.name))?;
@@ -392,6 +395,7 @@ fn spelled(
         Some(Rewrite::Number { comma, scale, .. }) => {
             Spelled::Number { scale: *scale, comma: *comma }
         }
+        Some(Rewrite::Amount { comma }) => Spelled::Number { scale: 0, comma: *comma },
         Some(Rewrite::Words(map)) => Spelled::Words(
             map.iter().map(|(theirs, ours)| (ours.clone(), theirs.clone())).collect(),
         ),

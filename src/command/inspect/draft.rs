@@ -20,9 +20,6 @@ pub(super) fn layout(
     let Guessed { guess, profile, roles } = guessed;
     roles.source("ts")?;
     roles.source(if roles.dataset == "bars" { "close" } else { "price" })?;
-    if roles.comma.is_some() {
-        return None;
-    }
     let mut text = format!("# Drafted by `tidegate inspect --write-layout` from {}.\n", line(file));
     text.push_str("# Check what each column was taken for, and the zone of the times.\n");
     for doubt in &roles.doubts {
@@ -32,7 +29,7 @@ pub(super) fn layout(
     let _ = writeln!(text, "name = {}\nversion = 1\ndataset = {dataset}\n", quoted(name));
     let by_name = has_clear_names(guess, roles);
     outer(guess, profile, by_name, &mut text);
-    columns(guess, roles, by_name, &mut text);
+    columns(guessed, by_name, &mut text);
     facts(roles, given, &mut text);
     Some(text)
 }
@@ -82,6 +79,9 @@ fn outer(guess: &Guess, profile: &Profile, by_name: bool, text: &mut String) {
         (None, _) => "none",
     };
     let _ = writeln!(text, "header = {}", quoted(header));
+    if guess.comma {
+        text.push_str("# A comma stands before the fraction of numbers.\ndecimal = \",\"\n");
+    }
     if by_name && guess.preamble > 0 {
         let _ = writeln!(text, "preamble = {}", guess.preamble);
     }
@@ -98,7 +98,9 @@ fn outer(guess: &Guess, profile: &Profile, by_name: bool, text: &mut String) {
     }
 }
 
-fn columns(guess: &Guess, roles: &Roles, by_name: bool, text: &mut String) {
+fn columns(guessed: &Guessed<'_>, by_name: bool, text: &mut String) {
+    let Guessed { guess, profile, roles } = guessed;
+    let is_amount = |at: usize| profile.columns.get(at).is_some_and(|column| column.amounts > 0);
     text.push_str("\n[columns]\n");
     let field = |at: usize| match (&guess.header, by_name) {
         (Some(names), true) => quoted(names.get(at).map_or("", String::as_str)),
@@ -108,6 +110,9 @@ fn columns(guess: &Guess, roles: &Roles, by_name: bool, text: &mut String) {
     for Role { column, source, why } in &roles.roles {
         let time = roles.time.as_deref().filter(|_| *column == "ts").map(quoted);
         let value = match (source, time) {
+            (Source::One(at), None) if is_amount(*at) => {
+                format!("{{ {key} = {}, amount = true }}", field(*at))
+            }
             (Source::One(at), None) => field(*at),
             (Source::One(at), Some(time)) => format!("{{ {key} = {}, time = {time} }}", field(*at)),
             (Source::Join(one, two), time) => format!(

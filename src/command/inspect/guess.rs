@@ -1,7 +1,7 @@
 //! The outer shape of a text that no layout knows: delimiter, quote, preamble, header, from its
 //! first bytes. A guess, said as one.
 
-use super::profile::{is_number, is_timelike};
+use super::profile::{has_decimal_commas, is_number, is_timelike};
 use crate::limit::FIELDS_MAX;
 use crate::mapping::TextShape;
 
@@ -27,6 +27,8 @@ pub(super) struct Guess {
     pub header_bytes: Vec<u8>,
     /// Fields of a record.
     pub fields: usize,
+    /// Whether a comma stands before the fraction of numbers.
+    pub comma: bool,
 }
 
 impl Guess {
@@ -81,6 +83,7 @@ pub(super) fn guess(head: &[u8], whole: bool) -> Option<Guess> {
         header,
         header_bytes,
         fields: best.fields,
+        comma: has_decimal_commas(best.rows.iter().skip(first).flatten(), best.delimiter),
     })
 }
 

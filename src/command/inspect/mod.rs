@@ -319,28 +319,44 @@ fn recognise_with(
     layouts: &[Layout],
     only: Option<&str>,
 ) -> Result<(Recognised, Vec<&'static str>), RecogniseError> {
-    match recognise(&subject.sample(), given, layouts, only) {
-        Ok(recognised) => Ok((recognised, Vec::new())),
-        Err(RecogniseError::MissingFact { facts, .. }) => {
-            let mut given = given.clone();
-            for fact in &facts {
-                match *fact {
-                    "symbol" => given.symbol = Some(MISSING.to_owned()),
-                    "interval" => given.interval = Some("1d".to_owned()),
-                    _ => {}
-                }
+    let (mut given, mut missing) = (given.clone(), Vec::new());
+    let mut recognised = loop {
+        // The zone is asked for first, then the day, then what the rows need.
+        match recognise(&subject.sample(), &given, layouts, only) {
+            Ok(recognised) => break recognised,
+            Err(RecogniseError::MissingFact { facts, .. })
+                if !facts.iter().any(|fact| missing.contains(fact)) =>
+            {
+                facts.iter().for_each(|fact| stand_in(&mut given, fact));
+                missing.extend(facts);
             }
-            let mut recognised = recognise(&subject.sample(), &given, layouts, only)?;
-            for field in &mut recognised.fields {
-                if facts.contains(&field.column.as_str()) {
-                    field.source = FieldSource::Constant(MISSING.to_owned());
-                }
-            }
-            recognised.why.retain(|why| !facts.iter().any(|fact| why.starts_with(fact)));
-            Ok((recognised, facts))
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
+    };
+    for field in &mut recognised.fields {
+        if missing.contains(&field.column.as_str()) {
+            field.source = FieldSource::Constant(MISSING.to_owned());
+        }
     }
+    let stands_in = |why: &String| {
+        missing.iter().any(|fact| match *fact {
+            "zone" => why.ends_with("from --tz"),
+            fact => why.starts_with(fact),
+        })
+    };
+    recognised.why.retain(|why| !stands_in(why));
+    Ok((recognised, missing))
+}
+
+/// Puts something in the place of a fact that nothing says, so that the file can be looked at.
+fn stand_in(given: &mut GivenFacts, fact: &str) {
+    let (place, value) = match fact {
+        "interval" => (&mut given.interval, "1m"),
+        "zone" => (&mut given.zone, "UTC"),
+        "date" => (&mut given.date, "1970-01-01"),
+        _ => (&mut given.symbol, MISSING),
+    };
+    *place = Some(value.to_owned());
 }
 
 /// Stands for a fact that nothing says.
@@ -386,7 +402,7 @@ fn profile(
         quirks: Quirks::default(),
         nulls: Vec::new(),
     };
-    let mut profile = profile::Profile::new(names);
+    let mut profile = profile::Profile::new(names, guess.comma);
     profile.whole = reading.content(subject, |input| {
         read::text(input, &guess.shape(), &mapping, |piece| profile.add(&piece))
     })?;

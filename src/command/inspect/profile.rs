@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, AsArray, StringArray};
 
 use super::read::Piece;
-use crate::decode::{TimeParser, parse_float};
+use crate::decode::{TimeParser, amount, parse_float};
 use crate::mapping::{TimeFormat, TimeRule, Zone};
 
 /// Different words of a column that are remembered.
@@ -42,9 +42,29 @@ const NOTHING: [&str; 14] = [
 ];
 
 /// Days, as people write them.
-const DAYS: [&str; 14] = [
-    "%Y%m%d", "%Y.%m.%d", "%Y/%m/%d", "%Y-%m-%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y",
-    "%m-%d-%Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%b-%Y", "%b %d %Y",
+const DAYS: [&str; 22] = [
+    "%Y%m%d",
+    "%Y.%m.%d",
+    "%Y/%m/%d",
+    "%Y-%m-%d",
+    "%d.%m.%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d.%m.%y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d-%m-%y",
+    "%m-%d-%y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    "%d %b %Y",
+    "%d %b %y",
+    "%b %d %Y",
+    "%b %d, %Y",
+    "%Y-%b-%d",
+    "%Y %b %d",
 ];
 /// Times of day.
 pub(super) const CLOCKS: [&str; 9] = [
@@ -61,15 +81,38 @@ pub(super) const CLOCKS: [&str; 9] = [
 
 /// Whether this is a number as one language or another writes it.
 pub(super) fn is_number(text: &str) -> bool {
-    parse_float(text.as_bytes()).is_ok() || is_comma_decimal(text)
+    parse_float(text.as_bytes()).is_ok()
+        || amount_of(text, false).or(amount_of(text, true)).is_some()
 }
 
-/// `1,5` or `-0,25`: a decimal comma.
-fn is_comma_decimal(text: &str) -> bool {
-    let text = text.strip_prefix(['-', '+']).unwrap_or(text);
-    let Some((whole, fraction)) = text.split_once(',') else { return false };
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    digits(whole) && digits(fraction)
+/// A number as people write it, by whether a comma stands before its fraction.
+fn amount_of(text: &str, comma: bool) -> Option<f64> {
+    let mut plain = Vec::new();
+    amount(text.as_bytes(), comma, &mut plain).ok()?;
+    parse_float(&plain).ok()
+}
+
+/// Whether a comma stands before the fraction of a text's numbers. Values that can be read in one
+/// way alone tell; where there is none, spreadsheets put a comma only where none separates fields.
+pub(super) fn has_decimal_commas<'a>(
+    cells: impl Iterator<Item = &'a String>,
+    delimiter: u8,
+) -> bool {
+    let (mut commas, mut points, mut either) = (0, 0, 0);
+    for cell in cells.filter(|cell| cell.contains([',', '.']) && !is_timelike_day(cell)) {
+        match (amount_of(cell, true).is_some(), amount_of(cell, false).is_some()) {
+            (true, false) => commas += 1,
+            (false, true) => points += 1,
+            (true, true) => either += usize::from(cell.contains(',')),
+            (false, false) => {}
+        }
+    }
+    commas > points || commas == points && either > 0 && delimiter != b','
+}
+
+/// Digits in three groups with points between them: a day, and no number.
+fn is_timelike_day(text: &str) -> bool {
+    text.split('.').count() == 3
 }
 
 /// Whether this may be a time or a day: digits with the usual signs between them.
@@ -118,7 +161,7 @@ impl TimeForm {
             Part::Clock => format!("%Y-%m-%d {text}"),
             Part::Instant | Part::Day => text.to_owned(),
         };
-        let rule = TimeRule { format: TimeFormat::parse(&pattern).ok()?, zone: Zone::UTC };
+        let rule = TimeRule::new(TimeFormat::parse(&pattern).ok()?, Zone::UTC);
         Some(Self {
             text: text.to_owned(),
             part,
@@ -159,6 +202,14 @@ impl TimeForm {
         }
     }
 
+    /// Whether this order of day and month is unusual beside such numbers: with decimal points, or
+    /// halves of the day, the month comes first.
+    fn is_unusual(&self, comma: bool) -> bool {
+        let month_first = self.text.find("%m") < self.text.find("%d");
+        let expected = self.text.contains("%p") || !comma;
+        !self.text.starts_with("%Y") && month_first != expected
+    }
+
     /// The step that most records take, if a third of them do.
     pub fn usual_step(&self) -> Option<i64> {
         let (step, count) = self.steps.iter().max_by_key(|(step, count)| (*count, -**step))?;
@@ -194,8 +245,12 @@ pub(super) struct Column {
     /// Spellings of nothing, as they are written.
     pub nothing: BTreeMap<String, u64>,
     pub numbers: u64,
+    /// Numbers that are not written plainly: with groups of digits, a currency's sign, a letter
+    /// for thousands or millions, a percent sign.
+    pub amounts: u64,
     /// Numbers with a decimal comma.
     pub commas: u64,
+    comma: bool,
     pub whole: u64,
     pub least: f64,
     pub most: f64,
@@ -209,9 +264,11 @@ pub(super) struct Column {
 }
 
 impl Column {
-    fn new(name: String) -> Self {
+    fn new(name: String, comma: bool) -> Self {
         Self {
             name,
+            comma,
+            amounts: 0,
             rows: 0,
             empty: 0,
             nothing: BTreeMap::new(),
@@ -271,14 +328,20 @@ impl Column {
     }
 
     fn number(&mut self, value: &str) -> Option<f64> {
-        let number = match parse_float(value.as_bytes()) {
-            Ok(number) => number,
-            Err(_) if is_comma_decimal(value) => {
-                self.commas += 1;
-                parse_float(value.replace(',', ".").as_bytes()).ok()?
-            }
-            Err(_) => return None,
+        let plain = match self.comma {
+            true if value.contains('.') => None,
+            true => parse_float(value.replacen(',', ".", 1).as_bytes()).ok(),
+            false => parse_float(value.as_bytes()).ok(),
         };
+        let number = match plain {
+            Some(number) => number,
+            None => {
+                let number = amount_of(value, self.comma)?;
+                self.amounts += 1;
+                number
+            }
+        };
+        self.commas += u64::from(self.comma && value.contains(','));
         self.numbers += 1;
         self.whole += u64::from(number.fract() == 0.0);
         self.zeros += u64::from(number == 0.0);
@@ -289,12 +352,14 @@ impl Column {
 
     /// Time forms that read almost every value, best first: fewer failures, then steadier in time.
     fn settle(&mut self) {
+        let comma = self.comma;
         self.forms.retain(|form| form.read > 0 && form.failed * 50 <= form.read);
         self.forms.sort_by(|a, b| {
             let turns = |form: &TimeForm| form.backwards.min(form.forwards);
             (a.failed, turns(a))
                 .cmp(&(b.failed, turns(b)))
                 .then(a.travel_us.total_cmp(&b.travel_us))
+                .then(a.is_unusual(comma).cmp(&b.is_unusual(comma)))
         });
     }
 }
@@ -329,11 +394,12 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    pub fn new(names: Vec<String>) -> Self {
+    /// With `comma`, a comma stands before the fraction of numbers.
+    pub fn new(names: Vec<String>, comma: bool) -> Self {
         let before = vec![None; names.len()];
         let names = names.into_iter().take(COLUMNS_MAX);
         Self {
-            columns: names.map(Column::new).collect(),
+            columns: names.map(|name| Column::new(name, comma)).collect(),
             rows: 0,
             rejected: 0,
             first_reject: None,
@@ -417,7 +483,11 @@ mod tests {
     use super::*;
 
     fn column(values: &[&str]) -> Column {
-        let mut column = Column::new("x".to_owned());
+        column_with(values, false)
+    }
+
+    fn column_with(values: &[&str], comma: bool) -> Column {
+        let mut column = Column::new("x".to_owned(), comma);
         values.iter().for_each(|value| {
             column.take(value);
         });
@@ -448,10 +518,24 @@ mod tests {
 
     #[test]
     fn numbers_and_nothing_are_counted() {
-        let column = column(&["1.5", "n/a", "", "2", "1,25", "x"]);
+        let column = column_with(&["1,5", "n/a", "", "2", "1,25", "x"], true);
         assert_eq!((column.rows, column.empty, column.filled()), (6, 1, 4));
-        assert_eq!((column.numbers, column.commas, column.whole), (3, 1, 1));
+        assert_eq!((column.numbers, column.commas, column.whole), (3, 2, 1));
         assert_eq!((column.least, column.most), (1.25, 2.0));
         assert_eq!(column.nothing.keys().collect::<Vec<_>>(), ["n/a"]);
+        let column = self::column(&["$1,234.50", "12%", "1.2M", "7"]);
+        assert_eq!((column.numbers, column.amounts, column.commas), (4, 3, 0));
+        assert_eq!((column.least, column.most), (7.0, 1.2e6));
+    }
+
+    #[test]
+    fn commas_are_told_from_groups() {
+        let says = |cells: &[&str], delimiter| {
+            let cells: Vec<String> = cells.iter().map(|cell| (*cell).to_owned()).collect();
+            has_decimal_commas(cells.iter(), delimiter)
+        };
+        assert!(says(&["1,5", "1,25"], b';') && says(&["1.234,5"], b',') && says(&["1,234"], b';'));
+        assert!(!says(&["1,234.5", "1,234"], b';') && !says(&["1,234"], b','));
+        assert!(!says(&["1.5", "02.01.2024"], b';') && !says(&["x", "7"], b';'));
     }
 }

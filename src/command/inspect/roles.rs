@@ -2,7 +2,7 @@
 //! alone. High is never below the others, low never above, close is next to the open that follows.
 
 use super::names::{is_ticker, says};
-use super::profile::{Column, Part, Profile};
+use super::profile::{Column, Part, Profile, TimeForm};
 use crate::layout::normalise_interval;
 
 /// Where a column of the dataset comes from.
@@ -37,8 +37,6 @@ pub(super) struct Roles {
     pub wide: Vec<String>,
     /// The ticker of the column that was taken among those.
     pub symbol: Option<String>,
-    /// A column that is loaded and has decimal commas, which cannot be read.
-    pub comma: Option<String>,
     /// What a person should look at.
     pub doubts: Vec<String>,
 }
@@ -72,11 +70,6 @@ pub(super) fn find(profile: &Profile, symbol: Option<&str>) -> Roles {
             amounts(profile, &mut roles);
         }
     }
-    let commas = roles.roles.iter().find_map(|role| match role.source {
-        Source::One(at) => Some(&profile.columns[at]).filter(|column| column.commas > 0),
-        Source::Join(..) => None,
-    });
-    roles.comma = commas.map(|column| column.name.clone());
     roles
 }
 
@@ -131,8 +124,14 @@ fn times(profile: &Profile, roles: &mut Roles) {
         let other = &column.forms[1];
         let swapped = other.text.replace("%d", "%x").replace("%m", "%d").replace("%x", "%m");
         if swapped == form.text {
+            let turns = |form: &TimeForm| form.backwards.min(form.forwards);
+            let even = turns(form) == turns(other) && form.travel_us == other.travel_us;
+            let why = match even {
+                true => "though nothing in the file tells: check it",
+                false => "in which time goes more steadily",
+            };
             roles.doubts.push(format!(
-                "{:?} may also be written {}: {} was taken, in which time goes more steadily",
+                "{:?} may also be written {}: {} was taken, {why}",
                 column.name, other.text, form.text
             ));
         }

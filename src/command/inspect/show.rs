@@ -44,6 +44,7 @@ impl Shown<'_> {
         for why in &recognised.why {
             line(&mut out, why);
         }
+        out.push_str(&self.what_is_missing());
         let refused = match known.rejected() {
             0 => String::new(),
             rejected => format!(", {} of them would be rejected", human::count(rejected)),
@@ -70,7 +71,11 @@ impl Shown<'_> {
         }
         if let Some((from, to)) = known.range_us {
             let zone = &recognised.facts.zone;
-            let zone = if *zone == "UTC" { String::new() } else { format!(", read as {zone}") };
+            let zone = match (self.missing.contains(&"zone"), zone.as_str()) {
+                (true, _) => " by a clock whose zone nothing says".to_owned(),
+                (false, "UTC") => String::new(),
+                (false, zone) => format!(", read as {zone}"),
+            };
             out.push_str(&format!("\ntime       {} to {}{zone}\n", instant(from), instant(to)));
         }
         let series = &known.quality.series;
@@ -84,10 +89,47 @@ impl Shown<'_> {
             line(&mut out, &found);
         }
         out.push_str(&format!("\nload it: {}\n", self.command()));
-        if self.missing.contains(&"symbol") && symbol_in(&subject.name).is_none() {
-            line(&mut out, "TICKER stands for the ticker, which neither file nor name says");
+        for (word, what) in self.blanks() {
+            line(&mut out, &format!("{word} stands for {what}"));
         }
         out
+    }
+
+    /// What a load would ask for, each with its flag.
+    fn what_is_missing(&self) -> String {
+        if self.missing.is_empty() {
+            return String::new();
+        }
+        let said = self.missing.iter().map(|fact| {
+            let value = self.value_for(fact);
+            let what = if *fact == "zone" { "time zone" } else { fact };
+            format!("the {what} (--{} {})", flag(fact), word(&value))
+        });
+        let said = said.collect::<Vec<_>>().join(" and ");
+        format!("\nmissing: neither the file nor its name says {said}\n")
+    }
+
+    /// What a flag for a missing fact may say: what is likely, else a word that stands for it.
+    fn value_for(&self, fact: &str) -> String {
+        let (likely, blank) = match fact {
+            "interval" => (self.intervals().1, "INTERVAL"),
+            "zone" => (None, "ZONE"),
+            "date" => (None, "DATE"),
+            _ => (symbol_in(&self.subject.name), "TICKER"),
+        };
+        likely.unwrap_or_else(|| blank.to_owned())
+    }
+
+    /// The words of the command that the user has to replace, and what each stands for.
+    fn blanks(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            ("TICKER", "the ticker, which neither file nor name says"),
+            ("INTERVAL", "the bars' interval, such as 1m, 1h, 1d"),
+            ("ZONE", "the zone of the clock that the times are of, such as Europe/Athens or UTC-5"),
+            ("DATE", "the day from whose midnight the times count, such as 2024-01-31"),
+        ];
+        let shown: Vec<String> = self.missing.iter().map(|fact| self.value_for(fact)).collect();
+        all.into_iter().filter(|(word, _)| shown.iter().any(|value| value == word)).collect()
     }
 
     /// What was read of a content that is too large to be read whole.
@@ -267,12 +309,7 @@ impl Shown<'_> {
         let mut command = words.join(" ");
         command.push_str(&given_words(&self.request.facts));
         for fact in self.missing {
-            let value = match *fact {
-                "symbol" => symbol_in(&self.subject.name).unwrap_or_else(|| "TICKER".to_owned()),
-                "interval" => self.intervals().1.unwrap_or_else(|| "INTERVAL".to_owned()),
-                other => other.to_uppercase(),
-            };
-            command.push_str(&format!(" --{fact} {}", word(&value)));
+            command.push_str(&format!(" --{} {}", flag(fact), word(&self.value_for(fact))));
         }
         command
     }
@@ -414,6 +451,16 @@ pub(super) fn line(out: &mut String, text: &str) {
 
 pub(super) fn indent(out: &mut String, text: &str) {
     text.lines().for_each(|text| line(out, text));
+}
+
+/// The flag that gives a fact, without its dashes.
+fn flag(fact: &str) -> &'static str {
+    match fact {
+        "interval" => "interval",
+        "zone" => "tz",
+        "date" => "date",
+        _ => "symbol",
+    }
 }
 
 /// A word as a shell takes it.

@@ -69,6 +69,9 @@ fn kind(column: &Column) -> String {
     match form {
         _ if column.filled() == 0 => "nothing".to_owned(),
         Some(form) => format!("times written {}", form.text),
+        None if column.is_numeric() && column.amounts > 0 => {
+            format!("amounts such as {:?}", column.example)
+        }
         None if column.is_numeric() && column.commas > 0 => "numbers with commas".to_owned(),
         None if column.is_numeric() && column.whole == column.numbers => "whole numbers".to_owned(),
         None if column.is_numeric() => "numbers".to_owned(),
@@ -157,17 +160,7 @@ pub(super) fn what_next(
     let file = word(&subject.file);
     let given = given_words(&request.facts);
     let layout = word(&free_name(&subject.file));
-    if let Some(Guessed { guess, roles, .. }) = guessed {
-        if let Some(column) = &roles.comma {
-            let from = format!("\n{column:?} has decimal commas, which no layout reads");
-            if guess.delimiter == b',' {
-                return format!("{from}: let the file be written with decimal points\n");
-            }
-            return format!(
-                "{from}; with points instead:\n  tr , . < {file} > points.csv\n  \
-                 tidegate inspect points.csv --write-layout points.toml{given}\n",
-            );
-        }
+    if let Some(Guessed { roles, .. }) = guessed {
         if !roles.wide.is_empty() && roles.symbol.is_none() {
             let tickers: Vec<String> = roles.wide.iter().map(|name| word(name)).collect();
             let stem = layout.trim_end_matches(".toml").trim_matches('\'').to_owned();

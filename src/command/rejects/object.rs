@@ -42,7 +42,11 @@ impl<'a> Objects<'a> {
             }
             // Such are shown as what they mean.
             column.rewrite.take_if(|rewrite| rewrite.is_spelling());
-            if let Some(TimeRule { format, .. }) = &mut column.time {
+            if let Some(TimeRule { format, before_us, .. }) = &mut column.time {
+                // Times of a pattern are shown as the instants that they mean.
+                if matches!(format, TimeFormat::Pattern(_)) {
+                    *before_us = 0;
+                }
                 *format = TimeFormat::Auto;
             }
         }
@@ -166,9 +170,8 @@ mod tests {
             source,
             kind,
             rewrite: None,
-            time: format.map(|format| TimeRule {
-                format: TimeFormat::parse(format).unwrap(),
-                zone: Zone::Fixed(-18_000),
+            time: format.map(|format| {
+                TimeRule::new(TimeFormat::parse(format).unwrap(), Zone::Fixed(-18_000))
             }),
             required: true,
         };

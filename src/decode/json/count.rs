@@ -9,6 +9,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::descend::ANY_KEY;
 use crate::mapping::{JsonRecords, JsonShape};
 
 /// Records of a JSON source; `None` if it is not JSON throughout. Holds one line at once.
@@ -137,6 +138,9 @@ impl<'de> Visitor<'de> for Records<'_> {
         let Some((name, path)) = self.path.and_then(<[String]>::split_first) else {
             return Err(A::Error::custom("an object stands where an array should"));
         };
+        if name == ANY_KEY {
+            return only_array(members);
+        }
         let mut found = None;
         while let Some(key) = members.next_key::<String>()? {
             if key != *name {
@@ -148,5 +152,76 @@ impl<'de> Visitor<'de> for Records<'_> {
             }
         }
         found.ok_or_else(|| A::Error::custom("there is no array"))
+    }
+}
+
+/// The elements of the only array among these members.
+fn only_array<'de, A: MapAccess<'de>>(mut members: A) -> Result<u64, A::Error> {
+    let mut found = None;
+    while members.next_key::<IgnoredAny>()?.is_some() {
+        let length = match members.next_value::<Length>()? {
+            Length(Some(length)) => length,
+            Length(None) => continue,
+        };
+        if found.replace(length).is_some() {
+            return Err(A::Error::custom("there are several arrays"));
+        }
+    }
+    found.ok_or_else(|| A::Error::custom("there is no array"))
+}
+
+/// How many elements a value has, if it is an array.
+struct Length(Option<u64>);
+
+impl<'de> serde::Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_any(LengthOf)
+    }
+}
+
+struct LengthOf;
+
+impl<'de> Visitor<'de> for LengthOf {
+    type Value = Length;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Length, E> {
+        Ok(Length(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Length, E> {
+        Ok(Length(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Length, E> {
+        Ok(Length(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Length, E> {
+        Ok(Length(None))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Length, E> {
+        Ok(Length(None))
+    }
+
+    fn visit_unit<E>(self) -> Result<Length, E> {
+        Ok(Length(None))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Length, A::Error> {
+        let mut length = 0;
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            length += 1;
+        }
+        Ok(Length(Some(length)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Length, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Length(None))
     }
 }

@@ -3,6 +3,9 @@
 use super::pull::Pull;
 use super::token::{Malformed, Value};
 
+/// In the place of the last key of a path: whichever key an array is under.
+pub(super) const ANY_KEY: &str = "*";
+
 /// Enters the array to which `path` leads. `false`: the document, which is behind then, has none.
 pub(super) fn find_array(pull: &mut Pull<'_>, path: &[String]) -> Result<bool, Malformed> {
     let value = pull.value()?;
@@ -15,6 +18,15 @@ pub(super) fn find_array(pull: &mut Pull<'_>, path: &[String]) -> Result<bool, M
     };
     if value != Value::Object {
         pull.skip_rest(value)?;
+        return Ok(false);
+    }
+    if name == ANY_KEY {
+        while pull.key()?.is_some() {
+            match pull.value()? {
+                Value::Array => return Ok(true),
+                other => pull.skip_rest(other)?,
+            }
+        }
         return Ok(false);
     }
     let mut found = false;
@@ -36,8 +48,14 @@ pub(super) fn close(pull: &mut Pull<'_>, path: &[String]) -> Result<bool, Malfor
     let mut once = true;
     for name in path.iter().rev() {
         while let Some(key) = pull.key()? {
-            once &= !key.is(name.as_bytes());
-            pull.skip()?;
+            if name == ANY_KEY {
+                let value = pull.value()?;
+                once &= value != Value::Array;
+                pull.skip_rest(value)?;
+            } else {
+                once &= !key.is(name.as_bytes());
+                pull.skip()?;
+            }
         }
     }
     Ok(once)

@@ -30,7 +30,7 @@ fn shape_of(records: JsonRecords) -> JsonShape {
 }
 
 fn column(name: &str, at: usize, kind: ValueKind, required: bool) -> MappedColumn {
-    let time = Some(TimeRule { format: TimeFormat::Auto, zone: Zone::UTC });
+    let time = Some(TimeRule::new(TimeFormat::Auto, Zone::UTC));
     let (name, source) = (name.to_owned(), FieldSource::Field(at));
     MappedColumn { name, source, kind, rewrite: None, time, required }
 }

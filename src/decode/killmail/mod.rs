@@ -45,7 +45,7 @@ impl Killmails {
             from_us: from_us.unwrap_or(i64::MIN),
             to_us: to_us.unwrap_or(i64::MAX),
             mail: Mail::default(),
-            times: TimeParser::new(&TimeRule { format: TimeFormat::Auto, zone: Zone::UTC }),
+            times: TimeParser::new(&TimeRule::new(TimeFormat::Auto, Zone::UTC)),
             rows: Rows::new(),
         }
     }

@@ -34,7 +34,7 @@ fn write(columns: Vec<(&str, ArrayRef)>, group_rows: usize) -> NamedTempFile {
 }
 
 fn column(name: &str, at: usize, kind: ValueKind, required: bool) -> MappedColumn {
-    let time = Some(TimeRule { format: TimeFormat::Auto, zone: Zone::Fixed(3_600) });
+    let time = Some(TimeRule::new(TimeFormat::Auto, Zone::Fixed(3_600)));
     let source = FieldSource::Field(at);
     MappedColumn { name: name.to_owned(), source, kind, rewrite: None, time, required }
 }
