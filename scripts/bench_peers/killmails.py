@@ -13,7 +13,9 @@ import time
 from .loaders import OURS, SCRIPTS, run_program
 from .server import clean_env
 
-PEER = "python"
+# One script by two forms of psycopg: its compiled one (psycopg[binary]), and what `pip install
+# psycopg` gives, which is Python over the system's libpq.
+PEER, PURE_PEER = "python", "python-pure"
 FORMS = ["archive", "ndjson"]
 # Killmails of our own making, where no archives are given.
 MADE_ARCHIVES, MADE_IN_EACH = 2, 8_000
@@ -97,10 +99,19 @@ def run_once(server, loader, form, killmails):
     if loader == OURS:
         return run_program(server, "backfill", *paths, "--progress", "none")
     command = [sys.executable, SCRIPTS / "bench-peers", "--killmail-worker", server.url(), *paths]
-    done = subprocess.run(command, env=clean_env(), text=True, capture_output=True)
+    form = "python" if loader == PURE_PEER else "binary"
+    env = {**clean_env(), "PSYCOPG_IMPL": form}
+    done = subprocess.run(command, env=env, text=True, capture_output=True)
     if done.returncode != 0:
         raise RuntimeError(f"{loader} failed: {done.stderr.strip()}")
     return float(done.stdout)
+
+
+def has_libpq():
+    """Whether psycopg can do without its compiled form."""
+    env = {**clean_env(), "PSYCOPG_IMPL": "python"}
+    command = [sys.executable, "-c", "import psycopg"]
+    return subprocess.run(command, env=env, capture_output=True).returncode == 0
 
 
 def check(server, loader, killmails):

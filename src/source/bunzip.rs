@@ -3,6 +3,10 @@
 //! piece is made a stream of its own, and what comes out is put in order again. The marks may stand
 //! inside a block by chance: a piece that is no block is joined with the next.
 //!
+//! Each thread gives its blocks to one decoder that believes to read one endless stream: what a
+//! decoder needs for a block is megabytes, and getting them anew for each costs as much as a third
+//! of the work. For the same reason the memory that blocks come out in is used again.
+//!
 //! Memory is bounded by the number of blocks under way; a block that becomes far more than it says,
 //! as those of bombs do, is decompressed bit by bit by the thread that reads. Called by `codec`.
 
@@ -26,6 +30,9 @@ pub(super) struct Bunzip<R> {
     /// Pieces in their order.
     queue: VecDeque<Piece>,
     workers: Option<Workers>,
+    /// For blocks that this thread decompresses itself.
+    own: Unpacker,
+    spare: Spare,
     /// What comes out of the piece at hand.
     out: Out,
     /// Made of the checksums of the blocks so far.
@@ -60,8 +67,9 @@ impl<R: BufRead> Bunzip<R> {
     pub fn new(read: u64, input: R) -> Self {
         let scanner = Scanner { input, level: 0, held: Bits::default(), register: 0, read };
         let out = Out::Ready(Vec::new(), 0);
-        let (queue, workers) = (VecDeque::new(), None);
-        Self { scanner, queue, workers, out, checksum: 0, ended: false, at: read }
+        let (queue, workers, spare) = (VecDeque::new(), None, Spare::default());
+        let own = Unpacker::new(spare.clone());
+        Self { scanner, queue, workers, own, spare, out, checksum: 0, ended: false, at: read }
     }
 
     pub fn get_ref(&self) -> &R {
@@ -101,7 +109,7 @@ impl<R: BufRead> Bunzip<R> {
             Kind::Block(made) => {
                 let made = match made {
                     Some(made) => made.recv().unwrap_or_else(|_| Err(bad("a thread ended"))),
-                    None => unpack(&piece.bits, self.scanner.level),
+                    None => self.own.unpack(&piece.bits, self.scanner.level),
                 };
                 let mut checksum = piece.bits.word(MARK_BITS);
                 let out = match made {
@@ -118,7 +126,9 @@ impl<R: BufRead> Bunzip<R> {
                     }
                 };
                 self.checksum = self.checksum.rotate_left(1) ^ checksum;
-                self.out = out;
+                if let Out::Ready(used, _) = std::mem::replace(&mut self.out, out) {
+                    self.spare.give_back(used);
+                }
                 Ok(true)
             }
         }
@@ -134,7 +144,8 @@ impl<R: BufRead> Bunzip<R> {
             let mut piece = self.scanner.next()?;
             // A stream of one block is not worth a thread.
             if let (Kind::Block(made), true) = (&mut piece.kind, !self.queue.is_empty()) {
-                let workers = self.workers.get_or_insert_with(|| Workers::start(threads));
+                let workers =
+                    self.workers.get_or_insert_with(|| Workers::start(threads, &self.spare));
                 *made = Some(workers.unpack(Arc::clone(&piece.bits), self.scanner.level));
             }
             self.queue.push_back(piece);
@@ -159,7 +170,7 @@ impl<R: BufRead> Bunzip<R> {
             if joined.len > BUNZIP_BLOCK_BYTES_MAX * 8 {
                 break;
             }
-            match unpack(&joined, self.scanner.level) {
+            match self.own.unpack(&joined, self.scanner.level) {
                 Ok(bytes) => return Ok((bytes, joined.word(MARK_BITS))),
                 Err(error) if error.kind() == io::ErrorKind::OutOfMemory => return Err(error),
                 Err(_) => {}
@@ -360,17 +371,86 @@ impl Bits {
     }
 }
 
-/// Decompresses one block. [`io::ErrorKind::OutOfMemory`]: it becomes too much to be kept.
-fn unpack(bits: &Bits, level: u8) -> io::Result<Vec<u8>> {
-    let mut made = Vec::with_capacity(usize::from(level) * 100_000 + 4_096);
-    let stream = io::Cursor::new(bits.stream(level));
-    let mut decoder = bzip2::bufread::BzDecoder::new(stream).take(BUNZIP_OUTPUT_BYTES_MAX as u64);
-    // Too few bits are a fault of the block too: its end was found.
-    decoder.read_to_end(&mut made).map_err(|error| bad(&error.to_string()))?;
-    if made.len() == BUNZIP_OUTPUT_BYTES_MAX {
-        return Err(io::ErrorKind::OutOfMemory.into());
+/// Buffers for what comes out of blocks, to be used again.
+#[derive(Clone, Default)]
+struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
     }
-    Ok(made)
+
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffer.capacity() > 0 && buffers.len() < BUNZIP_THREADS_MAX {
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// Decompresses blocks, one after another.
+struct Unpacker {
+    spare: Spare,
+    /// Stands behind a block and has read `ahead` bits of the next one's mark; the size of blocks
+    /// that it was told, in 100,000 bytes.
+    decoder: Option<(bzip2::Decompress, u8)>,
+    ahead: usize,
+}
+
+impl Unpacker {
+    fn new(spare: Spare) -> Self {
+        Self { spare, decoder: None, ahead: 0 }
+    }
+
+    /// Decompresses one block. [`io::ErrorKind::OutOfMemory`]: it becomes too much to be kept.
+    fn unpack(&mut self, bits: &Bits, level: u8) -> io::Result<Vec<u8>> {
+        let mut made = self.spare.take();
+        // Runs of bytes are folded before blocks are filled, so they become more than they say.
+        made.reserve(usize::from(level) * 125_000);
+        let known = self.decoder.take().filter(|(_, of)| *of == level);
+        let (mut decoder, mut input) = match known {
+            Some((decoder, _)) => (decoder, Bits::default()),
+            None => {
+                self.ahead = 0;
+                let header = vec![b'B', b'Z', b'h', b'0' + level];
+                (bzip2::Decompress::new(false), Bits { bytes: header, len: 32 })
+            }
+        };
+        let mark = Bits { bytes: BLOCK.to_be_bytes()[2..].to_vec(), len: MARK_BITS };
+        if bits.len < HEAD_BITS || !bits.bytes.starts_with(&mark.bytes) {
+            return Err(bad("this is no block"));
+        }
+        // Most of the mark of a block that may follow makes whole bytes, and makes the decoder say
+        // whether this block ends where the mark was found.
+        input.push(bits, self.ahead, bits.len - self.ahead);
+        let ahead = MARK_BITS - 8 + (8 - input.len % 8) % 8;
+        input.push(&mark, 0, ahead);
+        let mut left = input.bytes.as_slice();
+        loop {
+            let before = decoder.total_in();
+            let outcome = decoder.decompress_vec(left, &mut made);
+            match outcome.map_err(|error| bad(&error.to_string()))? {
+                bzip2::Status::MemNeeded => return Err(io::ErrorKind::OutOfMemory.into()),
+                bzip2::Status::StreamEnd => return Err(bad("the stream ends inside a block")),
+                _ => {}
+            }
+            left = &left[(decoder.total_in() - before) as usize..];
+            if made.len() >= BUNZIP_OUTPUT_BYTES_MAX {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
+            if made.len() < made.capacity() {
+                break;
+            }
+            made.reserve(made.len() / 2);
+        }
+        // Nothing comes out before all of a block is there, and then all of it.
+        if made.is_empty() || !left.is_empty() {
+            return Err(bad("a block is cut off"));
+        }
+        (self.decoder, self.ahead) = (Some((decoder, level)), ahead);
+        Ok(made)
+    }
 }
 
 fn bad(reason: &str) -> io::Error {
@@ -389,17 +469,18 @@ struct Work {
 }
 
 impl Workers {
-    fn start(threads: usize) -> Self {
+    fn start(threads: usize, spare: &Spare) -> Self {
         let (work, given) = mpsc::channel::<Work>();
         let given = Arc::new(Mutex::new(given));
         for _ in 0..threads {
             let given = Arc::clone(&given);
+            let mut unpacker = Unpacker::new(spare.clone());
             std::thread::spawn(move || {
                 loop {
                     let next = given.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(Work { bits, level, made }) = next else { return };
                     // Whoever asked may be gone.
-                    let _ = made.send(unpack(&bits, level));
+                    let _ = made.send(unpacker.unpack(&bits, level));
                 }
             });
         }

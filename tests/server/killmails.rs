@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::sources::{bzip2, tar};
 use crate::support::{Outcome, Program, TestDb, backfill, file, file_entry, fixture, load, totals};
 
 const TABLES: [&str; 3] = ["killmails_raw", "participants", "killmail_items"];
@@ -260,6 +261,61 @@ fn an_archive_of_killmails_is_one_source() {
     let other = TestDb::new("killmails archive lines");
     load(&other, [km("everef.ndjson")], 0);
     assert_eq!(counted(&db), counted(&other));
+}
+
+/// An archive of these documents, as EVE Ref makes one for a day.
+fn archive(documents: &[serde_json::Value]) -> Vec<u8> {
+    let members: Vec<_> = documents
+        .iter()
+        .map(|mail| (format!("killmails/{}.json", mail["killmail_id"]), mail.to_string()))
+        .collect();
+    let members: Vec<_> =
+        members.iter().map(|(name, text)| (name.as_str(), text.as_bytes())).collect();
+    bzip2(&tar(&members))
+}
+
+#[test]
+fn an_archive_that_grew_and_changed_replaces_its_changed_members_alone() {
+    let db = TestDb::new("killmails archive changed");
+    let text = std::fs::read_to_string(km("everef.ndjson")).unwrap();
+    let mut mails: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let name = "killmails-2020-02-02.tar.bz2";
+    let path = file(&db, name, archive(&mails[..20]));
+    assert_eq!(totals(&load(&db, [&path], 0)), [20, 20, 0, 0, 0, 0, 0]);
+    let kept = |db: &TestDb<'_>| {
+        TABLES.map(|table| {
+            let sql = format!(
+                "SELECT xmin::text, t.* FROM {table} t WHERE killmail_id NOT IN (70000003, \
+                 70000011) AND killmail_id <= 70000020 ORDER BY t::text"
+            );
+            db.client().rows(&sql)
+        })
+    };
+    let before = kept(&db);
+    assert!(before.iter().all(|rows| !rows.is_empty()));
+    // Two members say something else, one comes in other words, ten are new: in another order.
+    mails[2]["victim"]["ship_type_id"] = 670.into();
+    mails[10]["attackers"].as_array_mut().unwrap()[0]["damage_done"] = 77_777.into();
+    mails[10]["victim"]["items"] = serde_json::json!([]);
+    mails[5]["moon_id"] = serde_json::Value::Null;
+    mails.reverse();
+    let path = file(&db, name, archive(&mails));
+    let outcome = load(&db, [&path], 0);
+    assert_eq!(totals(&outcome), [30, 10, 2, 18, 0, 0, 0]);
+    assert_eq!(changed(&outcome, "killmails_raw"), [10, 2, 0]);
+    assert_eq!(kept(&db), before, "rows of unchanged killmails were touched");
+    is_whole(&db);
+    let sql = "SELECT concat_ws(' ', (SELECT victim_ship_type_id FROM killmails_raw \
+            WHERE killmail_id = 70000003), (SELECT max(damage) FROM participants \
+            WHERE killmail_id = 70000011 AND seq > 0), (SELECT count(*) FROM killmail_items \
+            WHERE killmail_id = 70000011))";
+    assert_eq!(db.client().query_one::<String>(sql), "670 77777 0");
+    // The tables are what a load of the new archive alone makes.
+    let fresh = TestDb::new("killmails archive fresh");
+    load(&fresh, [&path], 0);
+    assert_eq!(counted(&db), counted(&fresh));
+    assert_eq!(totals(&load(&db, [&path], 0)), [0; 7]);
 }
 
 #[test]

@@ -34,7 +34,7 @@
 //! - `stops`: errors that waiting does not cure, and what they say.
 //! - `scatter`: loads whose rows are sorted first, and partitions that are filled apart.
 //! - `rules`: market rules and warnings.
-//! - `tables`: tables of the user's own.
+//! - `tables`, `types`: tables of the user's own, and their columns' types.
 //! - `timescale`: the same on TimescaleDB, where there is a server.
 //! - `upkeep`: partitions ahead, retention and archives, vacuuming and reindexing.
 //! - `watching`: reports in a browser, metrics, the live view, politeness.
@@ -83,6 +83,7 @@ mod stops;
 mod support;
 mod tables;
 mod timescale;
+mod types;
 mod upkeep;
 mod vendors;
 mod verify;

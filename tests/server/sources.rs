@@ -24,7 +24,8 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::stream::encode_all(bytes, 1).expect("memory takes all")
 }
 
-fn bzip2(bytes: &[u8]) -> Vec<u8> {
+/// Compressed by bzip2.
+pub fn bzip2(bytes: &[u8]) -> Vec<u8> {
     let mut to = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
     to.write_all(bytes).and_then(|()| to.finish()).expect("memory takes all")
 }
@@ -40,7 +41,8 @@ fn lz4(bytes: &[u8]) -> Vec<u8> {
     to.finish().expect("memory takes all")
 }
 
-fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+/// A tar archive of these members.
+pub fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (name, bytes) in members {
         let mut header = tar::Header::new_gnu();

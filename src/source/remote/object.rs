@@ -60,9 +60,17 @@ pub(super) struct Meta {
 
 impl Meta {
     pub fn of(meta: &ObjectMeta) -> Self {
-        let etag = meta.e_tag.clone().filter(|etag| !etag.is_empty());
+        let etag = meta.e_tag.as_deref().filter(|etag| !etag.is_empty()).map(in_quotes);
         let modified = etag.is_none().then(|| meta.last_modified.timestamp());
         Self { bytes: meta.size, etag, modified }
+    }
+}
+
+/// A tag as headers have it: lists of Azure leave its quotes out.
+fn in_quotes(etag: &str) -> String {
+    match etag.starts_with('"') || etag.starts_with("W/") {
+        true => etag.to_owned(),
+        false => format!("\"{etag}\""),
     }
 }
 
@@ -272,5 +280,28 @@ impl ReadAt for Cached {
             Some((fault, _)) => Err(self.object.error(fault.clone()).into_io()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_the_same_in_a_list_and_in_an_answer() {
+        let of = |etag: &str| {
+            Meta::of(&ObjectMeta {
+                location: Path::from("bars.csv"),
+                last_modified: Default::default(),
+                size: 7,
+                e_tag: Some(etag.to_owned()),
+                version: None,
+            })
+        };
+        assert_eq!(of("0x8DC"), of("\"0x8DC\""), "as Azure writes it");
+        assert_eq!(of("0x8DC").etag.as_deref(), Some("\"0x8DC\""), "as If-Match wants it");
+        assert_ne!(of("0x8DC"), of("0x8DD"));
+        assert_ne!(of("W/\"0x8DC\""), of("0x8DC"), "a weak tag is another");
+        assert_eq!(of("").etag, None);
     }
 }
