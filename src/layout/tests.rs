@@ -746,8 +746,8 @@ fn frames_of_several_tickers_are_not_guessed_at() {
     let rows = "Price,Close,Close,High,High,Low,Low,Open,Open\nTicker,A,B,A,B,A,B,A,B\n\
                 Date,,,,,,,,\n2024-01-02,1,2,1,2,1,2,1,2\n";
     let refusal = outcome("x.csv", rows, &given("A", "1d"));
-    assert!(refusal.starts_with("no layout recognises x.csv"), "{refusal}");
-    assert!(refusal.contains("may each be"), "{refusal}");
+    assert!(refusal.starts_with("x.csv is not loaded"), "{refusal}");
+    assert!(refusal.contains("its tickers stand side by side"), "{refusal}");
 }
 
 #[test]

@@ -207,7 +207,8 @@ impl TimeForm {
     fn is_unusual(&self, comma: bool) -> bool {
         let month_first = self.text.find("%m") < self.text.find("%d");
         let expected = self.text.contains("%p") || !comma;
-        !self.text.starts_with("%Y") && month_first != expected
+        let told = self.text.contains("%m") && !self.text.starts_with("%Y");
+        told && month_first != expected
     }
 
     /// The step that most records take, if a third of them do.
