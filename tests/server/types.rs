@@ -2,8 +2,6 @@
 //! has it, or its record is a reject with the rule that it breaks, or the table is refused by the
 //! column's name before anything is written.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where something fails")]
-
 use crate::support::{TestDb, backfill, file, load};
 
 /// What becomes of a value: what the server shows of it, or the rule of its reject.
