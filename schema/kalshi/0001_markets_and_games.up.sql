@@ -1,7 +1,10 @@
 -- Prediction markets, their trades, and the games that they are about. Runs in psql; applying it
 -- twice changes nothing. Partitions of kalshi.trades are made when data arrive.
-CREATE SCHEMA IF NOT EXISTS kalshi;
-CREATE SCHEMA IF NOT EXISTS espn;
+-- Asked first: IF NOT EXISTS needs a right on the database even where the schema is there.
+DO $$ BEGIN
+    IF to_regnamespace('kalshi') IS NULL THEN CREATE SCHEMA kalshi; END IF;
+    IF to_regnamespace('espn') IS NULL THEN CREATE SCHEMA espn; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS kalshi.markets (
     ticker           text PRIMARY KEY,

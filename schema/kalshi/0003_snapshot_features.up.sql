@@ -4,7 +4,10 @@
 -- The window of a game's trades comes from its seconds, for which each trade was looked at already;
 -- game_windows must not depend on it. Both keep the same filter: created_time from the start of the
 -- game on, without an end, and a price.
-CREATE SCHEMA IF NOT EXISTS derived;
+-- Asked first: IF NOT EXISTS needs a right on the database even where the schema is there.
+DO $$ BEGIN
+    IF to_regnamespace('derived') IS NULL THEN CREATE SCHEMA derived; END IF;
+END $$;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS derived.snapshot_features_trade_v1 AS
 WITH game_time_info AS MATERIALIZED (

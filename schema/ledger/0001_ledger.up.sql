@@ -1,7 +1,10 @@
 -- The ledger: what was loaded from where, committed in the same transaction as the data.
 -- No foreign keys: every writer would lock the same parent row. The loader keeps the references,
 -- and the seal of a load proves them.
-CREATE SCHEMA IF NOT EXISTS tidegate;
+-- Asked first: IF NOT EXISTS needs a right on the database even where the schema is there.
+DO $$ BEGIN
+    IF to_regnamespace('tidegate') IS NULL THEN CREATE SCHEMA tidegate; END IF;
+END $$;
 
 CREATE TABLE IF NOT EXISTS tidegate.run (
     id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -78,6 +78,7 @@ mod remote;
 mod report;
 mod rules;
 mod scatter;
+mod security;
 mod sources;
 mod stops;
 mod support;

@@ -298,7 +298,9 @@ async fn record(transaction: &Transaction<'_>, migration: &Migration) -> Result<
 /// later run may lack.
 async fn make_bookkeeping(transaction: &Transaction<'_>) -> Result<(), DbError> {
     const SQL: &str = "\
-CREATE SCHEMA IF NOT EXISTS tidegate;
+DO $$ BEGIN
+    IF to_regnamespace('tidegate') IS NULL THEN CREATE SCHEMA tidegate; END IF;
+END $$;
 CREATE TABLE IF NOT EXISTS tidegate.migration (
     domain      text NOT NULL,
     version     integer NOT NULL,
