@@ -39,5 +39,6 @@ pub mod error;
 pub mod json;
 pub mod limit;
 pub mod mapping;
+pub mod month;
 pub mod read_at;
 pub mod span;

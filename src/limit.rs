@@ -69,8 +69,9 @@ pub const SPILL_WORD_BYTES_MAX: usize = 16 * MIB;
 /// Rows of one part of a route that is written batch by batch.
 pub const ROUTE_PART_ROWS: usize = 65_536;
 
-/// Bytes in one COPY message. 64 KiB to 1 MiB are equally fast.
-pub const COPY_MESSAGE_BYTES: usize = 256 * KIB;
+/// Bytes in one COPY message. A message is encoded, copied into the connection's buffer and sent:
+/// several of this size fit a core's own cache.
+pub const COPY_MESSAGE_BYTES: usize = 64 * KIB;
 /// Rows in one batched INSERT of the ladder's second rung.
 pub const INSERT_ROWS: usize = 5_000;
 /// Writers that `--writers` accepts.

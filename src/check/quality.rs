@@ -16,6 +16,8 @@ const DAY_US: i64 = 86_400_000_000;
 const CLOSED_US: i64 = 3 * DAY_US;
 /// Equal steps after which bars are of that length and no longer have gaps.
 const STEPS: u32 = 5;
+/// How many series are found again without asking the map.
+const RECENT: usize = 1024;
 
 const UNIT_JUMP: usize = 0;
 const FLAT_BAR: usize = 1;
@@ -110,7 +112,8 @@ impl Quality {
         };
         // Which bar was the last of each series, and where the series of the row before stands.
         let (mut numbers, mut lasts) = (HashMap::default(), Vec::<Bar>::new());
-        let mut current: Option<((u64, i64), usize)> = None;
+        // Sources in order of time go from series to series: what was asked for lately is kept.
+        let mut recent: [Option<((u64, i64), usize)>; RECENT] = [None; RECENT];
         for at in 0..batch.num_rows() {
             if times.is_null(at) || closes.is_null(at) {
                 continue;
@@ -119,11 +122,12 @@ impl Quality {
             let (ts_us, close) = (times.value(at), closes.value(at));
             let mut bar = Bar { ticker, interval_us, ts_us, close, step: (0, 0) };
             let series = (ticker, interval_us);
-            let number = match current {
+            let kept = &mut recent[ticker as usize % RECENT];
+            let number = match *kept {
                 Some((same, number)) if same == series => number,
                 _ => *numbers.entry(series).or_insert(lasts.len()),
             };
-            current = Some((series, number));
+            *kept = Some((series, number));
             let previous = lasts.get(number).copied();
             if row.traded_nothing(at) {
                 let filler =
@@ -167,7 +171,8 @@ impl Row<'_> {
 fn compare(before: &Bar, bar: &Bar, on: &[bool], met: &mut Met) -> (i64, u32) {
     let ratio = bar.close / before.close;
     let is_hundred = |ratio: f64| (95.0..=105.0).contains(&ratio);
-    if is_hundred(ratio) || is_hundred(1.0 / ratio) {
+    let is_near = (0.5..=2.0).contains(&ratio);
+    if !is_near && (is_hundred(ratio) || is_hundred(1.0 / ratio)) {
         met.note(on, UNIT_JUMP, bar.ts_us);
     }
     let step = (bar.ts_us - before.ts_us).abs();

@@ -110,6 +110,9 @@ impl Found<'_> {
     fn each(&mut self, columns: &[usize], good: impl Fn(f64) -> bool, why: &str) {
         for &column in columns {
             let Some(numbers) = Numbers::of(self.batch.column(column)) else { continue };
+            if numbers.all_of(&good) {
+                continue;
+            }
             for row in 0..self.batch.num_rows() {
                 if let Some(value) = numbers.get(row)
                     && !good(value)
@@ -139,6 +142,20 @@ impl<'a> Numbers<'a> {
         })
     }
 
+    /// The values as they lie there, with something or other where there is none.
+    fn floats(&self) -> Option<&'a [f64]> {
+        match self {
+            Numbers::Float(values) => Some(values.values()),
+            Numbers::Integer(_) | Numbers::Text(_) => None,
+        }
+    }
+
+    /// Whether it can be told at a glance that all values are good. Looks at every one, for a loop
+    /// that never ends early is one that runs on several values at once.
+    fn all_of(&self, good: impl Fn(f64) -> bool) -> bool {
+        self.floats().is_some_and(|values| values.iter().fold(true, |all, v| all & good(*v)))
+    }
+
     #[inline]
     fn get(&self, row: usize) -> Option<f64> {
         match self {
@@ -164,6 +181,16 @@ fn high_low([open, high, low, close]: [usize; 4], found: &mut Found<'_>) {
     else {
         return;
     };
+    if let [Some(o), Some(h), Some(l), Some(c)] =
+        [&opens, &highs, &lows, &closes].map(Numbers::floats)
+    {
+        let rest = h.iter().zip(l).zip(c);
+        let crossed =
+            |o: f64, h: f64, l: f64, c: f64| (o > h) | (l > o) | (c > h) | (l > c) | (l > h);
+        if !o.iter().zip(rest).fold(false, |any, (o, ((h, l), c))| any | crossed(*o, *h, *l, *c)) {
+            return;
+        }
+    }
     for row in 0..found.batch.num_rows() {
         let (Some(h), Some(l)) = (highs.get(row), lows.get(row)) else { continue };
         if is_above(l, h) {

@@ -17,7 +17,6 @@ mod error;
 mod fault;
 mod json;
 mod killmail;
-mod month;
 mod number;
 mod parquet;
 mod quirk;

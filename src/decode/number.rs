@@ -3,6 +3,8 @@
 //! Surrounding spaces and tabs are no part of a number. Thousands separators, hexadecimal and
 //! currency signs are not read: a layout that has them would say so.
 
+use super::record::equal_bytes;
+
 /// Digits that a decimal may have before or after the point, and the size of its exponent, so that
 /// every accepted literal fits PostgreSQL's `numeric`.
 const DECIMAL_DIGITS_MAX: usize = 1_000;
@@ -129,6 +131,90 @@ pub fn parse_float(bytes: &[u8]) -> Result<f64, NumberFault> {
 #[inline]
 fn parse_float_exactly(bytes: &[u8]) -> Option<f64> {
     let (negative, rest) = take_sign(bytes);
+    let (mantissa, scale) = match digits_at_once(rest) {
+        Some(found) => found,
+        None => digits_one_by_one(rest)?,
+    };
+    if mantissa > 1 << 53 {
+        return None;
+    }
+    let value = mantissa as f64 / POWERS[scale];
+    Some(if negative { -value } else { value })
+}
+
+/// What `digits[.digits]` of four to sixteen bytes means, eight bytes at a time: the digits as one
+/// number, and how many of them stand behind the point. `None`: something else, or other sizes.
+#[inline]
+fn digits_at_once(text: &[u8]) -> Option<(u64, usize)> {
+    const ZEROS: u64 = u64::from_ne_bytes([b'0'; 8]);
+    let four = |at: usize| text.get(at..)?.first_chunk().map(|four| u32::from_le_bytes(*four));
+    let eight = |at: usize| text.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word));
+    // Right-justified behind zeros; what is read twice is the same both times.
+    let justify = |word: u64, len: usize| match len {
+        8 => word,
+        _ => word << (64 - 8 * len) | ZEROS >> (8 * len),
+    };
+    let len = text.len();
+    let (mut high, mut low) = match len {
+        4..8 => {
+            let word = u64::from(four(0)?) | u64::from(four(len - 4)?) << (8 * len - 32);
+            (ZEROS, justify(word, len))
+        }
+        8..=16 => (if len == 8 { ZEROS } else { justify(eight(0)?, len - 8) }, eight(len - 8)?),
+        _ => return None,
+    };
+    let mut scale = 0;
+    if let Some(behind) = take_point(&mut low, high >> 56) {
+        high = high << 8 | u64::from(b'0');
+        scale = behind;
+    } else if let Some(behind) = take_point(&mut high, u64::from(b'0')) {
+        scale = 8 + behind;
+    }
+    if !are_digits(low) {
+        return None;
+    }
+    if high == ZEROS {
+        return Some((number_of(low), scale));
+    }
+    are_digits(high).then(|| (number_of(high) * 100_000_000 + number_of(low), scale))
+}
+
+/// Takes the last point out of eight bytes; those before it make room for `first`. Returns how many
+/// bytes stand behind it.
+#[inline]
+fn take_point(word: &mut u64, first: u64) -> Option<usize> {
+    let hits = equal_bytes(*word, b'.');
+    if hits == 0 {
+        return None;
+    }
+    let behind = hits.leading_zeros() / 8;
+    let before = (1 << (56 - 8 * behind)) - 1;
+    *word = *word & !(before << 8 | 0xff) | (*word & before) << 8 | first;
+    Some(behind as usize)
+}
+
+/// Whether all eight bytes are digits.
+#[inline]
+fn are_digits(word: u64) -> bool {
+    const HIGH: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const THREES: u64 = 0x3030_3030_3030_3030;
+    word & HIGH == THREES && word.wrapping_add(0x0606_0606_0606_0606) & HIGH == THREES
+}
+
+/// The number that eight digits spell, the first in the lowest byte: pairs, then fours, then all.
+#[inline]
+fn number_of(digits: u64) -> u64 {
+    const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
+    let digits = digits & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = digits * 10 + (digits >> 8);
+    let even = (pairs & EVERY_FOURTH).wrapping_mul(100 + (1_000_000 << 32));
+    let odd = (pairs >> 16 & EVERY_FOURTH).wrapping_mul(1 + (10_000 << 32));
+    even.wrapping_add(odd) >> 32
+}
+
+/// The same byte by byte, for up to nineteen digits.
+#[inline]
+fn digits_one_by_one(rest: &[u8]) -> Option<(u64, usize)> {
     // Nineteen digits cannot overflow; a point takes the place of a twentieth byte.
     if rest.len() > 20 {
         return None;
@@ -147,12 +233,8 @@ fn parse_float_exactly(bytes: &[u8]) -> Option<f64> {
             return None;
         }
     }
-    if digits == 0 || digits > 19 || mantissa > 1 << 53 {
-        return None;
-    }
-    let scale = point.map_or(0, |point| digits - point);
-    let value = mantissa as f64 / POWERS[scale];
-    Some(if negative { -value } else { value })
+    let is_number = (1..=19).contains(&digits);
+    is_number.then(|| (mantissa, point.map_or(0, |point| digits - point)))
 }
 
 fn parse_float_slowly(bytes: &[u8]) -> Result<f64, NumberFault> {
@@ -293,6 +375,12 @@ mod tests {
         fn floats_are_those_of_the_standard_library(text in r"[+-]?[0-9]{1,22}(\.[0-9]{0,22})?") {
             let want: f64 = text.parse().unwrap();
             prop_assert_eq!(parse_float(text.as_bytes()).unwrap().to_bits(), want.to_bits());
+        }
+
+        #[test]
+        fn eight_bytes_at_a_time_are_read_as_one_by_one(text in "[0-9.]{4,16}|[0-9./:;]{4,16}") {
+            let bytes = text.as_bytes();
+            prop_assert_eq!(digits_at_once(bytes), digits_one_by_one(bytes));
         }
 
         #[test]

@@ -274,7 +274,7 @@ impl Fields {
 
 /// The high bit of each byte of `word` that equals `byte`, and no other bit.
 #[inline]
-fn equal_bytes(word: u64, byte: u8) -> u64 {
+pub(super) fn equal_bytes(word: u64, byte: u8) -> u64 {
     const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
     let difference = word ^ (u64::from(byte) * 0x0101_0101_0101_0101);
     !(((difference & LOW) + LOW) | difference | LOW)

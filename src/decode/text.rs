@@ -284,6 +284,7 @@ impl Frame {
         }
         self.header.as_ref().is_some_and(|header| {
             header.len() == fields.len()
+                && header[0].first() == first.first()
                 && header[0] == first
                 && header.iter().enumerate().all(|(at, name)| fields.get(view, at) == Some(name))
         })

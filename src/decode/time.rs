@@ -3,10 +3,10 @@
 //! Whatever has an offset of its own uses it; everything else is in the rule's zone. A time that
 //! would lose a part, or that a zone's clocks skipped or repeated, is refused, never rounded.
 
-use super::month::month_name;
 use super::number::{Exact, parse_integer, trim};
 use super::zone::{DAY_S, ZoneClock, days_from_civil};
 use crate::mapping::{TimeFormat, TimeItem, TimeRule};
+use crate::month::month_name;
 
 /// Microseconds of a second.
 const SECOND_US: i64 = 1_000_000;

@@ -1,6 +1,8 @@
 //! Tries one layout on one sample: which field feeds which column, and whether the first records
 //! read that way. A layout that does not fit says why, for the user who expected it to.
 
+use memchr::memchr_iter;
+
 use super::json_fit::fit_json;
 use super::model::{Format, HeaderRule, Layout, SieveField, Way};
 use super::readable::{bad_value, check, fault, value_fault};
@@ -207,7 +209,8 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         }
         None => format!("{} fields and no header", count.max),
     }];
-    let own = usize::from(head.header.is_some()) + head.below;
+    let lines_of = |(_, bytes): &(_, Vec<u8>)| 1 + memchr_iter(b'\n', bytes).count();
+    let own = head.header.as_ref().map_or(0, lines_of) + head.below;
     if head.lines > own {
         why.push(format!("{} line(s) before the header", head.lines - own));
     }
@@ -285,7 +288,9 @@ impl Count {
 fn named_head(layout: &Layout, text: Text<'_>, (delimiter, quote): (u8, u8)) -> Result<Head, Miss> {
     let mut best: Option<Miss> = None;
     let filled = text.lines().filter(|line| !line.bytes.is_empty());
-    for line in filled.take(layout.text.preamble_lines_max + 1) {
+    for first in filled.take(layout.text.preamble_lines_max + 1) {
+        // A quote that is never closed, as in a remark above the header, is a letter.
+        let line = text.record_at(first, (delimiter, quote)).unwrap_or(first);
         let names = split_line(line.bytes, delimiter, quote);
         let resolved =
             known_header(layout, &names).and_then(|()| resolve::by_name(layout, &names, None));

@@ -10,11 +10,13 @@ pub(super) struct Text<'a> {
     pub(super) whole: bool,
 }
 
-/// One physical line.
+/// One physical line, or the lines of one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Its ordinal, from 0.
+    /// Its ordinal, from 0; of several lines that of the last one.
     pub(super) at: usize,
+    /// Offset of its first byte.
+    pub(super) start: usize,
     /// Its bytes without line end.
     pub(super) bytes: &'a [u8],
     /// Offset of the line after it.
@@ -43,9 +45,31 @@ impl<'a> Text<'a> {
                 None => return None,
             };
             let bytes = rest[..len].strip_suffix(b"\r").unwrap_or(&rest[..len]);
-            let line = Line { at, bytes, next };
+            let line = Line { at, start, bytes, next };
             (start, at) = (next, at + 1);
             Some(line)
+        })
+    }
+
+    /// The record that begins with `line`: more than the line where a quote is open at its end. A
+    /// record that the sample cuts off is none.
+    pub(super) fn record_at(
+        self,
+        line: Line<'a>,
+        (delimiter, quote): (u8, u8),
+    ) -> Option<Line<'a>> {
+        let rest = &self.bytes[line.start..];
+        let mut splitter = Splitter { delimiter, quote, rest, line: line.at };
+        let (_, ended) = splitter.next_record()?;
+        let len = rest.len() - splitter.rest.len();
+        let content = rest[..len].strip_suffix(b"\n").unwrap_or(&rest[..len]);
+        let bytes = content.strip_suffix(b"\r").unwrap_or(content);
+        let at = line.at + bytes.iter().filter(|byte| **byte == b'\n').count();
+        (ended || self.whole).then_some(Line {
+            at,
+            start: line.start,
+            bytes,
+            next: line.start + len,
         })
     }
 
@@ -149,6 +173,17 @@ mod tests {
             rows("a,\"b,\"\"c\nd\",e\r\n\r\nf\n", false),
             [vec!["a", "b,\"c\nd", "e"], vec!["f"]]
         );
+    }
+
+    #[test]
+    fn a_record_takes_the_lines_that_its_quotes_hold() {
+        let text = Text { bytes: b"x\na,\"b\n\nc\",d\r\n1,2,3\n\"e\nf", whole: false };
+        let at = |n: usize| text.lines().nth(n).and_then(|l| text.record_at(l, (b',', b'"')));
+        let taken = |n: usize| at(n).map(|line| (line.at, line.bytes, line.next));
+        assert_eq!(taken(0), Some((0, &b"x"[..], 2)));
+        assert_eq!(taken(1), Some((3, &b"a,\"b\n\nc\",d"[..], 14)));
+        assert_eq!(taken(4), Some((4, &b"1,2,3"[..], 20)));
+        assert_eq!(taken(5), None, "the sample ends in it");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! only; the decoder is what turns values into times.
 
 use crate::mapping::{Rewrite, TimeFormat, TimeItem};
+use crate::month::month_name;
 
 /// Whether `text` is a time of this form.
 pub(super) fn is_time(format: &TimeFormat, text: &str) -> bool {
@@ -62,40 +63,12 @@ fn is_clock(text: &str) -> bool {
     })
 }
 
-const MONTHS: [&str; 12] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-];
-
-/// How many bytes of a month's name stand here: all of it, or its first three letters.
-fn month_name(rest: &[u8]) -> Option<usize> {
-    let starts = |name: &[u8]| rest.get(..name.len()).is_some_and(|r| r.eq_ignore_ascii_case(name));
-    MONTHS.iter().find_map(|name| {
-        let (whole, short) = (name.as_bytes(), name.as_bytes().get(..3)?);
-        match (starts(whole), starts(short)) {
-            (true, _) => Some(whole.len()),
-            (false, true) => Some(short.len()),
-            (false, false) => None,
-        }
-    })
-}
-
 fn matches_pattern(items: &[TimeItem], mut rest: &[u8]) -> bool {
     for item in items {
         let taken = match *item {
             TimeItem::Year => number(rest, 4, 4, 0, 9999),
             TimeItem::ShortYear => number(rest, 2, 2, 0, 99),
-            TimeItem::MonthName => month_name(rest),
+            TimeItem::MonthName => month_name(rest).map(|(_, behind)| rest.len() - behind.len()),
             TimeItem::Month => number(rest, 1, 2, 1, 12),
             TimeItem::Day => number(rest, 1, 2, 1, 31),
             TimeItem::Hour => number(rest, 1, 2, 0, 23),

@@ -16,7 +16,7 @@ pub const MAIN_LINES_MAX: usize = 40;
 /// The floors, the lowest first. A floor imports only from those below it; rooms on one floor are
 /// strangers to each other.
 pub const FLOORS: &[&[&str]] = &[
-    &["limit", "span", "count", "error", "json", "read_at"],
+    &["limit", "span", "count", "error", "json", "month", "read_at"],
     &["dataset", "batch", "mapping", "column", "calendar"],
     &["source", "layout", "decode", "check", "encode", "spill", "generate", "report"],
     &["db"],

@@ -33,7 +33,7 @@ use parquet::arrow::arrow_reader::{
     ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{ChunkReader as _, Length as _};
 
 use self::arrow_file::{ArrowFile, Batches};
@@ -108,6 +108,7 @@ impl ParquetSource {
         }
         let metadata = footer(path, &file)?;
         let group_rows = group_rows(path, &metadata)?;
+        check_places(path, &metadata)?;
         let is_finer = fixed::has_18_digits(path, &file, &metadata);
         let form = Form::Parquet(metadata);
         Ok(Self { path: path.to_owned(), file, form, group_rows, is_finer })
@@ -198,9 +199,8 @@ impl ParquetSource {
     ) -> Result<ParquetRecordBatchReader, DecodeError> {
         let groups: Vec<usize> = stretches.iter().flat_map(|s| s.groups.clone()).collect();
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
-        // A column that starts before the file does is a panic of the library.
-        let bytes = || bytes_of(metadata.metadata().row_groups(), &groups);
-        let file = self.file.ahead(guarded(&self.path, bytes)?);
+        let bytes = bytes_of(metadata.metadata().row_groups(), &groups);
+        let file = self.file.ahead(bytes);
         let reader = guarded(&self.path, || {
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
                 .with_row_groups(groups)
@@ -238,6 +238,24 @@ fn group_rows(path: &Path, metadata: &ArrowReaderMetadata) -> Result<Vec<u64>, D
         return Err(damaged(path, &reason));
     }
     Ok(group_rows)
+}
+
+/// Refuses columns that start before the file does or have less than no bytes: asked where they
+/// are, the library panics.
+fn check_places(path: &Path, metadata: &ArrowReaderMetadata) -> Result<(), DecodeError> {
+    let columns = metadata.metadata().row_groups().iter().flat_map(|group| group.columns());
+    let starts = |column: &ColumnChunkMetaData| {
+        column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset())
+    };
+    match columns.into_iter().find(|column| starts(column) < 0 || column.compressed_size() < 0) {
+        None => Ok(()),
+        Some(column) => {
+            let (name, start) = (column.column_path().string(), starts(column));
+            let len = column.compressed_size();
+            let reason = format!("the footer places column {name} at byte {start}, {len} bytes");
+            Err(damaged(path, &reason))
+        }
+    }
 }
 
 /// The stretch of a file that some of its row groups take.

@@ -17,7 +17,7 @@ const MONTHS: [&str; 12] = [
 
 /// The month, from 1, whose name these bytes begin with, in either case and whole or by its first
 /// three letters; and what is behind the name.
-pub(super) fn month_name(bytes: &[u8]) -> Option<(u8, &[u8])> {
+pub fn month_name(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let begins = |name: &&str| {
         let letters = bytes.get(..name.len());
         letters.is_some_and(|letters| letters.eq_ignore_ascii_case(name.as_bytes()))
