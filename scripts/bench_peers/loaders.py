@@ -24,9 +24,9 @@ KEY = ', PRIMARY KEY (symbol, "interval", ts)'
 def prepare(server, loader, case, rows):
     """A fresh database with the case's empty table; what came before is on disk."""
     server.fresh_database()
-    if case == "market" and loader == OURS:
+    if loader == OURS:
         run_program(server, "migrate", "up", "--domain", "market", "--tables")
-    elif case == "market":
+    if case == "market" and loader != OURS:
         server.query(f"CREATE TABLE t {TABLE_COLUMNS}{KEY}) PARTITION BY RANGE (ts)")
         days = (rows // SYMBOLS - 1) // 1440 + 1
         day = "timestamptz '2024-01-01' + {} * interval '1 day'"
@@ -35,7 +35,7 @@ def prepare(server, loader, case, rows):
             "'CREATE TABLE t_%s PARTITION OF t FOR VALUES FROM (%L) TO (%L)', n, "
             f"{day.format('n')}, {day.format('(n + 1)')}); END LOOP; END $$"
         )
-    else:
+    elif case != "market":
         server.query(f"CREATE TABLE t {TABLE_COLUMNS}{KEY if case == 'keyed' else ''})")
     server.query("CHECKPOINT")
 

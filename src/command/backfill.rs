@@ -275,7 +275,8 @@ impl Running<'_> {
             database: self.database.clone(),
             run_id: self.run_id,
             loads,
-            writers: writers(cores, 8),
+            // One more than cores: while one commits and begins anew, the others are at work.
+            writers: writers(cores + 1, 8),
             exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,

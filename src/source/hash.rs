@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -16,6 +17,9 @@ use crate::limit::{BLOCK_BYTES, HASH_THREADS_MAX};
 
 /// Files from so many bytes on are worth threads.
 pub(super) const PARALLEL_BYTES_MIN: u64 = 4 * BLOCK_BYTES as u64;
+
+/// A block is read piece by piece: what was read is in a core's own cache while it is hashed.
+const PIECE_BYTES: usize = 128 << 10;
 
 const _: () = assert!(BLOCK_BYTES.is_power_of_two() && BLOCK_BYTES >= blake3::CHUNK_LEN);
 
@@ -32,14 +36,13 @@ pub(super) fn of_file(file: &File, bytes: u64) -> io::Result<([u8; 32], Vec<u32>
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = Mutex::new(0..count);
     let work = || -> io::Result<Vec<(u64, Hashed)>> {
-        let (mut block, mut hashed) = (vec![0; BLOCK_BYTES], Vec::new());
+        let (mut piece, mut hashed) = (vec![0; PIECE_BYTES], Vec::new());
         loop {
             let number = next.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(number) = number else { return Ok(hashed) };
             let start = number * BLOCK_BYTES as u64;
-            let len = (bytes - start).min(BLOCK_BYTES as u64) as usize;
-            file.read_exact_at(&mut block[..len], start)?;
-            hashed.push((number, of_block(&block[..len], start)));
+            let end = bytes.min(start + BLOCK_BYTES as u64);
+            hashed.push((number, of_block(file, start..end, &mut piece)?));
         }
     };
     let mut all = Vec::with_capacity(count as usize);
@@ -57,10 +60,17 @@ pub(super) fn of_file(file: &File, bytes: u64) -> io::Result<([u8; 32], Vec<u32>
     Ok((join(values), all.iter().map(|(_, (_, checksum))| *checksum).collect()))
 }
 
-fn of_block(block: &[u8], start: u64) -> Hashed {
-    let mut hasher = blake3::Hasher::new();
-    hasher.set_input_offset(start).update(block);
-    (hasher.finalize_non_root(), crc32fast::hash(block))
+fn of_block(file: &File, block: Range<u64>, piece: &mut [u8]) -> io::Result<Hashed> {
+    let (mut hasher, mut checksum) = (blake3::Hasher::new(), crc32fast::Hasher::new());
+    hasher.set_input_offset(block.start);
+    for start in block.clone().step_by(piece.len()) {
+        let len = (block.end - start).min(piece.len() as u64) as usize;
+        let piece = &mut piece[..len];
+        file.read_exact_at(piece, start)?;
+        hasher.update(piece);
+        checksum.update(piece);
+    }
+    Ok((hasher.finalize_non_root(), checksum.finalize()))
 }
 
 /// The root over the values of at least two blocks, all whole but the last.
