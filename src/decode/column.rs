@@ -84,6 +84,14 @@ enum Values {
     Json(Texts),
 }
 
+/// Where a column stood.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    rows: usize,
+    /// Distinct words.
+    words: usize,
+}
+
 /// Builds one column.
 #[derive(Debug)]
 pub(super) struct ColumnBuilder {
@@ -131,6 +139,95 @@ impl ColumnBuilder {
         }
         self.nulls.append_non_null();
         Ok(())
+    }
+
+    /// Adds the values of one field of many records; one that means "nothing" is null. Returns
+    /// whether all could be taken; if not, [`ColumnBuilder::undo`] what was.
+    pub fn push_all<'a>(
+        &mut self,
+        fields: impl Iterator<Item = &'a [u8]>,
+        nulls: &Nulls,
+        (kind, required): (ValueKind, bool),
+    ) -> bool {
+        /// One loop for each kind, with nothing in it but that kind.
+        fn each<'a>(
+            mut fields: impl Iterator<Item = &'a [u8]>,
+            is_null: impl Fn(&[u8]) -> bool,
+            valid: &mut NullBufferBuilder,
+            mut push: impl FnMut(Option<&[u8]>) -> bool,
+        ) -> bool {
+            fields.all(|field| {
+                let field = trim(field);
+                let value = (!is_null(field)).then_some(field);
+                let taken = push(value);
+                valid.append(value.is_some());
+                taken
+            })
+        }
+        let valid = &mut self.nulls;
+        match &mut self.values {
+            Values::Float(values) => each(
+                fields,
+                |field| nulls.mean(ValueKind::Float, field),
+                valid,
+                |value| {
+                    let number = value.map_or(Ok(0.0), parse_float);
+                    values.push(number.unwrap_or_default());
+                    number.is_ok() && (value.is_some() || !required)
+                },
+            ),
+            Values::Time(values, parser) => each(
+                fields,
+                |field| nulls.mean(ValueKind::Time, field),
+                valid,
+                |value| {
+                    let instant = value.map_or(Ok(0), |value| parser.parse(value));
+                    values.push(instant.unwrap_or_default());
+                    instant.is_ok() && (value.is_some() || !required)
+                },
+            ),
+            Values::Word(words) => each(
+                fields,
+                |field| nulls.mean(ValueKind::Word, field),
+                valid,
+                |value| {
+                    match value {
+                        Some(word) => words.push(word),
+                        None => words.keys.push(0),
+                    }
+                    value.is_some() || !required
+                },
+            ),
+            _ => {
+                for field in fields {
+                    let is_null = nulls.mean(kind, trim(field));
+                    if (is_null && required) || (!is_null && self.push(field).is_err()) {
+                        return false;
+                    }
+                    if is_null {
+                        self.push_null();
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// Where the column stands, for [`ColumnBuilder::undo`].
+    pub fn mark(&self) -> Mark {
+        let words = match &self.values {
+            Values::Word(words) => words.distinct.len(),
+            _ => 0,
+        };
+        Mark { rows: self.nulls.len(), words }
+    }
+
+    /// Takes back everything since the mark.
+    pub fn undo(&mut self, mark: Mark) {
+        if let Values::Word(words) = &mut self.values {
+            words.forget(mark.words);
+        }
+        self.truncate(mark.rows);
     }
 
     /// Adds a value that has a type already; on a fault nothing is added.
@@ -384,6 +481,19 @@ impl Words {
         };
         self.cache[slot] = code;
         code
+    }
+
+    /// Forgets all distinct words but the first `kept`, which the rows that stay are made of.
+    fn forget(&mut self, kept: usize) {
+        for code in kept..self.distinct.len() {
+            let word = self.distinct.get(code);
+            self.cache[slot(word)] = -1;
+            self.map.remove(word);
+        }
+        if kept < self.distinct.len() {
+            self.distinct.truncate(kept);
+            self.last_from = 0;
+        }
     }
 
     fn truncate(&mut self, rows: usize) {

@@ -158,9 +158,7 @@ impl Fields {
     /// The bytes of the field at `index`, where `bytes` are those given to [`Fields::view`].
     #[inline]
     pub fn get<'a>(&self, view: &'a [u8], index: usize) -> Option<&'a [u8]> {
-        let end = *self.ends.get(index)?;
-        let start = if index == 0 { self.start } else { self.ends[index - 1] + 1 };
-        view.get(start..end)
+        (index < self.ends.len()).then(|| field_of(view, self.start, &self.ends, index))
     }
 
     /// Splits the line that starts at `start`, which is known to hold no quote, and returns the
@@ -175,45 +173,7 @@ impl Fields {
         self.start = start;
         self.ends.clear();
         self.bad_quote = false;
-        let mut at = start;
-        while let Some(word) = bytes.get(at..at + 8).and_then(|word| word.first_chunk::<8>()) {
-            let word = u64::from_le_bytes(*word);
-            let mut hits = equal_bytes(word, delimiter) | equal_bytes(word, b'\n');
-            while hits != 0 {
-                let position = at + (hits.trailing_zeros() / 8) as usize;
-                hits &= hits - 1;
-                if bytes[position] == b'\n' {
-                    self.ends.push(content_end(bytes, start, position));
-                    return position;
-                }
-                self.ends.push(position);
-                if self.ends.len() > fields_max {
-                    return self.rest_of_line(bytes, position);
-                }
-            }
-            at += 8;
-        }
-        for (offset, &byte) in bytes[at..].iter().enumerate() {
-            if byte == b'\n' {
-                self.ends.push(content_end(bytes, start, at + offset));
-                return at + offset;
-            }
-            if byte == delimiter {
-                self.ends.push(at + offset);
-                if self.ends.len() > fields_max {
-                    return self.rest_of_line(bytes, at + offset);
-                }
-            }
-        }
-        self.ends.push(content_end(bytes, start, bytes.len()));
-        bytes.len()
-    }
-
-    /// Too many fields already: the rest of the line is one more.
-    fn rest_of_line(&mut self, bytes: &[u8], at: usize) -> usize {
-        let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |found| at + found);
-        self.ends.push(content_end(bytes, at, end));
-        end
+        split_plain(&mut self.ends, bytes, start, delimiter, fields_max)
     }
 
     /// Splits a record that may hold quotes; `record` comes without its line end.
@@ -270,6 +230,145 @@ impl Fields {
     pub fn give_unquoted(&mut self, buffer: Vec<u8>) {
         self.unquoted = buffer;
     }
+}
+
+/// Lines without quotes, one after another, that have equally many fields: their fields by column.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Fields of each line.
+    fields: usize,
+    /// First byte of each line.
+    starts: Vec<usize>,
+    /// For each field of each line the position one past its last byte.
+    ends: Vec<usize>,
+}
+
+impl Lines {
+    /// Makes room for other lines.
+    pub fn clear(&mut self) {
+        self.starts.clear();
+        self.ends.clear();
+    }
+
+    /// How many lines there are.
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Splits the line that starts at `start` and is known to hold no quote, and returns the
+    /// position of its LF or the end of the bytes. `None`, and no line more, where it has another
+    /// number of fields than the first.
+    #[inline]
+    pub fn add(
+        &mut self,
+        bytes: &[u8],
+        start: usize,
+        delimiter: u8,
+        fields_max: usize,
+    ) -> Option<usize> {
+        let before = self.ends.len();
+        let end = split_plain(&mut self.ends, bytes, start, delimiter, fields_max);
+        let fields = self.ends.len() - before;
+        if self.starts.is_empty() {
+            self.fields = fields;
+        }
+        if fields != self.fields {
+            self.ends.truncate(before);
+            return None;
+        }
+        self.starts.push(start);
+        Some(end)
+    }
+
+    /// Takes the last line back.
+    pub fn take_back(&mut self) {
+        self.starts.pop();
+        self.ends.truncate(self.starts.len() * self.fields);
+    }
+
+    /// Fields of each line.
+    pub fn fields(&self) -> usize {
+        self.fields
+    }
+
+    /// A field of the last line; empty if it has none there.
+    #[inline]
+    pub fn last<'a>(&self, bytes: &'a [u8], at: usize) -> &'a [u8] {
+        let ends = &self.ends[self.ends.len() - self.fields..];
+        field_of(bytes, self.starts.last().copied().unwrap_or_default(), ends, at)
+    }
+
+    /// The first byte of a line, and the end of its content.
+    pub fn place(&self, line: usize) -> (usize, usize) {
+        (self.starts[line], self.ends[(line + 1) * self.fields - 1])
+    }
+
+    /// The field at `at` of every line; empty ones if lines have none there.
+    #[inline]
+    pub fn column<'a>(&self, bytes: &'a [u8], at: usize) -> impl Iterator<Item = &'a [u8]> {
+        let lines = self.ends.chunks_exact(self.fields.max(1)).zip(&self.starts);
+        lines.map(move |(ends, start)| field_of(bytes, *start, ends, at))
+    }
+}
+
+/// The field at `at` of the line that starts at `start`, by its fields' ends; empty if it has none.
+#[inline]
+fn field_of<'a>(bytes: &'a [u8], start: usize, ends: &[usize], at: usize) -> &'a [u8] {
+    let Some(end) = ends.get(at) else { return b"" };
+    let start = if at == 0 { start } else { ends[at - 1] + 1 };
+    bytes.get(start..*end).unwrap_or_default()
+}
+
+/// Appends the end of each field of the line that starts at `start` and holds no quote, and returns
+/// the position of its LF or the end of the bytes. Beyond `fields_max` fields the rest is one more.
+#[inline]
+fn split_plain(
+    ends: &mut Vec<usize>,
+    bytes: &[u8],
+    start: usize,
+    delimiter: u8,
+    fields_max: usize,
+) -> usize {
+    let most = ends.len() + fields_max;
+    let mut at = start;
+    while let Some(word) = bytes.get(at..at + 8).and_then(|word| word.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*word);
+        let mut hits = equal_bytes(word, delimiter) | equal_bytes(word, b'\n');
+        while hits != 0 {
+            let position = at + (hits.trailing_zeros() / 8) as usize;
+            hits &= hits - 1;
+            if bytes[position] == b'\n' {
+                ends.push(content_end(bytes, start, position));
+                return position;
+            }
+            ends.push(position);
+            if ends.len() > most {
+                return rest_of_line(ends, bytes, position);
+            }
+        }
+        at += 8;
+    }
+    for (offset, &byte) in bytes[at..].iter().enumerate() {
+        if byte == b'\n' {
+            ends.push(content_end(bytes, start, at + offset));
+            return at + offset;
+        }
+        if byte == delimiter {
+            ends.push(at + offset);
+            if ends.len() > most {
+                return rest_of_line(ends, bytes, at + offset);
+            }
+        }
+    }
+    ends.push(content_end(bytes, start, bytes.len()));
+    bytes.len()
+}
+
+/// Too many fields already: the rest of the line is one more.
+fn rest_of_line(ends: &mut Vec<usize>, bytes: &[u8], at: usize) -> usize {
+    let end = memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+    ends.push(content_end(bytes, at, end));
+    end
 }
 
 /// The high bit of each byte of `word` that equals `byte`, and no other bit.

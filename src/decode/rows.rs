@@ -6,11 +6,12 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
 use super::DecodeError;
-use super::column::{ColumnBuilder, Nulls};
+use super::column::{ColumnBuilder, Mark, Nulls};
 use super::common::{Constant, Window, batch_schema};
 use super::fault::Fault;
 use super::number::trim;
 use super::quirk;
+use super::record::Lines;
 use super::rewrite::Rewriter;
 use crate::mapping::{FieldSource, MappedColumn, Mapping, Sieve, TimeFormat, ValueKind};
 
@@ -33,6 +34,8 @@ pub(super) struct Rows {
     joined: Vec<u8>,
     /// Rows of the last batch: the best guess for the next.
     expected: usize,
+    /// Where the columns stood before the lines that are being taken.
+    marks: Vec<Mark>,
 }
 
 #[derive(Debug)]
@@ -129,6 +132,7 @@ impl Rows {
             made: Vec::new(),
             joined: Vec::new(),
             expected: 0,
+            marks: Vec::new(),
         })
     }
 
@@ -192,6 +196,33 @@ impl Rows {
             }
         }
         Ok(true)
+    }
+
+    /// Whether rows can be taken column by column: every column is a field as it stands, or the
+    /// same for all, and every record is wanted.
+    pub fn is_plain(&self) -> bool {
+        let is_plain =
+            |column: &Column| matches!(column.source, Source::Field(_) | Source::Constant);
+        self.window.is_none() && self.sieve.is_none() && self.columns.iter().all(is_plain)
+    }
+
+    /// Adds the rows of all lines, or none: where some record is refused or passed over, they are
+    /// to be taken one by one. Rows must be [plain](Rows::is_plain).
+    pub fn take_all(&mut self, lines: &Lines, bytes: &[u8]) -> bool {
+        self.marks.clear();
+        self.marks.extend(self.columns.iter().map(|column| column.builder.mark()));
+        let nulls = &self.nulls;
+        let taken = self.columns.iter_mut().all(|column| {
+            let Source::Field(field) = column.source else { return true };
+            let fields = lines.column(bytes, field);
+            column.builder.push_all(fields, nulls, (column.kind, column.required))
+        });
+        if !taken {
+            for (column, mark) in self.columns.iter_mut().zip(&self.marks) {
+                column.builder.undo(*mark);
+            }
+        }
+        taken
     }
 
     /// Takes the row back from the columns before the one at fault.
