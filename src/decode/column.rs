@@ -3,18 +3,18 @@
 
 use std::sync::Arc;
 
-use ahash::HashMap;
 use arrow::array::{
-    ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, DictionaryArray, Float64Array,
-    Int32Array, Int64Array, NullBufferBuilder, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, BooleanBufferBuilder, Date32Array, Float64Array, Int64Array,
+    NullBufferBuilder, StringArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Int32Type, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::fault::Fault;
 use super::number::{NumberFault, parse_float, parse_integer, push_decimal, trim};
 use super::time::{TimeFault, TimeParser, checked_day, checked_instant};
+use super::word::Words;
 use super::zone::DAY_S;
 use crate::json;
 use crate::mapping::{TimeFormat, TimeRule, ValueKind, Zone};
@@ -193,7 +193,7 @@ impl ColumnBuilder {
                 |value| {
                     match value {
                         Some(word) => words.push(word),
-                        None => words.keys.push(0),
+                        None => words.push_null(),
                     }
                     value.is_some() || !required
                 },
@@ -216,7 +216,7 @@ impl ColumnBuilder {
     /// Where the column stands, for [`ColumnBuilder::undo`].
     pub fn mark(&self) -> Mark {
         let words = match &self.values {
-            Values::Word(words) => words.distinct.len(),
+            Values::Word(words) => words.len(),
             _ => 0,
         };
         Mark { rows: self.nulls.len(), words }
@@ -265,7 +265,7 @@ impl ColumnBuilder {
 
     pub fn push_null(&mut self) {
         match &mut self.values {
-            Values::Word(words) => words.keys.push(0),
+            Values::Word(words) => words.push_null(),
             Values::Text(texts) | Values::Decimal(texts) | Values::Json(texts) => texts.end(),
             Values::Float(values) => values.push(0.0),
             Values::Integer(values) | Values::Time(values, _) => values.push(0),
@@ -364,7 +364,7 @@ fn finite(value: f64) -> Result<f64, Fault> {
 }
 
 /// The vector, with an empty one of the given room in its place.
-fn take<T>(values: &mut Vec<T>, room: usize) -> Vec<T> {
+pub(super) fn take<T>(values: &mut Vec<T>, room: usize) -> Vec<T> {
     std::mem::replace(values, Vec::with_capacity(room))
 }
 
@@ -381,42 +381,42 @@ fn parse_bool(value: &[u8]) -> Result<bool, Fault> {
 
 /// Strings, one after another.
 #[derive(Debug)]
-struct Texts {
+pub(super) struct Texts {
     bytes: Vec<u8>,
     /// Where each string starts, and where the last one ends. A chunk is far below 2 GiB.
     offsets: Vec<i32>,
 }
 
 impl Texts {
-    fn new(rows: usize, bytes: usize) -> Self {
+    pub(super) fn new(rows: usize, bytes: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
         Self { bytes: Vec::with_capacity(bytes), offsets }
     }
 
-    fn push(&mut self, text: &[u8]) {
+    pub(super) fn push(&mut self, text: &[u8]) {
         self.bytes.extend_from_slice(text);
         self.end();
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         self.offsets.push(self.bytes.len() as i32);
     }
 
-    fn get(&self, at: usize) -> &[u8] {
+    pub(super) fn get(&self, at: usize) -> &[u8] {
         &self.bytes[self.offsets[at] as usize..self.offsets[at + 1] as usize]
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.offsets.len() - 1
     }
 
-    fn truncate(&mut self, rows: usize) {
+    pub(super) fn truncate(&mut self, rows: usize) {
         self.offsets.truncate(rows + 1);
         self.bytes.truncate(self.offsets.last().map_or(0, |end| *end as usize));
     }
 
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         room: usize,
         nulls: Option<NullBuffer>,
@@ -427,113 +427,10 @@ impl Texts {
     }
 }
 
-/// Slots of the cache before the map.
-const SLOTS: usize = 1 << SLOT_BITS;
-const SLOT_BITS: u32 = 11;
-
-/// Words with few distinct values: each distinct one is stored once, in order of first appearance.
-#[derive(Debug)]
-struct Words {
-    keys: Vec<i32>,
-    distinct: Texts,
-    /// The row that brought the last distinct word.
-    last_from: usize,
-    map: HashMap<Box<[u8]>, i32>,
-    /// The code met last for each slot; hostile input makes it miss, and only that.
-    cache: [i32; SLOTS],
-}
-
-impl Default for Words {
-    fn default() -> Self {
-        Self {
-            keys: Vec::new(),
-            distinct: Texts::new(0, 0),
-            last_from: 0,
-            map: HashMap::default(),
-            cache: [-1; SLOTS],
-        }
-    }
-}
-
-impl Words {
-    #[inline]
-    fn push(&mut self, word: &[u8]) {
-        let slot = slot(word);
-        let cached = self.cache[slot];
-        let code = if cached >= 0 && self.distinct.get(cached as usize) == word {
-            cached
-        } else {
-            self.look_up(word, slot)
-        };
-        self.keys.push(code);
-    }
-
-    fn look_up(&mut self, word: &[u8], slot: usize) -> i32 {
-        let code = match self.map.get(word) {
-            Some(code) => *code,
-            None => {
-                let code = self.distinct.len() as i32;
-                self.distinct.push(word);
-                self.map.insert(word.into(), code);
-                self.last_from = self.keys.len();
-                code
-            }
-        };
-        self.cache[slot] = code;
-        code
-    }
-
-    /// Forgets all distinct words but the first `kept`, which the rows that stay are made of.
-    fn forget(&mut self, kept: usize) {
-        for code in kept..self.distinct.len() {
-            let word = self.distinct.get(code);
-            self.cache[slot(word)] = -1;
-            self.map.remove(word);
-        }
-        if kept < self.distinct.len() {
-            self.distinct.truncate(kept);
-            self.last_from = 0;
-        }
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        if self.keys.len() > rows && self.distinct.len() > 0 && self.last_from >= rows {
-            let last = self.distinct.len() - 1;
-            let word = self.distinct.get(last);
-            self.cache[slot(word)] = -1;
-            self.map.remove(word);
-            self.distinct.truncate(last);
-            // The one before it came from an earlier row.
-            self.last_from = 0;
-        }
-        self.keys.truncate(rows);
-    }
-
-    fn finish(&mut self, room: usize, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
-        let keys = Int32Array::try_new(take(&mut self.keys, room).into(), nulls)?;
-        let distinct = self.distinct.finish(self.distinct.len(), None)?;
-        self.map.clear();
-        self.cache = [-1; SLOTS];
-        self.last_from = 0;
-        Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(distinct))?))
-    }
-}
-
-/// A slot that depends on a word's length and its first and last eight bytes.
-#[inline]
-fn slot(word: &[u8]) -> usize {
-    let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    let mixed = match (word.first_chunk::<8>(), word.last_chunk::<8>()) {
-        (Some(first), Some(last)) => number(first) ^ number(last).rotate_left(29),
-        _ => word.iter().fold(0, |mixed, byte| mixed << 8 | u64::from(*byte)),
-    };
-    let mixed = (mixed ^ word.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> (u64::BITS - SLOT_BITS)) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use arrow::array::{Array, AsArray};
+    use arrow::datatypes::Int32Type;
 
     use super::*;
 

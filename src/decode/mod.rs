@@ -25,6 +25,7 @@ mod rewrite;
 mod rows;
 mod text;
 mod time;
+mod word;
 mod zone;
 
 use arrow::array::RecordBatch;
