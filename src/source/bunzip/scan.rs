@@ -1,0 +1,130 @@
+//! A bzip2 stream, cut where the marks of its blocks stand. Called by `bunzip`, for which it reads.
+
+use std::io::{self, BufRead};
+use std::sync::Arc;
+
+use super::bits::Bits;
+use super::{HEAD_BITS, Kind, MARK_BITS, Piece, bad};
+use crate::limit::BUNZIP_BLOCK_BYTES_MAX;
+
+/// Before every block: the digits of pi.
+pub const BLOCK: u64 = 0x3141_5926_5359;
+/// Before the stream's checksum: those of its square root.
+pub const END: u64 = 0x1772_4538_5090;
+
+/// Cuts the stream into pieces.
+pub struct Scanner<R> {
+    pub input: R,
+    /// Size of the stream's blocks, in 100,000 bytes; 0: its header was not read yet.
+    pub level: u8,
+    /// Bits of the piece that begins last, from its mark on.
+    held: Bits,
+    /// The bits that came last.
+    register: u64,
+    /// Bytes that were read.
+    read: u64,
+}
+
+impl<R: BufRead> Scanner<R> {
+    /// Begins with the next byte, which is byte `read` of the input.
+    pub fn new(read: u64, input: R) -> Self {
+        Self { input, level: 0, held: Bits::default(), register: 0, read }
+    }
+
+    pub fn header(&mut self) -> io::Result<()> {
+        let mut header = [0; 4];
+        self.input.read_exact(&mut header)?;
+        self.read += 4;
+        match header {
+            [b'B', b'Z', b'h', level @ b'1'..=b'9'] => {
+                self.level = level - b'0';
+                Ok(())
+            }
+            _ => Err(bad("this is no header of a stream")),
+        }
+    }
+
+    /// The next piece: from the mark that was found last to the one that is found next.
+    pub fn next(&mut self) -> io::Result<Piece> {
+        let mark = END.to_be_bytes();
+        if self.held.len >= MARK_BITS && self.held.bytes.starts_with(&mark[2..]) {
+            return self.end();
+        }
+        loop {
+            let buffer = self.input.fill_buf()?;
+            if buffer.is_empty() {
+                let (bits, at) = (Arc::default(), self.read);
+                return Ok(Piece { bits, at, kind: Kind::Truncated });
+            }
+            let (mut used, mut found) = (0, None);
+            for &byte in buffer {
+                used += 1;
+                self.register = self.register << 8 | u64::from(byte);
+                self.held.push_byte(byte);
+                if let Some(behind) = mark_behind(self.register)
+                    && self.held.len >= MARK_BITS + behind
+                {
+                    let mark = self.held.len - behind - MARK_BITS;
+                    // The piece's own mark is no end of it.
+                    if mark > 0 || is_end(self.register, behind) {
+                        found = Some(mark);
+                        break;
+                    }
+                }
+            }
+            self.input.consume(used);
+            self.read += used as u64;
+            match found {
+                Some(mark) if mark > 0 => return Ok(self.cut(mark, Kind::Block(None))),
+                Some(_) => return self.end(),
+                None if self.held.len > BUNZIP_BLOCK_BYTES_MAX * 8 => {
+                    return Err(bad("a block is longer than blocks are"));
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Hands out the first bits that are held.
+    fn cut(&mut self, bits: usize, kind: Kind) -> Piece {
+        let (mut piece, mut rest) = (Bits::default(), Bits::default());
+        piece.push(&self.held, 0, bits);
+        rest.push(&self.held, bits, self.held.len - bits);
+        let at = self.read - (self.held.len as u64).div_ceil(8);
+        self.held = rest;
+        Piece { bits: Arc::new(piece), at, kind }
+    }
+
+    /// The stream's end, whose mark is what is held: its checksum follows, and bits up to the next
+    /// byte.
+    fn end(&mut self) -> io::Result<Piece> {
+        while self.held.len < HEAD_BITS {
+            let mut byte = [0];
+            match self.input.read_exact(&mut byte) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    let (bits, at) = (Arc::default(), self.read);
+                    return Ok(Piece { bits, at, kind: Kind::Truncated });
+                }
+                Err(error) => return Err(error),
+            }
+            self.read += 1;
+            self.register = self.register << 8 | u64::from(byte[0]);
+            self.held.push_byte(byte[0]);
+        }
+        Ok(self.cut(HEAD_BITS, Kind::End))
+    }
+}
+
+/// How many bits of the last byte lie behind a mark, if one ends in it.
+fn mark_behind(register: u64) -> Option<usize> {
+    const MASK: u64 = (1 << MARK_BITS) - 1;
+    (0..8).find(|behind| {
+        let bits = register >> behind & MASK;
+        bits == BLOCK || bits == END
+    })
+}
+
+fn is_end(register: u64, behind: usize) -> bool {
+    register >> behind & ((1 << MARK_BITS) - 1) == END
+}
