@@ -32,8 +32,10 @@ pub(super) enum Fault {
     Changed,
     /// No answer, or half of one.
     Lost(String),
-    /// It cannot work as things are set up.
+    /// It cannot work.
     Setup(String),
+    /// It cannot work as the environment has it.
+    Settings(String),
     /// Nobody says who asks.
     NoCredentials,
 }
@@ -59,6 +61,9 @@ impl Fault {
             if let Some(tls) = inner.downcast_ref::<rustls::Error>() {
                 return Fault::Setup(format!("TLS fails: {tls}"));
             }
+            if inner.downcast_ref().is_some_and(reqwest::Error::is_builder) {
+                return Fault::Settings(innermost(inner));
+            }
             if inner.is::<HttpError>() || inner.is::<std::io::Error>() {
                 lost = Some(inner);
             }
@@ -75,7 +80,9 @@ impl Fault {
     pub fn about(self, shown: &str, url: &Url) -> SourceError {
         let reason = match self {
             Fault::Changed => return SourceError::Changed { name: shown.to_owned(), offset: 0 },
-            Fault::Status(404 | 410, code) if code.as_deref() == Some("NoSuchBucket") => {
+            Fault::Status(404 | 410, Some(code))
+                if matches!(code.as_str(), "NoSuchBucket" | "ContainerNotFound") =>
+            {
                 "there is no such bucket: check the name, and the endpoint if one is set".to_owned()
             }
             Fault::Status(404 | 410, _) => {
@@ -98,6 +105,7 @@ impl Fault {
                 format!("no answer: {why}; check the address and the network, then try again")
             }
             Fault::Setup(why) => why,
+            Fault::Settings(why) => format!("{why}: {}", url.settings()),
             Fault::NoCredentials => format!("there are no credentials: {}", url.credentials()),
         };
         SourceError::Remote { url: shown.to_owned(), reason }

@@ -19,10 +19,10 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::http::HttpBuilder;
 use object_store::path::Path;
-use object_store::{ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
+use object_store::{ClientConfigKey, ClientOptions, ObjectMeta, ObjectStore, RetryConfig};
 use tokio::runtime::Handle;
 
 use self::client::{Connector, Fault, Runner};
@@ -187,7 +187,10 @@ impl Remotes {
 
     /// The store of a URL, and the object's path in it.
     fn store(&self, url: &Url) -> Result<(Arc<dyn ObjectStore>, Path), Fault> {
-        let failed = |error: object_store::Error| Fault::of(&error);
+        let failed = |error: object_store::Error| match Fault::of(&error) {
+            Fault::Setup(why) => Fault::Settings(why),
+            fault => fault,
+        };
         let retry = RetryConfig { max_retries: 0, ..RetryConfig::default() };
         let (connector, path) = (self.connector.clone(), key_path(&url.key));
         Ok(match url.scheme {
@@ -202,20 +205,27 @@ impl Remotes {
                 (Arc::new(store.build().map_err(failed)?), Path::default())
             }
             Scheme::S3 => {
-                let builder = AmazonS3Builder::from_env().with_bucket_name(&url.authority);
-                let builder =
-                    if endpoint_is_loopback() { builder.with_allow_http(true) } else { builder };
+                let mut builder = AmazonS3Builder::from_env().with_bucket_name(&url.authority);
+                if is_here(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]) {
+                    builder = builder.with_allow_http(true);
+                }
                 let store = builder.with_retry(retry).with_http_connector(connector);
                 (Arc::new(store.build().map_err(failed)?), path?)
             }
             Scheme::Gs => {
                 let builder = GoogleCloudStorageBuilder::from_env();
-                let builder = builder.with_bucket_name(&url.authority).with_retry(retry);
+                let mut builder = builder.with_bucket_name(&url.authority).with_retry(retry);
+                if is_here(&["GOOGLE_BASE_URL"]) {
+                    builder = builder.with_config(GoogleConfigKey::Client(PLAIN), "true");
+                }
                 let store = builder.with_http_connector(connector.taking_gzip());
                 (Arc::new(store.build().map_err(failed)?), path?)
             }
             Scheme::Azure => {
-                let builder = MicrosoftAzureBuilder::from_env().with_url(&url.base);
+                let mut builder = MicrosoftAzureBuilder::from_env().with_url(&url.base);
+                if is_here(&["AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"]) {
+                    builder = builder.with_allow_http(true);
+                }
                 let store = builder.with_retry(retry).with_http_connector(connector);
                 (Arc::new(store.build().map_err(failed)?), path?)
             }
@@ -237,9 +247,12 @@ fn key_path(key: &str) -> Result<Path, Fault> {
     Path::parse(key).map_err(|error| Fault::Setup(format!("no name of an object: {error}")))
 }
 
-/// A server of tests and of development: it has no certificate, and nobody listens in.
-fn endpoint_is_loopback() -> bool {
-    ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().any(|name| {
+/// Lets a server do without TLS.
+const PLAIN: ClientConfigKey = ClientConfigKey::AllowHttp;
+
+/// Whether one of these variables names a server of this machine, which may do without TLS.
+fn is_here(variables: &[&str]) -> bool {
+    variables.iter().any(|name| {
         let value = std::env::var(name).unwrap_or_default();
         let host = value.strip_prefix("http://").unwrap_or_default();
         is_loopback(host.split('/').next().unwrap_or_default())

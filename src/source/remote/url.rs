@@ -91,6 +91,25 @@ impl Url {
         all.then(|| (self.key.trim_end_matches('/'), None))
     }
 
+    /// What to look at when a store cannot be asked as things are set up.
+    pub fn settings(&self) -> &'static str {
+        match self.scheme {
+            Scheme::Http(_) => "check the URL",
+            Scheme::S3 => {
+                "check AWS_ENDPOINT_URL and AWS_REGION; a server without TLS needs \
+                 AWS_ALLOW_HTTP=true"
+            }
+            Scheme::Gs => {
+                "check GOOGLE_APPLICATION_CREDENTIALS and GOOGLE_BASE_URL; a server without TLS \
+                 needs GOOGLE_ALLOW_HTTP=true"
+            }
+            Scheme::Azure => {
+                "check AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and \
+                 AZURE_STORAGE_ENDPOINT; a server without TLS needs AZURE_ALLOW_HTTP=true"
+            }
+        }
+    }
+
     /// What to do when the store lets nobody in.
     pub fn credentials(&self) -> &'static str {
         match self.scheme {
