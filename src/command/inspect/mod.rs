@@ -70,8 +70,8 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let (user_layout, only) = layouts(request.layout.as_ref())?;
     let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
     let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
-    let mut spooler = Spooler::default();
-    let (found, _spool) = find(&request.inputs, &mut spooler)?;
+    let spooler = Spooler::default();
+    let (found, _spool) = find(&request.inputs, &spooler)?;
     if let Some(path) = &request.write_layout {
         may_write(path, found.len())?;
     }
@@ -80,7 +80,7 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let mut more = 0;
     for file in &found {
         let mut looker = Looker::new(&looking, file);
-        let outcome = look_into(&file.location, &file.name, &mut spooler, &mut looker);
+        let outcome = look_into(&file.location, &file.name, &spooler, &mut looker);
         let Looker { mut subjects, ignored, more: uncounted, stop, .. } = looker;
         if let Some(stop) = stop {
             return Err(stop);
@@ -111,7 +111,7 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
 
 fn find(
     inputs: &[String],
-    spooler: &mut Spooler,
+    spooler: &Spooler,
 ) -> Result<(Vec<source::Found>, Option<source::Spool>), CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         inputs.iter().partition(|input| *input == "-");

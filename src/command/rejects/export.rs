@@ -241,7 +241,7 @@ mod tests {
         let hash = blake3::hash(&bytes);
         let again = |path: &Path, hash: &[u8]| {
             let remotes = Remotes::new(Duration::ZERO);
-            find_again(path.to_str().unwrap(), hash, &remotes, &mut Spooler::default())
+            find_again(path.to_str().unwrap(), hash, &remotes, &Spooler::default())
         };
         let found = again(&path, hash.as_bytes()).unwrap();
         let range = read_range(&found, 4_000_000, 900_000).unwrap();
