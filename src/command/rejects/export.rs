@@ -209,7 +209,7 @@ impl Sources {
         let len = usize::try_from(len).ok().filter(|&len| len <= RECORD_BYTES_MAX)?;
         let found = self.known.entry(row.get("load_id")).or_insert_with(|| {
             let hash: Option<&[u8]> = row.get("hash");
-            find_again(row.get("source"), hash?, &self.remotes, &mut self.spooler)
+            find_again(row.get("source"), hash?, &self.remotes, &self.spooler)
         });
         read_range(found.as_ref()?, offset, len).ok().flatten()
     }
