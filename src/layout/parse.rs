@@ -52,6 +52,7 @@ const RECOGNISE_KEYS: &[&str] = &[
     "members",
     "aliases",
     "by_name",
+    "prices",
     "not_names",
     "values",
 ];
@@ -339,6 +340,7 @@ fn read_recognise(
         require: Vec::new(),
         members: Vec::new(),
         by_name: false,
+        prices: false,
         values: Vec::new(),
         not_names: Vec::new(),
     };
@@ -380,6 +382,13 @@ fn read_recognise(
     }
     if let Some(value) = table.get("by_name") {
         rules.by_name = value.bool()?;
+    }
+    if let Some(value) = table.get("prices") {
+        rules.prices = value.bool()?;
+        let all = ["open", "high", "low", "close"];
+        if !all.iter().all(|name| dataset.columns.iter().any(|column| column.name == *name)) {
+            return Err(value.bad("only bars have prices in an order"));
+        }
     }
     if let Some(value) = table.get("not_names") {
         for (pattern, reason) in value.any_table()?.entries() {

@@ -819,3 +819,102 @@ fn what_cannot_be_said_of_a_file_is_a_mistake() {
         assert!(error.contains(says), "{rest}: {error}");
     }
 }
+
+/// What is shaped like trades or bars of trades and holds something else is told by its name or by
+/// its keys, and by nothing else.
+#[test]
+fn what_only_a_name_tells_from_trades_is_refused() {
+    let none = GivenFacts::default();
+    let tardis = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n\
+                  acmex,ACMEUSD,1583020803145000,1583020803307160,,sell,8531.5,2152\n";
+    for name in ["acmex_liquidations_2020-03-01_ACMEUSD.csv", "acmex/liquidations/2020/03/01/x.csv"]
+    {
+        let refusal = outcome(name, tardis, &none);
+        assert!(refusal.contains("Tardis.dev liquidations: liquidations are"), "{refusal}");
+        let asked = recognise(&text(name, tardis), &none, built_in(), Some("tardis_trades"));
+        assert!(asked.is_ok(), "{asked:?}");
+    }
+    let trades = outcome("acmex_trades_2020-03-01_ACMEUSD.csv", tardis, &none);
+    assert!(trades.starts_with("tardis_trades | "), "{trades}");
+
+    let kline = "1730419200000,70,71,69,70,8,1730422799999,59,12,44,31,0\n".repeat(2);
+    let json = "[[1730419200000,\"70\",\"71\",\"69\",\"70\",\"8\",1730422799999,\"59\",12,\"4\",\"3\",\"0\"]]";
+    for (text, layout) in [(kline.as_str(), "binance_klines"), (json, "binance_klines_json")] {
+        for folder in ["markPriceKlines", "indexPriceKlines", "premiumIndexKlines"] {
+            let name = format!("futures/um/monthly/{folder}/BTCUSDT/1h/BTCUSDT-1h-2024-11.zip");
+            let refusal = outcome(&name, text, &none);
+            assert!(refusal.contains(&format!("say --layout {layout} with")), "{refusal}");
+        }
+        let name = "futures/um/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-11.csv";
+        let found = outcome(name, text, &none);
+        assert!(found.starts_with(&format!("{layout} | ")), "{found}");
+    }
+}
+
+#[test]
+fn rates_depths_and_batches_are_refused_by_name() {
+    let none = GivenFacts::default();
+    for (text, says) in [
+        (
+            "calc_time,funding_interval_hours,last_funding_rate\n1706745600000,8,0.0010\n",
+            "funding rates",
+        ),
+        (
+            "instrument_name,funding_rate,funding_time\nX-USDT-SWAP,0.0001,1748707200000\n",
+            "funding rates",
+        ),
+        (
+            "timestamp,percentage,depth,notional\n2023-01-01 00:00:10,-5,7294.23,118\n",
+            "Binance depth",
+        ),
+        (
+            r#"[{"symbol":"XUSDT","fundingTime":1706745600000,"fundingRate":"0.0001","markPrice":"1"}]"#,
+            "funding rates (JSON)",
+        ),
+        (
+            r#"{"code":"0","data":[{"instId":"X","fundingRate":"0.1","fundingTime":"1706745600000"}]}"#,
+            "funding rates (JSON)",
+        ),
+        (
+            r#"{"orderbook_fp":{"yes_dollars":[["0.35","200"]],"no_dollars":[]}}"#,
+            "a Kalshi order book",
+        ),
+        (
+            r#"{"markets":[{"market_ticker":"KXA-1","candlesticks":[{"end_period_ts":1704067200}]}]}"#,
+            "jq -c '.markets[] | {ticker: .market_ticker} + .candlesticks[]'",
+        ),
+        (
+            r#"{"market_tickers":["KXA-1"],"market_candlesticks":[[{"end_period_ts":1704067200}]]}"#,
+            "jq -c '[.market_tickers, .market_candlesticks] | transpose[]",
+        ),
+        (
+            r#"{"id":2,"result":{"ticks":[1766483460000],"open":[1],"high":[2],"low":[1],"close":[1]}}"#,
+            "jq -c '.result | [.ticks, .open,",
+        ),
+    ] {
+        let refusal = outcome("BTCUSDT_1h.csv", text, &none);
+        assert!(refusal.contains(" is not loaded: ") && refusal.contains(says), "{refusal}");
+    }
+}
+
+#[test]
+fn the_exchange_of_cryptodatadownload_is_in_the_name() {
+    let rows = "unix,date,symbol,open,high,low,close,Volume BTC,Volume USD\n\
+                1646106180,2022-03-01 03:43:00,BTC/USD,1,2,0.5,1.5,3,4\n";
+    for (name, interval, venue) in [
+        ("Binance_BTCUSDT_2022_minute.csv", "1m", "binance"),
+        ("Bitstamp_BTCUSD_2021_minute.csv", "1m", "bitstamp"),
+        ("BTCUSDT_Binance_futures_data_hour.csv", "1h", "binance"),
+        ("BTCUSDT_Binance_futures_data_day.csv", "1d", "binance"),
+        ("FTX_Futures_BTCPERP_minute.csv", "1m", "ftx"),
+        ("Newex_BTCUSD_1h.csv", "1h", "newex"),
+        ("Newex_1INCHUSD_2022_minute.csv", "1m", "newex"),
+        ("old_Coinbase_BTCUSD_d (copy).csv", "1d", "coinbase"),
+        ("copy_BTCUSD_d.csv", "1d", "-"),
+        ("BTCUSDT_2022_minute.csv", "1m", "-"),
+    ] {
+        let found = auto(&text(name, rows)).unwrap();
+        let facts = (found.facts.interval.as_deref(), found.facts.venue.as_deref());
+        assert_eq!(facts, (Some(interval), Some(venue).filter(|venue| *venue != "-")), "{name}");
+    }
+}
