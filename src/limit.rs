@@ -113,6 +113,9 @@ pub const XZ_MEMORY_BYTES_MAX: u64 = 96 * MIB as u64;
 /// Windows of zstd data may be so large, as a power of two: `zstd --long` needs 27.
 pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 
+/// Threads that look at files before they are loaded: the decompressors of two large ones fit in
+/// memory.
+pub const SURVEY_THREADS_MAX: usize = 2;
 /// Threads that hash one plain file, a block of [`BLOCK_BYTES`] each.
 pub const HASH_THREADS_MAX: usize = 4;
 /// Threads that decompress the blocks of one bzip2 stream.

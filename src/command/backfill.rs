@@ -58,7 +58,7 @@ pub async fn run(
     let started_at = Timestamp::now();
     let mut inputs = survey::find(request)?;
     let spared = memo::spare(request, &request.access, &mut inputs.found).await?;
-    let mut survey = survey::look(request, &inputs.found, &mut inputs.spooler)?;
+    let mut survey = survey::look(request, &inputs.found, &inputs.spooler)?;
     let looked = std::mem::take(&mut survey.files);
     let database = request.access.database().await?;
     let patience = request.retry_deadline.min(Duration::from_secs(ADMISSION_S));

@@ -74,7 +74,7 @@ pub async fn run(request: &LoadRequest, units: bool) -> Result<Answer, CommandEr
         true => Spared::default(),
         false => memo::spare(request, &request.access, &mut inputs.found).await?,
     };
-    let survey = survey::look(request, &inputs.found, &mut inputs.spooler)?;
+    let survey = survey::look(request, &inputs.found, &inputs.spooler)?;
     let (database, connection) = request.access.connect().await?;
     let planning = plan(request, survey, &connection).await?;
     show::answer(request, (&database, &connection), (&planning, &spared), units).await

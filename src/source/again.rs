@@ -12,7 +12,7 @@ pub fn find_again(
     name: &str,
     hash: &[u8],
     remotes: &Remotes,
-    spooler: &mut Spooler,
+    spooler: &Spooler,
 ) -> Option<Content> {
     let mut ends = name.match_indices('!').map(|(at, _)| at).chain([name.len()]);
     let (file, found) = ends.find_map(|end| {

@@ -49,7 +49,7 @@ impl Found {
 pub fn find(
     arguments: &[String],
     remotes: &Remotes,
-    spooler: &mut Spooler,
+    spooler: &Spooler,
 ) -> Result<Vec<Found>, SourceError> {
     let mut found = Vec::new();
     for argument in arguments {
@@ -148,7 +148,7 @@ mod tests {
         }
         let argument = |name: &str| at(name).display().to_string();
         let found = |arguments: &[String]| {
-            find(arguments, &Remotes::new(Duration::ZERO), &mut Spooler::default())
+            find(arguments, &Remotes::new(Duration::ZERO), &Spooler::default())
         };
         let files = found(&[argument("b.csv"), argument(""), argument("*.csv")]).unwrap();
         let path = |file: &Found| {

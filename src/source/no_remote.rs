@@ -54,7 +54,7 @@ impl Remotes {
         Err(refused(url, "this program was built without the feature `remote`"))
     }
 
-    pub(super) fn find(&self, url: &str, _: &mut Spooler) -> Result<Vec<Found>, SourceError> {
+    pub(super) fn find(&self, url: &str, _: &Spooler) -> Result<Vec<Found>, SourceError> {
         let reason = "this program was built without the feature `remote` and reads files and \
                       standard input only: pipe it in: curl ... | tidegate backfill - ...";
         Err(refused(url, reason))

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::SourceError;
 use super::keep::Keeper;
@@ -23,11 +24,11 @@ impl Spool {
     }
 }
 
-/// Makes temporary files, up to [`SPOOL_BYTES_MAX`] together.
-#[derive(Debug)]
+/// Makes temporary files, up to [`SPOOL_BYTES_MAX`] together, those of its clones among them.
+#[derive(Debug, Clone)]
 pub struct Spooler {
     folder: PathBuf,
-    left: u64,
+    left: Arc<AtomicU64>,
     max: u64,
     keeper: Option<Keeper>,
 }
@@ -44,7 +45,8 @@ impl Default for Spooler {
 impl Spooler {
     /// A spooler for `max` bytes in all.
     fn with_cap(max: u64) -> Self {
-        Self { folder: std::env::temp_dir(), left: max, max, keeper: None }
+        let left = Arc::new(AtomicU64::new(max));
+        Self { folder: std::env::temp_dir(), left, max, keeper: None }
     }
 
     /// Also keeps copies of what is decompressed, in a file in `folder`, up to `max` bytes, so that
@@ -69,7 +71,7 @@ impl Spooler {
     ///
     /// # Errors
     /// When reading or writing fails, [`SourceError::SpoolFull`] when it is too much.
-    pub fn standard_input(&mut self, input: impl Read) -> Result<Spool, SourceError> {
+    pub fn standard_input(&self, input: impl Read) -> Result<Spool, SourceError> {
         self.copy(
             input,
             "standard input",
@@ -82,7 +84,7 @@ impl Spooler {
     /// # Errors
     /// As [`Spooler::standard_input`].
     #[cfg(feature = "remote")]
-    pub(super) fn remote(&mut self, input: impl Read, name: &str) -> Result<Spool, SourceError> {
+    pub(super) fn remote(&self, input: impl Read, name: &str) -> Result<Spool, SourceError> {
         self.copy(
             input,
             name,
@@ -94,7 +96,7 @@ impl Spooler {
     ///
     /// # Errors
     /// As [`Spooler::standard_input`].
-    pub(super) fn member(&mut self, input: impl Read, name: &str) -> Result<Spool, SourceError> {
+    pub(super) fn member(&self, input: impl Read, name: &str) -> Result<Spool, SourceError> {
         self.copy(
             input,
             name,
@@ -104,7 +106,7 @@ impl Spooler {
     }
 
     fn copy(
-        &mut self,
+        &self,
         mut input: impl Read,
         what: &str,
         advice: &'static str,
@@ -115,19 +117,19 @@ impl Spooler {
         let builder = builder.prefix("tidegate-spool-");
         let mut file = builder.tempfile_in(&self.folder).map_err(failed)?;
         loop {
-            let room = self.room(file.as_file())?;
+            let reserved = self.reserve(file.as_file())?;
             // One byte more than there is room for tells whether that was all.
-            let part = room.saturating_add(1).min(LOOK_BYTES);
+            let part = reserved.saturating_add(1).min(LOOK_BYTES);
             let copied = io::copy(&mut input.by_ref().take(part), &mut file).map_err(failed)?;
-            if copied > room {
+            self.left.fetch_add(reserved.saturating_sub(copied), Ordering::Relaxed);
+            if copied > reserved {
                 return Err(SourceError::SpoolFull {
                     what: what.to_owned(),
-                    allowed: self.max - self.left + room,
+                    allowed: self.max - self.left.load(Ordering::Relaxed),
                     folder: self.folder.clone(),
                     advice,
                 });
             }
-            self.left -= copied;
             if copied < part {
                 file.flush().map_err(failed)?;
                 return Ok(Spool(Arc::new(file)));
@@ -135,13 +137,19 @@ impl Spooler {
         }
     }
 
-    /// Bytes that may still be written.
-    fn room(&self, file: &File) -> Result<u64, SourceError> {
+    /// Takes the bytes of the next piece from those that may still be written.
+    fn reserve(&self, file: &File) -> Result<u64, SourceError> {
         let disk = rustix::fs::fstatvfs(file);
         let folder = self.folder.as_path();
         let disk = disk.map_err(|error| SourceError::io(&folder.into(), error.into()))?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        Ok(self.left.min(free.saturating_sub(SPOOL_RESERVE_BYTES)))
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize).saturating_sub(SPOOL_RESERVE_BYTES);
+        let mut reserved = 0;
+        let take = |left: u64| {
+            reserved = left.min(free).min(LOOK_BYTES);
+            Some(left - reserved)
+        };
+        let _ = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        Ok(reserved)
     }
 }
 
@@ -151,7 +159,7 @@ mod tests {
 
     #[test]
     fn all_files_share_the_cap() {
-        let mut spooler = Spooler::with_cap(10);
+        let spooler = Spooler::with_cap(10);
         let first = spooler.standard_input(&b"123456"[..]).unwrap();
         assert_eq!(std::fs::read(first.location().file().unwrap()).unwrap(), b"123456");
         let second = spooler.member(&b"7890"[..], "a.zip!b").unwrap();
@@ -162,6 +170,11 @@ mod tests {
         let error = spooler.member(&b"x"[..], "a.zip!c").unwrap_err().to_string();
         assert!(error.contains("a.zip!c") && error.contains("10 bytes"), "{error}");
         assert!(error.contains("TMPDIR"), "{error}");
+        let clone = Spooler::with_cap(6);
+        let other = clone.clone();
+        let both = (clone.member(&b"123"[..], "a"), other.member(&b"456"[..], "b"));
+        assert!(both.0.is_ok() && both.1.is_ok());
+        assert!(clone.member(&b"7"[..], "c").is_err(), "clones share it too");
         let none = Spooler::with_cap(3).standard_input(io::repeat(0)).unwrap_err();
         assert!(matches!(none, SourceError::SpoolFull { allowed: 3, .. }), "{none}");
     }

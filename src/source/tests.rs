@@ -254,15 +254,15 @@ impl Folder {
         bytes: &[u8],
     ) -> (Heard, Result<(), SourceError>) {
         let path = self.file(name, bytes);
-        let outcome = look_into(&path.as_path().into(), name, &mut Spooler::default(), &mut heard);
+        let outcome = look_into(&path.as_path().into(), name, &Spooler::default(), &mut heard);
         (heard, outcome)
     }
 
     /// Looks with copies kept, up to `max` bytes; how many they take once the file is looked at.
     fn look_keeping(&self, name: &str, bytes: &[u8], max: u64) -> (Heard, u64) {
         let (path, mut heard) = (self.file(name, bytes), Heard::default());
-        let mut spooler = Spooler::default().keeping(self.0.path().to_owned(), max);
-        look_into(&path.as_path().into(), name, &mut spooler, &mut heard).unwrap();
+        let spooler = Spooler::default().keeping(self.0.path().to_owned(), max);
+        look_into(&path.as_path().into(), name, &spooler, &mut heard).unwrap();
         (heard, spooler.kept_bytes())
     }
 }
@@ -375,7 +375,7 @@ fn is_content(folder: &Folder, (name, heard): (&str, &Heard), text: &[u8]) {
         &folder.0.path().join(found).display().to_string(),
         &print().hash,
         &Remotes::new(std::time::Duration::ZERO),
-        &mut Spooler::default(),
+        &Spooler::default(),
     );
     assert_eq!(again.unwrap().fingerprint, print(), "{name}");
 }
@@ -451,8 +451,8 @@ fn without_room_for_a_copy_a_source_is_decompressed_again() {
     }
     let nowhere = folder.0.path().join("nowhere");
     let (path, mut heard) = (folder.file("b.csv.bz2", &packed), Heard::default());
-    let mut spooler = Spooler::default().keeping(nowhere, u64::MAX / 2);
-    look_into(&path.as_path().into(), "b.csv.bz2", &mut spooler, &mut heard).unwrap();
+    let spooler = Spooler::default().keeping(nowhere, u64::MAX / 2);
+    look_into(&path.as_path().into(), "b.csv.bz2", &spooler, &mut heard).unwrap();
     assert_eq!(spooler.kept_bytes(), 0);
     assert!(read(&heard.kept[0]).unwrap() == text);
 }
@@ -733,7 +733,7 @@ fn a_bomb_is_stopped_at_what_its_size_allows() {
         let path = folder.file(name, bytes);
         let mut heard = Heard::default();
         let outcome =
-            look_within(&path.as_path().into(), name, &mut Spooler::default(), &mut heard, limits);
+            look_within(&path.as_path().into(), name, &Spooler::default(), &mut heard, limits);
         assert_eq!(names(&heard), [""; 0], "{name}");
         outcome
     };

@@ -103,7 +103,7 @@ pub trait Visitor {
 pub fn look_into<V: Visitor>(
     location: &Location,
     name: &str,
-    spooler: &mut Spooler,
+    spooler: &Spooler,
     visitor: &mut V,
 ) -> Result<(), SourceError> {
     look_within(location, name, spooler, visitor, Limits::default())
@@ -112,7 +112,7 @@ pub fn look_into<V: Visitor>(
 pub(super) fn look_within<V: Visitor>(
     location: &Location,
     name: &str,
-    spooler: &mut Spooler,
+    spooler: &Spooler,
     visitor: &mut V,
     limits: Limits,
 ) -> Result<(), SourceError> {
@@ -179,7 +179,7 @@ fn look_at_plain<V: Visitor>(
 struct Walk<'v, V: Visitor> {
     location: &'v Location,
     visitor: &'v mut V,
-    spooler: &'v mut Spooler,
+    spooler: &'v Spooler,
     limits: Limits,
     meter: Meter,
     /// Bytes of the file.

@@ -174,6 +174,33 @@ fn trades_are_told_from_bars() {
 }
 
 #[test]
+fn a_layout_that_reads_nothing_of_a_file_gives_way_to_a_draft() {
+    let db = TestDb::new("another vendor");
+    // Called like one vendor's file, in the shape of another's: the close before the high, and a
+    // turnover where the first has whole numbers.
+    let path = db.home().join("BTCUSDT_1440.csv");
+    write_odd(&path, "", |at, [o, h, l, c, v]| {
+        let day = 1_700_006_400 + 86_400 * at;
+        format!("{day},{o},{c},{h},{l},{v},{}", c * v + 0.5)
+    });
+    let text = std::fs::read_to_string(&path).expect("the file");
+    std::fs::write(&path, text.trim_start()).expect("the folder is writable");
+    let program = || Program::new(&db);
+    let seen = program().args(["inspect", "BTCUSDT_1440.csv"]).run().expect_code(1);
+    assert!(seen.stdout.contains("nothing of it would be loaded"), "{}", seen.stdout);
+    let next = printed(&seen.stdout, "tidegate inspect ");
+    assert_eq!(next, "tidegate inspect BTCUSDT_1440.csv --write-layout BTCUSDT_1440.toml");
+    let args = ["inspect", "BTCUSDT_1440.csv", "--write-layout", "BTCUSDT_1440.toml"];
+    let written = program().args(args).run().expect_code(0);
+    let next = printed(&written.stdout, "tidegate backfill ");
+    let loaded = program().args(next.split(' ').skip(1)).args(["--progress", "none"]);
+    assert_eq!(loaded.report_json().run().expect_code(0).total("inserted"), 240);
+    let wrong = "SELECT count(*) FROM market_data WHERE high < greatest(open, close) \
+                 OR low > least(open, close)";
+    assert_eq!(db.client().rows(wrong), [[Some("0".to_owned())]]);
+}
+
+#[test]
 fn the_same_rows_are_the_same_in_any_wrapping() {
     let home = tempfile::tempdir().expect("a folder");
     let plain = std::fs::read(fixture("bars").join("canonical.csv")).expect("a fixture");

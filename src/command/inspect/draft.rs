@@ -193,21 +193,40 @@ pub(super) fn name_of(stem: &str) -> String {
     if name.is_empty() { "mine".to_owned() } else { name.to_owned() }
 }
 
-/// The ticker that a file's name may hold: its last word in capitals that is none of those that
-/// say what any file holds.
+/// The ticker that a file's name may hold: its only word in capitals that is none of those that
+/// say what any file holds, or two of which one is a currency, with what joins them. Where it could
+/// be either of several, nothing is said: what is pasted would be believed.
 pub(super) fn symbol_in(name: &str) -> Option<String> {
-    const NONE: [&str; 16] = [
+    const NONE: [&str; 25] = [
         "CSV", "DATA", "OHLC", "OHLCV", "BARS", "BAR", "PRICES", "DAILY", "HOURLY", "EOD", "TXT",
-        "EXPORT", "COPY", "UTC", "M1", "H1",
+        "EXPORT", "COPY", "UTC", "GMT", "EST", "M1", "H1", "ALL", "FULL", "HISTORY", "JSON", "DAY",
+        "MINUTE", "HOUR",
+    ];
+    const CURRENCIES: [&str; 24] = [
+        "USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD",
+        "NZD", "KRW", "TRY", "BRL", "INR", "CNY", "RUB", "BTC", "XBT", "ETH", "BNB", "PERP",
     ];
     let base = name.rsplit(['/', '\\']).next().unwrap_or(name);
     let stem = base.split('.').next().unwrap_or(base);
-    let mut words = stem.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| {
+    let mut at = 0;
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    for word in stem.split(|c: char| !c.is_ascii_alphanumeric()) {
         let letters = word.chars().filter(char::is_ascii_uppercase).count();
         let lower = word.chars().any(|c| c.is_ascii_lowercase());
-        letters >= 2 && !lower && !NONE.contains(word)
-    });
-    words.next_back().map(str::to_owned)
+        if letters >= 2 && !lower && !NONE.contains(&word) {
+            found.push((at, word));
+        }
+        at = stem.len().min(at + word.len() + 1);
+    }
+    match found.as_slice() {
+        [(_, only)] => Some((*only).to_owned()),
+        [(from, one), (next, two)] => {
+            let paired = *next == from + one.len() + 1 && !stem[..*next].ends_with(' ');
+            let pair = CURRENCIES.contains(two) || matches!(*one, "KRW" | "USDT");
+            (paired && pair).then(|| stem[*from..next + two.len()].to_owned())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +246,11 @@ mod tests {
         assert_eq!(symbol_in("BTCUSDT-1h.csv").as_deref(), Some("BTCUSDT"));
         assert_eq!(symbol_in("export.csv"), None);
         assert_eq!(symbol_in("DAILY_DATA.csv"), None);
+        assert_eq!(symbol_in("binance_BTC_USDT_1m.csv").as_deref(), Some("BTC_USDT"));
+        assert_eq!(symbol_in("BTC-USDT-2021-01-01_1m.csv").as_deref(), Some("BTC-USDT"));
+        assert_eq!(symbol_in("KRW-BTC_days.json").as_deref(), Some("KRW-BTC"));
+        assert_eq!(symbol_in("NSE_RELIANCE.csv"), None, "which of the two");
+        assert_eq!(symbol_in("KXA-25JUN30-T90_1h.json"), None);
         assert_eq!(name_of("Kurse (neu)"), "kurse__neu");
         assert_eq!(name_of("日本"), "mine");
     }

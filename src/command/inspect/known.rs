@@ -254,6 +254,11 @@ impl Known {
         }
     }
 
+    /// Whether every record would be rejected.
+    pub fn nothing_good(&self) -> bool {
+        self.good == 0 && self.rejected() > 0
+    }
+
     /// Records that were refused.
     pub fn rejected(&self) -> u64 {
         self.refused.values().map(|refused| refused.count).sum()

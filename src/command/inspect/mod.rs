@@ -57,6 +57,7 @@ pub struct InspectRequest {
 struct Inspected {
     text: String,
     json: Value,
+    /// A layout knows it, and reads something of it.
     recognised: bool,
     listed: Listed,
 }
@@ -69,8 +70,8 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let (user_layout, only) = layouts(request.layout.as_ref())?;
     let built_in = registry().map_err(|error| CommandError::Refused(error.to_string()))?;
     let layouts = if user_layout.is_empty() { built_in } else { user_layout.as_slice() };
-    let mut spooler = Spooler::default();
-    let (found, _spool) = find(&request.inputs, &mut spooler)?;
+    let spooler = Spooler::default();
+    let (found, _spool) = find(&request.inputs, &spooler)?;
     if let Some(path) = &request.write_layout {
         may_write(path, found.len())?;
     }
@@ -79,7 +80,7 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let mut more = 0;
     for file in &found {
         let mut looker = Looker::new(&looking, file);
-        let outcome = look_into(&file.location, &file.name, &mut spooler, &mut looker);
+        let outcome = look_into(&file.location, &file.name, &spooler, &mut looker);
         let Looker { mut subjects, ignored, more: uncounted, stop, .. } = looker;
         if let Some(stop) = stop {
             return Err(stop);
@@ -110,7 +111,7 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
 
 fn find(
     inputs: &[String],
-    spooler: &mut Spooler,
+    spooler: &Spooler,
 ) -> Result<(Vec<source::Found>, Option<source::Spool>), CommandError> {
     let (stdin, paths): (Vec<&String>, Vec<&String>) =
         inputs.iter().partition(|input| *input == "-");
@@ -173,6 +174,7 @@ impl Looking<'_> {
                     text: format!("{}: cannot be read: {why}\n", subject.name),
                     json: json!({ "source": subject.name, "recognised": false, "why_not": why }),
                     recognised: false,
+
                     listed: Listed::not(subject, why),
                 }),
                 Verdict::Known(first, missing) => {
@@ -198,6 +200,13 @@ impl Looking<'_> {
         let layout = self.request.layout.as_ref();
         let mut known = known(subject, (recognised, missing), (self.request, layout), reading)?;
         if let Some(path) = &self.request.write_layout {
+            // A layout that reads no record of it knows something else.
+            if !known.recognised
+                && let Err(error) = recognise_with(subject, &self.request.facts, &[], None)
+            {
+                reading.begin_again(self.request.all);
+                return self.unknown(subject, &error, subject.guess().as_ref(), reading);
+            }
             known.text.push_str(&format!(
                 "\n{} was not written: the layout {} knows this file; the command above loads it\n",
                 path.display(),
@@ -371,7 +380,8 @@ fn known(
     let known = known::inspect(subject, recognised, reading)?;
     let shown = show::Shown { subject, recognised, missing, layout, known: &known, request };
     let listed = Listed::known(subject, recognised, &known);
-    Ok(Inspected { text: shown.text(), json: shown.json(), recognised: true, listed })
+    let (text, json) = (shown.text(), shown.json());
+    Ok(Inspected { text, json, recognised: !known.nothing_good(), listed })
 }
 
 /// Reads a text as columns of plain text.

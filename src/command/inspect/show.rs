@@ -10,6 +10,7 @@ use super::known::Known;
 use super::quality::{Gaps, Series};
 use super::roles::interval_of;
 use super::subject::{Subject, layout_word};
+use super::unknown::free_name;
 use crate::command::LayoutChoice;
 use crate::layout::{GivenFacts, Recognised};
 use crate::limit::INSPECT_BYTES_MAX;
@@ -87,6 +88,15 @@ impl Shown<'_> {
         out.push_str("\nquality\n");
         for found in self.quality() {
             line(&mut out, &found);
+        }
+        if known.nothing_good() {
+            out.push_str(&format!(
+                "\nnothing of it would be loaded: it is not what the layout {layout} reads; to \
+                 have one of its own drafted:\n  tidegate inspect {} --write-layout {}\n",
+                word(&subject.file),
+                word(&free_name(&subject.file)),
+            ));
+            return out;
         }
         out.push_str(&format!("\nload it: {}\n", self.command()));
         for (word, what) in self.blanks() {

@@ -66,6 +66,12 @@ pub(super) enum Verdict {
 }
 
 impl Subject {
+    /// What it looks like, if it is a text made of fields.
+    pub(super) fn guess(&self) -> Option<Guess> {
+        let fields = self.parquet.is_none() && !is_json(&self.head);
+        fields.then(|| guess(&self.head, self.whole)).flatten()
+    }
+
     fn new(seen: &Seen<'_>, file: &str) -> Self {
         Self {
             name: seen.name.to_owned(),
@@ -213,8 +219,7 @@ impl<'a> Looker<'a> {
                         | RecogniseError::Ambiguous { .. }
                         | RecogniseError::Contradiction { .. }
                 );
-                let fields = is_text && subject.parquet.is_none() && !is_json(&subject.head);
-                let guess = fields.then(|| guess(&subject.head, subject.whole)).flatten();
+                let guess = is_text.then(|| subject.guess()).flatten();
                 Verdict::Strange(error, guess)
             }
         }

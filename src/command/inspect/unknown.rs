@@ -212,7 +212,7 @@ pub(super) fn what_next(
 }
 
 /// A name for a layout file made of the file's, under which nothing is there yet.
-fn free_name(file: &str) -> String {
+pub(super) fn free_name(file: &str) -> String {
     let base = file.rsplit(['/', '\\']).next().unwrap_or(file);
     let stem = base.split('.').next().filter(|stem| !stem.is_empty() && *stem != "-");
     let stem = stem.unwrap_or("mine");

@@ -26,7 +26,7 @@ pub(super) struct Looked {
 }
 
 /// Looks at the paths of a source on these days.
-pub(super) fn look(source: &SourceRequest, days: &[Date], spooler: &mut Spooler) -> Looked {
+pub(super) fn look(source: &SourceRequest, days: &[Date], spooler: &Spooler) -> Looked {
     let remotes = Remotes::new(source.load.retry_deadline);
     let mut looked = Looked::default();
     let mut names = BTreeSet::new();

@@ -18,7 +18,7 @@ pub(super) type Totals = BTreeMap<(Date, Option<String>), u64>;
 pub(super) fn read(
     source: &SourceRequest,
     days: &[Date],
-    spooler: &mut Spooler,
+    spooler: &Spooler,
 ) -> Result<Totals, CommandError> {
     let Some(manifest) = &source.manifest else { return Ok(Totals::new()) };
     let remotes = Remotes::new(source.load.retry_deadline);

@@ -59,8 +59,8 @@ struct Preview<'a> {
 impl Preview<'_> {
     async fn source(&mut self, source: &SourceRequest) -> Result<(), CommandError> {
         let days = dates::window(self.request.today, source.days);
-        let mut spooler = Spooler::default();
-        let looked = look(source, &days, &mut spooler);
+        let spooler = Spooler::default();
+        let looked = look(source, &days, &spooler);
         for (path, why) in &looked.failed {
             self.failed(&source.name, path, why);
         }
@@ -70,7 +70,7 @@ impl Preview<'_> {
         let unchanged = (looked.files.len() - open.len()) as u64;
         let mut survey = Survey::default();
         for file in &open {
-            match survey::look(&request, std::slice::from_ref(file), &mut spooler) {
+            match survey::look(&request, std::slice::from_ref(file), &spooler) {
                 Ok(one) => survey.extend(one),
                 Err(error) => survey.failed.push((file.name.clone(), error.to_string())),
             }

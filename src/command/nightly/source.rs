@@ -125,8 +125,8 @@ impl Night<'_> {
         outcome: &mut SourceReport,
     ) -> Result<(), CommandError> {
         let days = dates::window(self.request.today, source.days);
-        let mut spooler = survey::spooler(&source.load);
-        let looked = look(source, &days, &mut spooler);
+        let spooler = survey::spooler(&source.load);
+        let looked = look(source, &days, &spooler);
         let mut work = AtWork { source, days, looked, kept: Vec::new(), spooler };
         for (path, why) in &work.looked.failed {
             let error = Some(why.clone());
@@ -184,7 +184,7 @@ impl Night<'_> {
         let mut survey = Survey::default();
         for &at in files {
             let found = &work.looked.files[at].found;
-            match survey::look(&request, std::slice::from_ref(found), &mut work.spooler) {
+            match survey::look(&request, std::slice::from_ref(found), &work.spooler) {
                 Ok(one) => survey.extend(one),
                 Err(error @ (CommandError::Usage(_) | CommandError::Layout(_))) => {
                     return Err(error);
@@ -299,7 +299,7 @@ impl Night<'_> {
         outcome: &mut SourceReport,
     ) -> Result<(), CommandError> {
         self.missing_days(work, part, outcome).await?;
-        let expected = manifest::read(work.source, &work.days, &mut work.spooler)?;
+        let expected = manifest::read(work.source, &work.days, &work.spooler)?;
         let Some((day, _)) = expected.keys().next() else { return Ok(()) };
         let first = day.to_string();
         let loads: Vec<i64> = work.kept.iter().copied().chain(loads_of(&part.files)).collect();

@@ -209,7 +209,7 @@ impl Sources {
         let len = usize::try_from(len).ok().filter(|&len| len <= RECORD_BYTES_MAX)?;
         let found = self.known.entry(row.get("load_id")).or_insert_with(|| {
             let hash: Option<&[u8]> = row.get("hash");
-            find_again(row.get("source"), hash?, &self.remotes, &mut self.spooler)
+            find_again(row.get("source"), hash?, &self.remotes, &self.spooler)
         });
         read_range(found.as_ref()?, offset, len).ok().flatten()
     }
@@ -241,7 +241,7 @@ mod tests {
         let hash = blake3::hash(&bytes);
         let again = |path: &Path, hash: &[u8]| {
             let remotes = Remotes::new(Duration::ZERO);
-            find_again(path.to_str().unwrap(), hash, &remotes, &mut Spooler::default())
+            find_again(path.to_str().unwrap(), hash, &remotes, &Spooler::default())
         };
         let found = again(&path, hash.as_bytes()).unwrap();
         let range = read_range(&found, 4_000_000, 900_000).unwrap();

@@ -387,7 +387,7 @@ fn four_equal(bytes: &[u8]) -> Option<usize> {
     rest.map(|found| at + found)
 }
 
-/// The checksum of a block's bytes: CRC-32 as others count it, but with all bits in the other order.
+/// The checksum of a block's bytes: CRC-32 as others count it, with all bits in the other order.
 pub fn checksum(bytes: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     let mut turned = [0; 4096];

@@ -1,11 +1,11 @@
 //! One bzip2 stream, its blocks decompressed by several threads at once. Blocks know nothing of one
 //! another but begin at any bit, so the stream is cut where the bits of a block's mark stand, each
-//! piece is made a stream of its own, and what comes out is put in order again. The marks may stand
+//! piece is decompressed by itself, and what comes out is put in order again. The marks may stand
 //! inside a block by chance: a piece that is no block is joined with the next.
 //!
-//! The blocks are taken apart by our own code (`block`, `transform`): it needs no stream around each,
-//! its memory is used again, and it takes a third of the library's time, which decompresses what is
-//! left: blocks of one byte repeated, and those of the first bzip2.
+//! The blocks are taken apart by our own code (`block`, `transform`): it needs no stream around
+//! each, uses its memory again, and takes a third of the library's time. The library decompresses
+//! what is left: blocks of one byte repeated, and those of the first bzip2.
 //!
 //! Memory is bounded by the number of blocks under way; a block that becomes far more than it says,
 //! as those of bombs do, is decompressed bit by bit by the thread that reads. Called by `codec`.

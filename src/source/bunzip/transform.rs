@@ -2,8 +2,8 @@
 //!
 //! Each byte of the text says where the next one stands, at a place that no cache foresees: to
 //! follow them one by one is to wait for memory at every byte. So the text is walked from many of
-//! its places at once. A walk that comes to where another one began ends there, and the text is what
-//! the walks saw, each followed by the one that it came upon. Called by `block`.
+//! its places at once. A walk that comes to where another one began ends there, and the text is
+//! what the walks saw, each followed by the one that it came upon. Called by `block`.
 
 use super::block::Fault;
 

@@ -64,7 +64,7 @@ impl Remotes {
     pub(super) fn find(
         &self,
         argument: &str,
-        spooler: &mut Spooler,
+        spooler: &Spooler,
     ) -> Result<Vec<Found>, SourceError> {
         let url = Url::parse(argument)?;
         let shown = url.shown();
@@ -151,7 +151,7 @@ impl Remotes {
         &self,
         url: &Url,
         target: &Target,
-        spooler: &mut Spooler,
+        spooler: &Spooler,
     ) -> Result<super::Spool, SourceError> {
         let shown = url.shown();
         let about = |fault: Fault| fault.about(&shown, url);

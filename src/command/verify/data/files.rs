@@ -87,12 +87,12 @@ impl Visitor for Gathered {
 }
 
 fn gather(paths: &[String]) -> Result<Gathered, CommandError> {
-    let mut spooler = Spooler::default();
+    let spooler = Spooler::default();
     let remotes = Remotes::new(Duration::from_secs(RETRY_DEADLINE_S));
     let mut gathered = Gathered::default();
-    for file in source::find(paths, &remotes, &mut spooler)? {
+    for file in source::find(paths, &remotes, &spooler)? {
         gathered.spool = file.spool.clone();
-        match look_into(&file.location, &file.name, &mut spooler, &mut gathered) {
+        match look_into(&file.location, &file.name, &spooler, &mut gathered) {
             Ok(()) => {}
             Err(error @ (SourceError::Io { .. } | SourceError::Remote { .. })) if file.named => {
                 return Err(error.into());
