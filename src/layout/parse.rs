@@ -385,11 +385,13 @@ fn read_recognise(
     }
     if let Some(value) = table.get("prices") {
         rules.prices = value.bool()?;
-        let all = ["open", "high", "low", "close"];
-        if !all.iter().all(|name| dataset.columns.iter().any(|column| column.name == *name)) {
-            return Err(value.bad("only bars have prices in an order"));
-        }
     }
+    read_patterns(&table, &mut rules)?;
+    Ok(rules)
+}
+
+/// Names that files do not have, and values that records have.
+fn read_patterns(table: &Table<'_>, rules: &mut RecogniseRules) -> Result<(), LayoutError> {
     if let Some(value) = table.get("not_names") {
         for (pattern, reason) in value.any_table()?.entries() {
             rules.not_names.push((regex(pattern, &reason)?, reason.string()?.to_owned()));
@@ -401,7 +403,7 @@ fn read_recognise(
             rules.values.push((position, regex(pattern.string()?, &pattern)?));
         }
     }
-    Ok(rules)
+    Ok(())
 }
 
 fn read_aliases(root: &Table<'_>) -> Result<bool, LayoutError> {

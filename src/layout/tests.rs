@@ -838,7 +838,7 @@ fn what_only_a_name_tells_from_trades_is_refused() {
     assert!(trades.starts_with("tardis_trades | "), "{trades}");
 
     let kline = "1730419200000,70,71,69,70,8,1730422799999,59,12,44,31,0\n".repeat(2);
-    let json = "[[1730419200000,\"70\",\"71\",\"69\",\"70\",\"8\",1730422799999,\"59\",12,\"4\",\"3\",\"0\"]]";
+    let json = r#"[[1730419200000,"70","71","69","70","8",1730422799999,"59",12,"4","3","0"]]"#;
     for (text, layout) in [(kline.as_str(), "binance_klines"), (json, "binance_klines_json")] {
         for folder in ["markPriceKlines", "indexPriceKlines", "premiumIndexKlines"] {
             let name = format!("futures/um/monthly/{folder}/BTCUSDT/1h/BTCUSDT-1h-2024-11.zip");
@@ -868,11 +868,11 @@ fn rates_depths_and_batches_are_refused_by_name() {
             "Binance depth",
         ),
         (
-            r#"[{"symbol":"XUSDT","fundingTime":1706745600000,"fundingRate":"0.0001","markPrice":"1"}]"#,
+            r#"[{"symbol":"XUSDT","fundingTime":1706745600000,"fundingRate":"0.1"}]"#,
             "funding rates (JSON)",
         ),
         (
-            r#"{"code":"0","data":[{"instId":"X","fundingRate":"0.1","fundingTime":"1706745600000"}]}"#,
+            r#"{"data":[{"instId":"X","fundingRate":"0.1","fundingTime":"1706745600000"}]}"#,
             "funding rates (JSON)",
         ),
         (
@@ -880,15 +880,15 @@ fn rates_depths_and_batches_are_refused_by_name() {
             "a Kalshi order book",
         ),
         (
-            r#"{"markets":[{"market_ticker":"KXA-1","candlesticks":[{"end_period_ts":1704067200}]}]}"#,
+            r#"{"markets":[{"market_ticker":"KXA","candlesticks":[{"end_period_ts":1704067200}]}]}"#,
             "jq -c '.markets[] | {ticker: .market_ticker} + .candlesticks[]'",
         ),
         (
-            r#"{"market_tickers":["KXA-1"],"market_candlesticks":[[{"end_period_ts":1704067200}]]}"#,
+            r#"{"market_tickers":["KX"],"market_candlesticks":[[{"end_period_ts":1704067200}]]}"#,
             "jq -c '[.market_tickers, .market_candlesticks] | transpose[]",
         ),
         (
-            r#"{"id":2,"result":{"ticks":[1766483460000],"open":[1],"high":[2],"low":[1],"close":[1]}}"#,
+            r#"{"result":{"ticks":[1766483460000],"open":[1],"high":[2],"low":[1],"close":[1]}}"#,
             "jq -c '.result | [.ticks, .open,",
         ),
     ] {
