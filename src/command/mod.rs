@@ -33,6 +33,7 @@ mod recipe;
 mod recipe_rewrite;
 mod rules;
 mod scatter;
+mod side_by_side;
 mod summary;
 mod survey;
 mod to_be_made;

@@ -3,12 +3,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::dataset;
 use crate::decode::ParquetSource;
 use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
-use crate::limit::{KEPT_BYTES_MAX, SURVEY_THREADS_MAX};
+use crate::limit::KEPT_BYTES_MAX;
 use crate::mapping::{JsonRecords, JsonShape, is_columnar};
 use crate::source::{
     self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
@@ -16,6 +15,7 @@ use crate::source::{
 };
 use crate::spill;
 
+use super::side_by_side::side_by_side;
 use super::{CommandError, LayoutChoice, LoadRequest};
 
 /// A file, or a member of an archive, that can be loaded.
@@ -116,56 +116,21 @@ pub(super) fn look(
         file: OfFile::default(),
         stop: None,
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = threads.min(SURVEY_THREADS_MAX).min(found.len());
     // Which contents are a shard's is known by their number alone.
-    let survey = if threads < 2 || request.shard.is_some() || request.units.is_some() {
+    let survey = if request.shard.is_some() || request.units.is_some() {
         let mut surveyor = surveyor();
         found.iter().try_for_each(|file| surveyor.look_at(file, spooler))?;
         surveyor.survey
     } else {
-        look_side_by_side(found, threads, |file| {
+        let mut whole = Survey::default();
+        let surveys = side_by_side(found, |file| {
             let mut surveyor = surveyor();
             surveyor.look_at(file, spooler).map(|()| surveyor.survey)
-        })?
+        });
+        surveys?.into_iter().for_each(|survey| whole.extend(survey));
+        whole
     };
     Ok(Survey { kept_bytes: spooler.kept_bytes(), ..survey })
-}
-
-/// Looks at files by several threads, each at the next one that none has begun. What is found is in
-/// the order of the files, and so is the error that is given: none before it was left out.
-fn look_side_by_side(
-    found: &[Found],
-    threads: usize,
-    look_at: impl Fn(&Found) -> Result<Survey, CommandError> + Sync,
-) -> Result<Survey, CommandError> {
-    let next = AtomicUsize::new(0);
-    let failed = AtomicBool::new(false);
-    let work = || {
-        let mut done = Vec::new();
-        while !failed.load(Ordering::Relaxed) {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = found.get(at) else { break };
-            let survey = look_at(file);
-            failed.fetch_or(survey.is_err(), Ordering::Relaxed);
-            done.push((at, survey));
-        }
-        done
-    };
-    let mut all = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        let done = threads.into_iter().map(|thread| match thread.join() {
-            Ok(done) => done,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
-        done.flatten().collect::<Vec<_>>()
-    });
-    all.sort_unstable_by_key(|(at, _)| *at);
-    let mut whole = Survey::default();
-    for (_, survey) in all {
-        whole.extend(survey?);
-    }
-    Ok(whole)
 }
 
 impl Survey {
@@ -429,58 +394,6 @@ pub(super) fn layouts(
             let layout = Layout::parse(&text, &path.display().to_string())?;
             let name = layout.name.clone();
             Ok((vec![layout], Some(name)))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn files(names: &[&str]) -> Vec<Found> {
-        let found = |name: &&str| Found {
-            name: (*name).to_owned(),
-            location: Location::from(Path::new(name)),
-            named: true,
-            spool: None,
-        };
-        names.iter().map(found).collect()
-    }
-
-    fn looked(file: &Found) -> Survey {
-        let name = file.name.clone();
-        let file = Looked { name, version: None, sources: 0, ignored: Vec::new() };
-        Survey { files: vec![file], ..Survey::default() }
-    }
-
-    #[test]
-    fn what_is_looked_at_side_by_side_comes_in_the_order_of_the_files() {
-        let names: Vec<String> = (0..40).map(|at| format!("{at:02}.csv")).collect();
-        let found = files(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let survey = look_side_by_side(&found, 3, |file| {
-            // Every third is slow.
-            if file.name.as_bytes()[1].is_multiple_of(3) {
-                std::thread::sleep(std::time::Duration::from_millis(3));
-            }
-            Ok(looked(file))
-        });
-        let files: Vec<String> = survey.unwrap().files.into_iter().map(|file| file.name).collect();
-        assert_eq!(files, names);
-    }
-
-    #[test]
-    fn of_several_errors_the_first_file_has_it() {
-        let found = files(&["a", "slow", "b", "c", "d"]);
-        for _ in 0..20 {
-            let survey = look_side_by_side(&found, 2, |file| match file.name.as_str() {
-                "slow" => {
-                    std::thread::sleep(std::time::Duration::from_millis(2));
-                    Err(CommandError::Refused("slow".to_owned()))
-                }
-                "b" | "c" => Err(CommandError::Refused(file.name.clone())),
-                _ => Ok(looked(file)),
-            });
-            assert_eq!(survey.unwrap_err().to_string(), "slow");
         }
     }
 }

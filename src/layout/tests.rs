@@ -880,7 +880,7 @@ fn rates_depths_and_batches_are_refused_by_name() {
             "a Kalshi order book",
         ),
         (
-            r#"{"markets":[{"market_ticker":"KXA","candlesticks":[{"end_period_ts":1704067200}]}]}"#,
+            r#"{"markets":[{"market_ticker":"KX","candlesticks":[{"end_period_ts":1704067200}]}]}"#,
             "jq -c '.markets[] | {ticker: .market_ticker} + .candlesticks[]'",
         ),
         (

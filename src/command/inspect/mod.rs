@@ -28,6 +28,7 @@ use crate::limit::{FIELDS_MAX, INSPECT_BYTES_MAX, INSPECT_ROWS_MAX, RETRY_DEADLI
 use crate::mapping::{FieldSource, MappedColumn, Mapping, Quirks, ValueKind};
 use crate::source::{self, ContentReader, Spooler, look_into};
 
+use super::side_by_side::side_by_side;
 use super::survey::layouts;
 use super::{Answer, CommandError, LayoutChoice};
 pub(super) use known::mapping;
@@ -78,23 +79,15 @@ pub fn run(request: &InspectRequest) -> Result<Answer, CommandError> {
     let looking = Looking { request, layouts, only: only.as_deref() };
     let (mut all, mut messages, mut exit) = (Vec::new(), Vec::new(), Exit::Done);
     let mut more = 0;
-    for file in &found {
-        let mut looker = Looker::new(&looking, file);
-        let outcome = look_into(&file.location, &file.name, &spooler, &mut looker);
-        let Looker { mut subjects, ignored, more: uncounted, stop, .. } = looker;
-        if let Some(stop) = stop {
-            return Err(stop);
-        }
-        if let Err(error) = outcome {
-            subjects.push(Subject::broken(file.name.clone(), &file.name, error.to_string()));
-        }
-        more += uncounted;
-        messages.extend(ignored.iter().map(|(name, why)| format!("passed over: {name}: {why}")));
-        let inspected = looking.contents(&subjects)?;
-        if file.named && !inspected.iter().any(|one| one.recognised) {
+    for (file, looked) in found.iter().zip(side_by_side(&found, |file| looking.at(file, &spooler))?)
+    {
+        more += looked.more;
+        messages
+            .extend(looked.ignored.iter().map(|(name, why)| format!("passed over: {name}: {why}")));
+        if file.named && !looked.inspected.iter().any(|one| one.recognised) {
             exit = exit.worse(Exit::Failed);
         }
-        all.extend(inspected);
+        all.extend(looked.inspected);
     }
     if more > 0 {
         messages.push(format!("{more} more members were not looked at"));
@@ -158,7 +151,30 @@ struct Looking<'a> {
     only: Option<&'a str>,
 }
 
+/// What was seen of a file.
+struct Looked {
+    inspected: Vec<Inspected>,
+    /// Names of what was passed over, and why.
+    ignored: Vec<(String, String)>,
+    /// Members that were not looked at.
+    more: u64,
+}
+
 impl Looking<'_> {
+    /// Looks into a file.
+    fn at(&self, file: &source::Found, spooler: &Spooler) -> Result<Looked, CommandError> {
+        let mut looker = Looker::new(self, file);
+        let outcome = look_into(&file.location, &file.name, spooler, &mut looker);
+        let Looker { mut subjects, ignored, more, stop, .. } = looker;
+        if let Some(stop) = stop {
+            return Err(stop);
+        }
+        if let Err(error) = outcome {
+            subjects.push(Subject::broken(file.name.clone(), &file.name, error.to_string()));
+        }
+        Ok(Looked { inspected: self.contents(&subjects)?, ignored, more })
+    }
+
     /// Reads the contents of one file, in their order, and says of each what it is.
     fn contents(&self, subjects: &[Subject]) -> Result<Vec<Inspected>, CommandError> {
         let mut reading = Reading {
