@@ -5,6 +5,7 @@ use memchr::memchr_iter;
 
 use super::json_fit::fit_json;
 use super::model::{Format, HeaderRule, Layout, SieveField, Way};
+use super::prices::Prices;
 use super::readable::{bad_value, check, fault, value_fault};
 use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
@@ -30,6 +31,8 @@ pub(super) struct Fit {
     /// What a document says outside of its records: facts and their words.
     pub(super) around: Vec<(String, String)>,
     pub(super) why: Vec<String>,
+    /// What the first records tell of the order of their prices.
+    pub(super) prices: Prices,
 }
 
 /// One column that the file feeds.
@@ -109,6 +112,7 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
         head: Vec::new(),
         around: Vec::new(),
         why,
+        prices: Prices::default(),
     })
 }
 
@@ -236,7 +240,8 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
     let lines = text.lines().take(head.lines);
     let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
     let shape = Some(shape);
-    Ok(Fit { shape, fields, sieve, others, interval, head, why, ..Fit::default() })
+    let prices = Prices::of(&records, &fields);
+    Ok(Fit { shape, fields, sieve, others, interval, head, why, prices, ..Fit::default() })
 }
 
 /// The records that the layout takes, by the position of the field that tells.

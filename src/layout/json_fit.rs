@@ -10,6 +10,7 @@ use super::json_around::{ANY_KEY, Around};
 use super::json_rules::{join_path, split_path};
 use super::json_sample::{as_records, field_paths, first_keys, first_records, names};
 use super::model::{HeaderRule, Layout, WaySource};
+use super::prices::Prices;
 use super::readable::{check, fault};
 use super::resolve;
 use super::sample::{Record, Text};
@@ -165,6 +166,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         interval: None,
         head: Vec::new(),
         around: Vec::new(),
+        prices: Prices::default(),
         why: vec![format!("{} with a member of {}", shown(records), members.join(", "))],
     })
 }
@@ -191,9 +193,10 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let others = unused(&keys, &fields);
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
     let interval = told_interval(&choices, &sampled, layout);
+    let prices = Prices::of(&sampled, &fields);
     add_later(layout, &mut fields, &mut paths);
     let json = shape(layout, records, paths, None);
-    Ok(Fit { json: Some(json), fields, others, interval, why, ..Fit::default() })
+    Ok(Fit { json: Some(json), fields, others, interval, why, prices, ..Fit::default() })
 }
 
 /// Keys that a vendor leaves out of records without such a value may come after the sample.
@@ -243,7 +246,8 @@ fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Resul
     let interval = told_interval(&choices, &sampled, layout);
     let paths = (0..count).map(|at| vec![at.to_string()]).collect();
     let json = shape(layout, records, paths, Some((count, count)));
-    Ok(Fit { json: Some(json), fields, others, interval, why, ..Fit::default() })
+    let prices = Prices::of(&sampled, &fields);
+    Ok(Fit { json: Some(json), fields, others, interval, why, prices, ..Fit::default() })
 }
 
 fn shape(

@@ -154,6 +154,9 @@ pub struct RecogniseRules {
     /// Whether the name must match one of [`FactRules::names`], because the shape alone says too
     /// little. Not asked when the user names the layout.
     pub by_name: bool,
+    /// Whether the first records must have their highest price as the high and their lowest as the
+    /// low. Not asked when the user names the layout.
+    pub prices: bool,
     /// Patterns for values at positions that no column may use (a close time among prices).
     pub values: Vec<(usize, Regex)>,
     /// Names for which the layout would be wrong, each with the reason.
@@ -218,7 +221,8 @@ pub struct FactRules {
     pub names: Vec<Regex>,
     /// Patterns over the whole path, with `/` between its parts, asked after the names.
     pub paths: Vec<Regex>,
-    /// Patterns over the lines before the first record, asked before the names.
+    /// Patterns over the lines before the first record, asked before the names; of JSON over the
+    /// values that [`FactRules::keys`] lead to, where they are not the facts themselves.
     pub lines: Vec<Regex>,
     /// Of JSON: paths from a document's root to values outside of its records, each with the fact
     /// that it tells; those of one fact are asked in this order.

@@ -53,6 +53,7 @@ const RECOGNISE_KEYS: &[&str] = &[
     "members",
     "aliases",
     "by_name",
+    "prices",
     "not_names",
     "values",
 ];
@@ -341,6 +342,7 @@ fn read_recognise(
         require: Vec::new(),
         members: Vec::new(),
         by_name: false,
+        prices: false,
         values: Vec::new(),
         not_names: Vec::new(),
     };
@@ -378,6 +380,15 @@ fn read_recognise(
     if let Some(value) = table.get("by_name") {
         rules.by_name = value.bool()?;
     }
+    if let Some(value) = table.get("prices") {
+        rules.prices = value.bool()?;
+    }
+    read_patterns(&table, &mut rules)?;
+    Ok(rules)
+}
+
+/// Names that files do not have, and values that records have.
+fn read_patterns(table: &Table<'_>, rules: &mut RecogniseRules) -> Result<(), LayoutError> {
     if let Some(value) = table.get("not_names") {
         for (pattern, reason) in value.any_table()?.entries() {
             rules.not_names.push((regex(pattern, &reason)?, reason.string()?.to_owned()));
@@ -389,7 +400,7 @@ fn read_recognise(
             rules.values.push((position, regex(pattern.string()?, &pattern)?));
         }
     }
-    Ok(rules)
+    Ok(())
 }
 
 /// What is known of a whole document that is not loaded.

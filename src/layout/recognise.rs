@@ -300,5 +300,8 @@ fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
             layout.name
         )));
     }
-    Ok(fit)
+    match fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices) {
+        Some(reason) => Err(late(reason)),
+        None => Ok(fit),
+    }
 }

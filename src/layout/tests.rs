@@ -358,6 +358,60 @@ fn a_name_that_can_be_cut_in_two_ways_says_nothing() {
     assert!(matches!(found, Err(RecogniseError::MissingFact { .. })), "{found:?}");
 }
 
+#[test]
+fn a_column_of_tickers_wins_over_the_name() {
+    for (head, row, symbol) in [
+        ("Date,Name,Open,High,Low,Close,Adj Close", "2024-01-02,ACME,1,2,0.5,1.5,1.5", "symbol=1"),
+        ("Date,Name,Ticker,Open,High,Low,Close,Adj Close", "2024-01-02,A,B,1,2,1,1,1", "symbol=2"),
+        ("Date,Open,High,Low,Close,Adj Close", "2024-01-02,1,2,0.5,1.5,1.5", "symbol=SP500"),
+        // A data frame's numbers are no tickers.
+        ("index,Date,Open,High,Low,Close,Adj Close", "0,2024-01-02,1,2,1,1,1", "symbol=SP500"),
+        ("index,Date,Open,High,Low,Close,Adj Close", "HSI,2024-01-02,1,2,1,1,1", "symbol=0"),
+    ] {
+        let file = format!("{head}\n{row}\n");
+        let found = auto(&text("SP500.csv", &file)).unwrap();
+        assert!(sources(&found).starts_with(symbol), "{head}: {}", sources(&found));
+    }
+}
+
+#[test]
+fn words_in_names_are_no_tickers() {
+    for word in ["forex", "train", "historical", "intraday", "download", "FX", "STOCKS", "live"] {
+        let name = format!("{word}_1h.csv");
+        let found = file(&fixture("bars/DOGEEUR_1h.csv"), &name);
+        let Err(RecogniseError::MissingFact { facts, .. }) = &found else {
+            panic!("{name}: {found:?}")
+        };
+        assert_eq!(facts, &["symbol"], "{name}");
+    }
+}
+
+#[test]
+fn only_lists_side_by_side_are_refused_as_such() {
+    let lists = r#"{"s":"ok","t":[1704067200],"o":[1],"h":[2],"l":[1],"c":[1],"v":[5]}"#;
+    assert!(refusal(&text("x.json", lists)).contains("in lists side by side"));
+    let record = r#"{"s":"ok","t":1704067200,"o":1,"h":2,"l":1,"c":1,"v":5}"#;
+    let found = auto(&text("ACME_1h.json", record)).unwrap();
+    assert_eq!(found.layout, "canonical_json", "as the refusal says to turn them");
+}
+
+#[test]
+fn files_of_indian_exchanges_are_those_of_their_source() {
+    let refused = refusal(&text(
+        "EQ010124.CSV",
+        "SC_CODE,SC_NAME,SC_GROUP,SC_TYPE,OPEN,HIGH,LOW,CLOSE,NO_TRADES,NO_OF_SHRS,NET_TURNOV\n\
+         599999,ACME LTD,A ,Q,10,11,9,10,3,40,400\n",
+    ));
+    assert!(refused.contains("EQ_ISINCODE_010124.CSV"), "{refused}");
+    let head = "TradDt,BizDt,Sgmt,Src,FinInstrmTp,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric,\
+                TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd";
+    for (source, layout) in [("NSE", "nse_equity_udiff"), ("BSE", "bse_equity_udiff")] {
+        let row = format!("2024-07-08,2024-07-08,CM,{source},STK,ACME,A,10,11,9,10,40,400,3");
+        let found = auto(&text("x.csv", &format!("{head}\n{row}\n"))).unwrap();
+        assert_eq!(found.layout, layout);
+    }
+}
+
 const ROWS: &str = "ts,open,high,low,close\n2024-01-02 10:00,1,2,0.5,1.5\n";
 
 #[test]
@@ -820,56 +874,101 @@ fn what_cannot_be_said_of_a_file_is_a_mistake() {
     }
 }
 
+/// What is shaped like trades or bars of trades and holds something else is told by its name or by
+/// its keys, and by nothing else.
 #[test]
-fn a_column_of_tickers_wins_over_the_name() {
-    for (head, row, symbol) in [
-        ("Date,Name,Open,High,Low,Close,Adj Close", "2024-01-02,ACME,1,2,0.5,1.5,1.5", "symbol=1"),
-        ("Date,Name,Ticker,Open,High,Low,Close,Adj Close", "2024-01-02,A,B,1,2,1,1,1", "symbol=2"),
-        ("Date,Open,High,Low,Close,Adj Close", "2024-01-02,1,2,0.5,1.5,1.5", "symbol=SP500"),
-        // A data frame's numbers are no tickers.
-        ("index,Date,Open,High,Low,Close,Adj Close", "0,2024-01-02,1,2,1,1,1", "symbol=SP500"),
-        ("index,Date,Open,High,Low,Close,Adj Close", "HSI,2024-01-02,1,2,1,1,1", "symbol=0"),
+fn what_only_a_name_tells_from_trades_is_refused() {
+    let none = GivenFacts::default();
+    let tardis = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n\
+                  acmex,ACMEUSD,1583020803145000,1583020803307160,,sell,8531.5,2152\n";
+    for name in ["acmex_liquidations_2020-03-01_ACMEUSD.csv", "acmex/liquidations/2020/03/01/x.csv"]
+    {
+        let refusal = outcome(name, tardis, &none);
+        assert!(refusal.contains("Tardis.dev liquidations: liquidations are"), "{refusal}");
+        let asked = recognise(&text(name, tardis), &none, built_in(), Some("tardis_trades"));
+        assert!(asked.is_ok(), "{asked:?}");
+    }
+    let trades = outcome("acmex_trades_2020-03-01_ACMEUSD.csv", tardis, &none);
+    assert!(trades.starts_with("tardis_trades | "), "{trades}");
+
+    let kline = "1730419200000,70,71,69,70,8,1730422799999,59,12,44,31,0\n".repeat(2);
+    let json = r#"[[1730419200000,"70","71","69","70","8",1730422799999,"59",12,"4","3","0"]]"#;
+    for (text, layout) in [(kline.as_str(), "binance_klines"), (json, "binance_klines_json")] {
+        for folder in ["markPriceKlines", "indexPriceKlines", "premiumIndexKlines"] {
+            let name = format!("futures/um/monthly/{folder}/BTCUSDT/1h/BTCUSDT-1h-2024-11.zip");
+            let refusal = outcome(&name, text, &none);
+            assert!(refusal.contains(&format!("say --layout {layout} with")), "{refusal}");
+        }
+        let name = "futures/um/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-11.csv";
+        let found = outcome(name, text, &none);
+        assert!(found.starts_with(&format!("{layout} | ")), "{found}");
+    }
+}
+
+#[test]
+fn rates_depths_and_batches_are_refused_by_name() {
+    let none = GivenFacts::default();
+    for (text, says) in [
+        (
+            "calc_time,funding_interval_hours,last_funding_rate\n1706745600000,8,0.0010\n",
+            "funding rates",
+        ),
+        (
+            "instrument_name,funding_rate,funding_time\nX-USDT-SWAP,0.0001,1748707200000\n",
+            "funding rates",
+        ),
+        (
+            "timestamp,percentage,depth,notional\n2023-01-01 00:00:10,-5,7294.23,118\n",
+            "Binance depth",
+        ),
+        (
+            r#"[{"symbol":"XUSDT","fundingTime":1706745600000,"fundingRate":"0.1"}]"#,
+            "funding rates (JSON)",
+        ),
+        (
+            r#"{"data":[{"instId":"X","fundingRate":"0.1","fundingTime":"1706745600000"}]}"#,
+            "funding rates (JSON)",
+        ),
+        (
+            r#"{"orderbook_fp":{"yes_dollars":[["0.35","200"]],"no_dollars":[]}}"#,
+            "a Kalshi order book",
+        ),
+        (
+            r#"{"markets":[{"market_ticker":"KX","candlesticks":[{"end_period_ts":1704067200}]}]}"#,
+            "jq -c '.markets[] | {ticker: .market_ticker} + .candlesticks[]'",
+        ),
+        (
+            r#"{"market_tickers":["KX"],"market_candlesticks":[[{"end_period_ts":1704067200}]]}"#,
+            "jq -c '[.market_tickers, .market_candlesticks] | transpose[]",
+        ),
+        (
+            r#"{"result":{"ticks":[1766483460000],"open":[1],"high":[2],"low":[1],"close":[1]}}"#,
+            "jq -c '.result | [.ticks, .open,",
+        ),
     ] {
-        let file = format!("{head}\n{row}\n");
-        let found = auto(&text("SP500.csv", &file)).unwrap();
-        assert!(sources(&found).starts_with(symbol), "{head}: {}", sources(&found));
+        let refusal = outcome("BTCUSDT_1h.csv", text, &none);
+        assert!(refusal.contains(" is not loaded: ") && refusal.contains(says), "{refusal}");
     }
 }
 
 #[test]
-fn words_in_names_are_no_tickers() {
-    for word in ["forex", "train", "historical", "intraday", "download", "FX", "STOCKS", "live"] {
-        let name = format!("{word}_1h.csv");
-        let found = file(&fixture("bars/DOGEEUR_1h.csv"), &name);
-        let Err(RecogniseError::MissingFact { facts, .. }) = &found else {
-            panic!("{name}: {found:?}")
-        };
-        assert_eq!(facts, &["symbol"], "{name}");
-    }
-}
-
-#[test]
-fn only_lists_side_by_side_are_refused_as_such() {
-    let lists = r#"{"s":"ok","t":[1704067200],"o":[1],"h":[2],"l":[1],"c":[1],"v":[5]}"#;
-    assert!(refusal(&text("x.json", lists)).contains("in lists side by side"));
-    let record = r#"{"s":"ok","t":1704067200,"o":1,"h":2,"l":1,"c":1,"v":5}"#;
-    let found = auto(&text("ACME_1h.json", record)).unwrap();
-    assert_eq!(found.layout, "canonical_json", "as the refusal says to turn them");
-}
-
-#[test]
-fn files_of_indian_exchanges_are_those_of_their_source() {
-    let refused = refusal(&text(
-        "EQ010124.CSV",
-        "SC_CODE,SC_NAME,SC_GROUP,SC_TYPE,OPEN,HIGH,LOW,CLOSE,NO_TRADES,NO_OF_SHRS,NET_TURNOV\n\
-         599999,ACME LTD,A ,Q,10,11,9,10,3,40,400\n",
-    ));
-    assert!(refused.contains("EQ_ISINCODE_010124.CSV"), "{refused}");
-    let head = "TradDt,BizDt,Sgmt,Src,FinInstrmTp,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric,\
-                TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd";
-    for (source, layout) in [("NSE", "nse_equity_udiff"), ("BSE", "bse_equity_udiff")] {
-        let row = format!("2024-07-08,2024-07-08,CM,{source},STK,ACME,A,10,11,9,10,40,400,3");
-        let found = auto(&text("x.csv", &format!("{head}\n{row}\n"))).unwrap();
-        assert_eq!(found.layout, layout);
+fn the_exchange_of_cryptodatadownload_is_in_the_name() {
+    let rows = "unix,date,symbol,open,high,low,close,Volume BTC,Volume USD\n\
+                1646106180,2022-03-01 03:43:00,BTC/USD,1,2,0.5,1.5,3,4\n";
+    for (name, interval, venue) in [
+        ("Binance_BTCUSDT_2022_minute.csv", "1m", "binance"),
+        ("Bitstamp_BTCUSD_2021_minute.csv", "1m", "bitstamp"),
+        ("BTCUSDT_Binance_futures_data_hour.csv", "1h", "binance"),
+        ("BTCUSDT_Binance_futures_data_day.csv", "1d", "binance"),
+        ("FTX_Futures_BTCPERP_minute.csv", "1m", "ftx"),
+        ("Newex_BTCUSD_1h.csv", "1h", "newex"),
+        ("Newex_1INCHUSD_2022_minute.csv", "1m", "newex"),
+        ("old_Coinbase_BTCUSD_d (copy).csv", "1d", "coinbase"),
+        ("copy_BTCUSD_d.csv", "1d", "-"),
+        ("BTCUSDT_2022_minute.csv", "1m", "-"),
+    ] {
+        let found = auto(&text(name, rows)).unwrap();
+        let facts = (found.facts.interval.as_deref(), found.facts.venue.as_deref());
+        assert_eq!(facts, (Some(interval), Some(venue).filter(|venue| *venue != "-")), "{name}");
     }
 }
