@@ -52,7 +52,9 @@ pub(super) fn refuse_foreign(name: &str, bytes: &[u8]) -> Result<(), RecogniseEr
             command: format!("{tool} {} | tidegate backfill - ...", shell_word(name)),
         });
     }
-    let Some((what, advice)) = foreign(bytes) else { return Ok(()) };
+    let Some((what, advice)) = foreign(bytes).or_else(|| stooq_answer(bytes)) else {
+        return Ok(());
+    };
     Err(RecogniseError::Foreign {
         name: name.to_owned(),
         what: what.to_owned(),
@@ -129,6 +131,23 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         return Some((XML, VENDOR));
     }
     None
+}
+
+/// What Stooq answers instead of data, in English and in Polish.
+fn stooq_answer(text: &[u8]) -> Option<(&'static str, &'static str)> {
+    const LIMITS: [&[u8]; 2] = [b"Exceeded the daily hits limit", b"Przekroczony dzienny limit"];
+    const NOTHING: [&[u8]; 2] = [b"No data", b"Brak danych"];
+    let text = without_bom(text).trim_ascii_start();
+    if LIMITS.iter().any(|words| text.starts_with(words)) {
+        return Some((
+            "it says that Stooq's daily limit was reached",
+            "download it again on another day",
+        ));
+    }
+    NOTHING.contains(&text.trim_ascii_end()).then_some((
+        "it says that Stooq has no data",
+        "look at the symbol and the dates that were asked for, and download it again",
+    ))
 }
 
 /// `{`, or a `[` that opens a list of values. A header may begin with `[QUOTE_DATE]`.
@@ -221,6 +240,9 @@ mod tests {
         assert!(message("x", b"ts,open\r1,2\r").contains("tr '\\r' '\\n' < x"));
         assert_eq!(message("x", b"ts,open\r"), "text");
         assert!(message("x", b"%PDF-1.7").contains("a PDF"));
+        assert!(message("x", b"Exceeded the daily hits limit").contains("limit was reached"));
+        assert!(message("x", b"No data\r\n").contains("Stooq has no data"));
+        assert_eq!(message("x", b"No data,at all"), "text");
         assert_eq!(message("x", b"<DATE>\t<OPEN>"), "text");
         assert_eq!(message("x", b"[QUOTE_DATE], [STRIKE]"), "text");
     }

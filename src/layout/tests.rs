@@ -412,6 +412,40 @@ fn files_of_indian_exchanges_are_those_of_their_source() {
     }
 }
 
+#[test]
+fn answers_that_hold_no_data_are_refused_by_name() {
+    let mail = r#"{"killmail_id":1,"killmail_hash":"ab","kill_time":"2024-01-02","system_id":3}"#;
+    for (name, rows, says) in [
+        ("daily_ACME.csv", r#"{"Information":"25 requests per day"}"#, "instead of data"),
+        (
+            "ACME.json",
+            r#"{"status":"ERROR","request_id":"1","error":"Unknown"}"#,
+            "instead of data",
+        ),
+        ("mail.json", mail, "eve-kill's form"),
+        ("totals.json", r#"{"20211203":12345,"20211204":12001}"#, "EVE Ref's totals"),
+        ("20211203.json", r#"{"97123456":"ab12","97123457":"cd34"}"#, "zKillboard's history"),
+        ("eurusd.csv", "20140101 00:00,1,1,1,1,0,1,1,1,1,0\n", "Lean quotes of hours and days"),
+        ("equity/usa/factor_files/a.csv", "19980102,1,0.997307,572.84\n", "Lean factor files"),
+    ] {
+        let refusal = refusal(&text(name, rows));
+        assert!(refusal.contains(" is not loaded: ") && refusal.contains(says), "{refusal}");
+    }
+    let data = r#"{"code":"0","msg":"","data":[{"ts":1704067200,"o":1,"h":1,"l":1,"c":1}]}"#;
+    assert_eq!(auto(&text("ACME_1h.json", data)).unwrap().layout, "canonical_json");
+}
+
+#[test]
+fn dates_and_units_that_read_both_ways_are_not_guessed() {
+    let daily = "DATE,OPEN,HIGH,LOW,CLOSE\n01/02/2024,1,2,1,1\n";
+    assert!(refusal(&text("prices.csv", daily)).contains("say --layout cboe_history"));
+    let both = "Ticker,Date/Time,Open,High,Low,Close,Volume\nACME,1/2/2024,1,2,1,1,5\n";
+    assert!(matches!(auto(&text("x.csv", both)), Err(RecogniseError::Ambiguous { .. })));
+    // Lots of 100 are those of the mainland alone.
+    let rows = "ts_code,trade_date,open,high,low,close,vol,amount\n00700.HK,20240131,1,2,1,1,5,6\n";
+    assert!(auto(&text("x.csv", rows)).is_err());
+}
+
 const ROWS: &str = "ts,open,high,low,close\n2024-01-02 10:00,1,2,0.5,1.5\n";
 
 #[test]
@@ -788,7 +822,7 @@ fn quotes_books_and_binary_files_are_refused_by_name() {
         page.ends_with("first line: <html><body>Exceeded the daily hits limit</body>"),
         "{page}"
     );
-    for rows in ["Exceeded the daily hits limit\n", "DATE,RATE\n1954-07-01,1.03\n", "No data"] {
+    for rows in ["Try it again later\n", "DATE,RATE\n1954-07-01,1.03\n", "No records"] {
         let refusal = outcome("x.csv", rows, &none);
         let first = rows.lines().next().unwrap();
         assert!(refusal.contains(&format!("first line: {first}")), "{refusal}");
