@@ -33,11 +33,11 @@ impl Prices {
         seen
     }
 
-    /// Why a file of this name has another order, or may have. In dirty files one bar in ten may
-    /// break the rule; in another order nearly all do.
+    /// Why a file of this name has another order, or may have. In dirty files one bar in four
+    /// may break the rule; in another order nearly all do.
     pub(super) fn fault(self, layout: &Layout, name: &str) -> Option<String> {
         let Self { moved, contrary } = self;
-        if contrary * 10 > moved {
+        if contrary * 4 > moved {
             return Some(format!(
                 "its records fit, but in {contrary} of {moved} the high is not the highest price \
                  or the low not the lowest: its prices stand in another order"
