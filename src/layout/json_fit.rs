@@ -55,6 +55,10 @@ fn by_outline(layout: &Layout, text: Text<'_>) -> Result<Fit, Miss> {
         return Err(Miss::early("it is no JSON object"));
     }
     known_header(layout, &names)?;
+    let is_list = |key: &&String| around.arrays.iter().any(|path| path[..] == [(*key).clone()]);
+    if let Some(key) = layout.recognise.document_lists.iter().find(|key| !is_list(key)) {
+        return Err(Miss::early(format!("it has no list {key}")));
+    }
     let pattern = layout.recognise.document_keys.as_ref();
     let first = |path: &Vec<String>| path.first().map_or("", String::as_str).to_owned();
     if pattern.is_some_and(|pattern| !paths().all(|path| pattern.is_match(&first(path)))) {

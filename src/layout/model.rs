@@ -142,6 +142,8 @@ pub struct RecogniseRules {
     pub repeats: Vec<String>,
     /// For JSON that is not loaded: a pattern for every key of the whole document.
     pub document_keys: Option<Regex>,
+    /// For JSON that is not loaded: keys of the document under which it has lists.
+    pub document_lists: Vec<String>,
     /// Numbers of fields that a record may have; empty: any.
     pub fields: Vec<usize>,
     /// Columns that must be there besides those that the dataset requires.

@@ -47,6 +47,7 @@ const RECOGNISE_KEYS: &[&str] = &[
     "lacks",
     "repeats",
     "document_keys",
+    "document_lists",
     "fields",
     "require",
     "members",
@@ -336,6 +337,7 @@ fn read_recognise(
         lacks: Vec::new(),
         repeats: Vec::new(),
         document_keys: None,
+        document_lists: Vec::new(),
         fields: Vec::new(),
         require: Vec::new(),
         members: Vec::new(),
@@ -360,12 +362,7 @@ fn read_recognise(
     if let Some(value) = table.get("repeats") {
         rules.repeats = value.strings()?;
     }
-    if let Some(value) = table.get("document_keys") {
-        if root.get("refuse").is_none() {
-            return Err(value.bad("only a layout of files that are not loaded has it"));
-        }
-        rules.document_keys = Some(regex(value.string()?, &value)?);
-    }
+    read_document(root, &table, &mut rules)?;
     if let Some(value) = table.get("fields") {
         rules.fields = value.list().iter().map(Value::number).collect::<Result<_, _>>()?;
     }
@@ -402,6 +399,27 @@ fn read_patterns(table: &Table<'_>, rules: &mut RecogniseRules) -> Result<(), La
             let position = at.parse().map_err(|_| pattern.bad("expected a position from 0"))?;
             rules.values.push((position, regex(pattern.string()?, &pattern)?));
         }
+    }
+    Ok(())
+}
+
+/// What is known of a whole document that is not loaded.
+fn read_document(
+    root: &Table<'_>,
+    table: &Table<'_>,
+    rules: &mut RecogniseRules,
+) -> Result<(), LayoutError> {
+    let of_refused = |key: &str| match table.get(key) {
+        Some(value) if root.get("refuse").is_none() => {
+            Err(value.bad("only a layout of files that are not loaded has it"))
+        }
+        value => Ok(value),
+    };
+    if let Some(value) = of_refused("document_keys")? {
+        rules.document_keys = Some(regex(value.string()?, &value)?);
+    }
+    if let Some(value) = of_refused("document_lists")? {
+        rules.document_lists = value.strings()?;
     }
     Ok(())
 }

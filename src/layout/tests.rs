@@ -358,6 +358,60 @@ fn a_name_that_can_be_cut_in_two_ways_says_nothing() {
     assert!(matches!(found, Err(RecogniseError::MissingFact { .. })), "{found:?}");
 }
 
+#[test]
+fn a_column_of_tickers_wins_over_the_name() {
+    for (head, row, symbol) in [
+        ("Date,Name,Open,High,Low,Close,Adj Close", "2024-01-02,ACME,1,2,0.5,1.5,1.5", "symbol=1"),
+        ("Date,Name,Ticker,Open,High,Low,Close,Adj Close", "2024-01-02,A,B,1,2,1,1,1", "symbol=2"),
+        ("Date,Open,High,Low,Close,Adj Close", "2024-01-02,1,2,0.5,1.5,1.5", "symbol=SP500"),
+        // A data frame's numbers are no tickers.
+        ("index,Date,Open,High,Low,Close,Adj Close", "0,2024-01-02,1,2,1,1,1", "symbol=SP500"),
+        ("index,Date,Open,High,Low,Close,Adj Close", "HSI,2024-01-02,1,2,1,1,1", "symbol=0"),
+    ] {
+        let file = format!("{head}\n{row}\n");
+        let found = auto(&text("SP500.csv", &file)).unwrap();
+        assert!(sources(&found).starts_with(symbol), "{head}: {}", sources(&found));
+    }
+}
+
+#[test]
+fn words_in_names_are_no_tickers() {
+    for word in ["forex", "train", "historical", "intraday", "download", "FX", "STOCKS", "live"] {
+        let name = format!("{word}_1h.csv");
+        let found = file(&fixture("bars/DOGEEUR_1h.csv"), &name);
+        let Err(RecogniseError::MissingFact { facts, .. }) = &found else {
+            panic!("{name}: {found:?}")
+        };
+        assert_eq!(facts, &["symbol"], "{name}");
+    }
+}
+
+#[test]
+fn only_lists_side_by_side_are_refused_as_such() {
+    let lists = r#"{"s":"ok","t":[1704067200],"o":[1],"h":[2],"l":[1],"c":[1],"v":[5]}"#;
+    assert!(refusal(&text("x.json", lists)).contains("in lists side by side"));
+    let record = r#"{"s":"ok","t":1704067200,"o":1,"h":2,"l":1,"c":1,"v":5}"#;
+    let found = auto(&text("ACME_1h.json", record)).unwrap();
+    assert_eq!(found.layout, "canonical_json", "as the refusal says to turn them");
+}
+
+#[test]
+fn files_of_indian_exchanges_are_those_of_their_source() {
+    let refused = refusal(&text(
+        "EQ010124.CSV",
+        "SC_CODE,SC_NAME,SC_GROUP,SC_TYPE,OPEN,HIGH,LOW,CLOSE,NO_TRADES,NO_OF_SHRS,NET_TURNOV\n\
+         599999,ACME LTD,A ,Q,10,11,9,10,3,40,400\n",
+    ));
+    assert!(refused.contains("EQ_ISINCODE_010124.CSV"), "{refused}");
+    let head = "TradDt,BizDt,Sgmt,Src,FinInstrmTp,TckrSymb,SctySrs,OpnPric,HghPric,LwPric,ClsPric,\
+                TtlTradgVol,TtlTrfVal,TtlNbOfTxsExctd";
+    for (source, layout) in [("NSE", "nse_equity_udiff"), ("BSE", "bse_equity_udiff")] {
+        let row = format!("2024-07-08,2024-07-08,CM,{source},STK,ACME,A,10,11,9,10,40,400,3");
+        let found = auto(&text("x.csv", &format!("{head}\n{row}\n"))).unwrap();
+        assert_eq!(found.layout, layout);
+    }
+}
+
 const ROWS: &str = "ts,open,high,low,close\n2024-01-02 10:00,1,2,0.5,1.5\n";
 
 #[test]
