@@ -110,6 +110,11 @@ struct From {
 impl Read for From {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let len = self.file.read_at(buffer, self.offset)?;
+        // No page goes on behind the file's end. The library skips what it does not know without a
+        // look at how much was there: of a damaged header, billions of values of no bytes.
+        if len == 0 && !buffer.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.offset += len as u64;
         Ok(len)
     }
