@@ -11,7 +11,7 @@ use super::sample::{Record, Text};
 use crate::mapping::JsonRecords;
 
 /// How deep fields are looked for in objects inside of records.
-const FIELD_DEPTH_MAX: usize = 4;
+const FIELD_DEPTH_MAX: usize = 5;
 
 /// Up to `max` records from where `records` says they are.
 pub(super) fn first_records(text: Text<'_>, records: &JsonRecords, max: usize) -> Vec<Value> {
