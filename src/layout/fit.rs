@@ -11,6 +11,7 @@ use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
 use super::sample::{Line, Record, Text, split_line};
 use super::sniff::without_bom;
+use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
 use crate::mapping::{FieldSource, JsonShape, Rewrite, Sieve, TextShape, TimeFormat, Zone};
@@ -236,7 +237,7 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         fields_max: count.max,
         nulls: layout.text.nulls.iter().map(|null| null.clone().into_bytes()).collect(),
     };
-    let interval = told_interval(&head.choices, &records, layout);
+    let interval = told_interval(&head.choices, &records, &fields, layout);
     let lines = text.lines().take(head.lines);
     let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
     let shape = Some(shape);
@@ -417,20 +418,41 @@ pub(super) fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Opti
 }
 
 /// The interval that the times tell in some form that reads most records, whether or not this
-/// form is the one they are taken from.
+/// form is the one they are taken from. A day beside a time of day tells none, nor do days that are
+/// further apart than days are.
 pub(super) fn told_interval(
     choices: &[Choice],
     records: &[Record],
+    fields: &[FitField],
     layout: &Layout,
 ) -> Option<String> {
+    let one_series = !fields.iter().any(|field| field.column.name == "symbol");
     choices.iter().find_map(|choice| {
         choice.ways.iter().find_map(|(source, way)| {
             let field = field(choice.column, source, way);
             let read = records.iter().filter(|r| bad_value(r, &field, layout).is_none()).count();
-            way.interval.clone().filter(|_| read * 2 > records.len())
+            let beside = |other: &FitField| match (&field.source, &other.source) {
+                (FieldSource::Field(day), FieldSource::Joined(date, _)) => day == date,
+                _ => false,
+            };
+            let tells = read * 2 > records.len() && !fields.iter().any(beside);
+            let far = one_series && way.interval.as_deref() == Some("1d");
+            way.interval.clone().filter(|_| tells && !(far && are_far_apart(records, &field)))
         })
     })
 }
+
+/// Whether all days are almost a week from the next, or further: weeks or months, in which a pause
+/// is no exception.
+fn are_far_apart(records: &[Record], field: &FitField) -> bool {
+    let (FieldSource::Field(at), Some(format)) = (&field.source, &field.time) else { return false };
+    let day = |record: &Record| times::day_of(format, record.fields.get(*at)?);
+    let days: Vec<i64> = records.iter().filter_map(day).collect();
+    days.len() >= DAYS_MIN && days.windows(2).all(|pair| (pair[1] - pair[0]).abs() >= 6)
+}
+
+/// Days of which something is said: fewer may be those of a file with pauses.
+const DAYS_MIN: usize = 6;
 
 /// Header fields that no column uses.
 pub(super) fn unused(names: &[String], fields: &[FitField]) -> Vec<(String, usize)> {

@@ -192,7 +192,7 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     check(&sampled, count, |record| fault(record, &fields, count, layout))?;
     let others = unused(&keys, &fields);
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
-    let interval = told_interval(&choices, &sampled, layout);
+    let interval = told_interval(&choices, &sampled, &fields, layout);
     let prices = Prices::of(&sampled, &fields);
     add_later(layout, &mut fields, &mut paths);
     let json = shape(layout, records, paths, None);
@@ -243,7 +243,7 @@ fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Resul
     let known = layout.recognise.headers.iter().find(|header| header.len() == count);
     let others = unused(&known.cloned().unwrap_or_default(), &fields);
     let why = vec![format!("{} of arrays of {count} values", shown(records))];
-    let interval = told_interval(&choices, &sampled, layout);
+    let interval = told_interval(&choices, &sampled, &fields, layout);
     let paths = (0..count).map(|at| vec![at.to_string()]).collect();
     let json = shape(layout, records, paths, Some((count, count)));
     let prices = Prices::of(&sampled, &fields);

@@ -1006,3 +1006,36 @@ fn the_exchange_of_cryptodatadownload_is_in_the_name() {
         assert_eq!(facts, (Some(interval), Some(venue).filter(|venue| *venue != "-")), "{name}");
     }
 }
+
+#[test]
+fn days_tell_no_interval_that_they_do_not_have() {
+    let missing = |name: &str, rows: &[String]| {
+        let head = rows.join("\n") + "\n";
+        match auto(&text(name, &head)) {
+            Err(RecogniseError::MissingFact { facts, .. }) => facts,
+            Ok(recognised) => vec![recognised.facts.interval.map_or("none", |_| "known")],
+            Err(error) => panic!("{name}: {error}"),
+        }
+    };
+    let yahoo = |step: i64| {
+        let from = jiff::civil::date(2024, 1, 5);
+        let day = |at: i64| from.saturating_add(jiff::Span::new().days(at * step));
+        let rows = (0..9).map(|at| format!("{},1,2,1,2,2,100", day(at)));
+        let header = "Date,Open,High,Low,Close,Adj Close,Volume".to_owned();
+        std::iter::once(header).chain(rows).collect::<Vec<_>>()
+    };
+    assert_eq!(missing("AAPL.csv", &yahoo(1)), ["known"]);
+    assert_eq!(missing("AAPL.csv", &yahoo(7)), ["interval"], "weeks");
+    assert_eq!(missing("AAPL.csv", &yahoo(7)[..5]), ["known"], "too few to say so");
+    let clock = |minute: u32| format!("EURUSD,20240102,{}00,1,2,1,2,4", 2301 + minute);
+    let header = "<TICKER>,<DTYYYYMMDD>,<TIME>,<OPEN>,<HIGH>,<LOW>,<CLOSE>,<VOL>".to_owned();
+    let minutes: Vec<String> = std::iter::once(header).chain((0..9).map(clock)).collect();
+    assert_eq!(missing("EURUSD.txt", &minutes), ["zone"]);
+    let zoned = GivenFacts { zone: Some("UTC".to_owned()), ..GivenFacts::default() };
+    let head = minutes.join("\n") + "\n";
+    let found = recognise(&text("EURUSD.txt", &head), &zoned, built_in(), None);
+    assert!(
+        matches!(&found, Err(RecogniseError::MissingFact { facts, .. }) if facts == &["interval"]),
+        "{found:?}"
+    );
+}

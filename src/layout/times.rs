@@ -1,6 +1,8 @@
 //! Whether a sample value could be a time or a number of some form. Looks at spelling and ranges
 //! only; the decoder is what turns values into times.
 
+use jiff::civil::Date;
+
 use crate::mapping::{Rewrite, TimeFormat, TimeItem};
 use crate::month::month_name;
 
@@ -63,30 +65,57 @@ fn is_clock(text: &str) -> bool {
     })
 }
 
-fn matches_pattern(items: &[TimeItem], mut rest: &[u8]) -> bool {
+fn matches_pattern(items: &[TimeItem], text: &[u8]) -> bool {
+    let mut rest = text;
+    items.iter().all(|item| {
+        taken(item, rest).is_some_and(|len| {
+            rest = &rest[len..];
+            true
+        })
+    }) && rest.is_empty()
+}
+
+/// The day of a time that a pattern tells, in days from 1970-01-01.
+pub(super) fn day_of(format: &TimeFormat, text: &str) -> Option<i64> {
+    let TimeFormat::Pattern(items) = format else { return None };
+    let (mut year, mut month, mut day) = (None, None, None);
+    let mut rest = text.as_bytes();
     for item in items {
-        let taken = match *item {
-            TimeItem::Year => number(rest, 4, 4, 0, 9999),
-            TimeItem::ShortYear => number(rest, 2, 2, 0, 99),
-            TimeItem::MonthName => month_name(rest).map(|(_, behind)| rest.len() - behind.len()),
-            TimeItem::Month => number(rest, 1, 2, 1, 12),
-            TimeItem::Day => number(rest, 1, 2, 1, 31),
-            TimeItem::Hour => number(rest, 1, 2, 0, 23),
-            TimeItem::Hour12 => number(rest, 1, 2, 1, 12),
-            TimeItem::Minute => number(rest, 2, 2, 0, 59),
-            TimeItem::Second => number(rest, 2, 2, 0, 60),
-            TimeItem::Fraction => number(rest, 1, 9, 0, 999_999_999),
-            TimeItem::AmPm => rest
-                .get(..2)
-                .filter(|word| word.eq_ignore_ascii_case(b"am") || word.eq_ignore_ascii_case(b"pm"))
-                .map(<[u8]>::len),
-            TimeItem::Offset => offset(rest),
-            TimeItem::Literal(byte) => (rest.first() == Some(&byte)).then_some(1),
-        };
-        let Some(taken) = taken else { return false };
-        rest = &rest[taken..];
+        let len = taken(item, rest)?;
+        let value = || std::str::from_utf8(&rest[..len]).ok()?.parse::<i16>().ok();
+        match item {
+            TimeItem::Year => year = value(),
+            TimeItem::Month => month = value(),
+            TimeItem::MonthName => month = month_name(rest).map(|(month, _)| i16::from(month)),
+            TimeItem::Day => day = value(),
+            _ => {}
+        }
+        rest = &rest[len..];
     }
-    rest.is_empty()
+    let date = Date::new(year?, month?.try_into().ok()?, day?.try_into().ok()?).ok()?;
+    Some(date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24)
+}
+
+/// How many bytes an item of a pattern takes.
+fn taken(item: &TimeItem, rest: &[u8]) -> Option<usize> {
+    match *item {
+        TimeItem::Year => number(rest, 4, 4, 0, 9999),
+        TimeItem::ShortYear => number(rest, 2, 2, 0, 99),
+        TimeItem::MonthName => month_name(rest).map(|(_, behind)| rest.len() - behind.len()),
+        TimeItem::Month => number(rest, 1, 2, 1, 12),
+        TimeItem::Day => number(rest, 1, 2, 1, 31),
+        TimeItem::Hour => number(rest, 1, 2, 0, 23),
+        TimeItem::Hour12 => number(rest, 1, 2, 1, 12),
+        TimeItem::Minute => number(rest, 2, 2, 0, 59),
+        TimeItem::Second => number(rest, 2, 2, 0, 60),
+        TimeItem::Fraction => number(rest, 1, 9, 0, 999_999_999),
+        TimeItem::AmPm => rest
+            .get(..2)
+            .filter(|word| word.eq_ignore_ascii_case(b"am") || word.eq_ignore_ascii_case(b"pm"))
+            .map(<[u8]>::len),
+        TimeItem::Offset => offset(rest),
+        TimeItem::Literal(byte) => (rest.first() == Some(&byte)).then_some(1),
+    }
 }
 
 /// How many digits from `least` to `most` stand here, if their value is in the range.

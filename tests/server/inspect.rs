@@ -173,6 +173,41 @@ fn trades_are_told_from_bars() {
     equations(&db);
 }
 
+/// What the draft for a text without a header takes for open, high, low and close.
+fn drafted_prices(lines: &[String]) -> String {
+    let home = tempfile::tempdir().expect("a folder");
+    std::fs::write(home.path().join("odd.txt"), lines.join("\n")).expect("the folder is writable");
+    let args = ["inspect", "odd.txt", "--write-layout", "odd.toml"];
+    let _ = Program::bare(home.path()).args(args).run();
+    let draft = std::fs::read_to_string(home.path().join("odd.toml")).expect("a draft");
+    let price = |line: &&str| {
+        ["open =", "high =", "low =", "close ="].iter().any(|name| line.starts_with(name))
+    };
+    draft.lines().filter(price).collect::<Vec<_>>().join(", ")
+}
+
+#[test]
+fn open_and_close_are_told_apart_in_any_order_of_bars() {
+    let lines: Vec<String> = (0..60)
+        .map(|at| {
+            let [o, h, l, c, v] = bar(at);
+            format!("202401{:02};{c};{h};{l};{o};{v}", at % 28 + 1)
+        })
+        .take(28)
+        .collect();
+    let turned = "open = 4, high = 2, low = 3, close = 1";
+    assert_eq!(drafted_prices(&lines), turned, "the oldest first");
+    let newest_first: Vec<String> = lines.iter().rev().cloned().collect();
+    assert_eq!(drafted_prices(&newest_first), turned, "the newest first");
+    let one_day: Vec<String> = (0..60)
+        .map(|at| {
+            let [o, h, l, c, v] = bar(at);
+            format!("T{at};20240102;{o};{h};{l};{c};{v}")
+        })
+        .collect();
+    assert_eq!(drafted_prices(&one_day), "open = 2, high = 3, low = 4, close = 5", "many tickers");
+}
+
 #[test]
 fn a_layout_that_reads_nothing_of_a_file_gives_way_to_a_draft() {
     let db = TestDb::new("another vendor");

@@ -312,7 +312,9 @@ fn prices(profile: &Profile, roles: &mut Roles) {
             let why = match column {
                 "high" => "the price that is never below the others",
                 "low" => "the price that is never above the others",
-                "close" => "the price next to the open of the record after it",
+                "close" => {
+                    "the price next to the open of the bar after it, or the one behind the open"
+                }
                 _ => "the price that is left",
             };
             roles.give(column, Source::One(at), why);
@@ -351,27 +353,56 @@ fn by_values(profile: &Profile, roles: &Roles, said: [Option<usize>; 4]) -> Opti
         let (Some(high), Some(low)) = (highs.next(), lows.next_back()) else { continue };
         let inner: Vec<usize> =
             near.iter().copied().filter(|&at| at != high && at != low).collect();
-        if let (Some(open), Some(close)) = (said[0], said[3])
-            && open != close
-            && inner.contains(&open)
-            && inner.contains(&close)
-        {
-            return Some([open, high, low, close]);
-        }
-        let mut best: Option<(f64, usize, usize)> = None;
-        for &close in &inner {
-            for &open in inner.iter().filter(|&&open| open != close) {
-                let leap = profile.pair(close, open).leap;
-                if best.is_none_or(|(least, ..)| leap < least) {
-                    best = Some((leap, open, close));
-                }
-            }
-        }
-        if let Some((_, open, close)) = best {
-            return Some([open, high, low, close]);
-        }
+        // A name is believed where the values do not say otherwise.
+        let said = |column: usize| said[column].filter(|at| inner.contains(at));
+        let only = |at: Option<usize>| at.map_or_else(|| inner.clone(), |at| vec![at]);
+        let (opens, closes) = (only(said(0)), only(said(3)));
+        let Some((open, close)) = open_and_close(profile, (&opens, &closes), order(profile, roles))
+        else {
+            continue;
+        };
+        return Some([open, high, low, close]);
     }
     None
+}
+
+/// Which of these columns are open and close: a bar opens near where the one before it closed.
+/// Where the bars have no order, those that stand first.
+fn open_and_close(
+    profile: &Profile,
+    (opens, closes): (&[usize], &[usize]),
+    order: Option<Order>,
+) -> Option<(usize, usize)> {
+    let pairs = opens.iter().flat_map(|&open| closes.iter().map(move |&close| (open, close)));
+    let mut pairs = pairs.filter(|(open, close)| open != close);
+    let leap = |&(open, close): &(usize, usize)| match order {
+        Some(Order::NewestFirst) => profile.pair(open, close).leap,
+        _ => profile.pair(close, open).leap,
+    };
+    match order {
+        Some(_) => pairs.min_by(|one, two| leap(one).total_cmp(&leap(two))),
+        None => pairs.next(),
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Order {
+    OldestFirst,
+    NewestFirst,
+}
+
+/// In which order the bars of the one series stand. `None`: there are several, or nothing tells.
+fn order(profile: &Profile, roles: &Roles) -> Option<Order> {
+    let (Source::One(at) | Source::Join(at, _)) = *roles.source("ts")?;
+    let form = profile.columns.get(at)?.forms.first()?;
+    if roles.source("symbol").is_some() {
+        return None;
+    }
+    match form.forwards.cmp(&form.backwards) {
+        std::cmp::Ordering::Greater => Some(Order::OldestFirst),
+        std::cmp::Ordering::Less => Some(Order::NewestFirst),
+        std::cmp::Ordering::Equal => None,
+    }
 }
 
 /// A series of one price.
