@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
     with_file(data, |path| {
         let mut all = All::default();
         // What was whole before a fault is taken all the same.
-        let _ = look_into(&path.into(), name, &mut Spooler::default(), &mut all);
+        let _ = look_into(&path.into(), name, &Spooler::default(), &mut all);
         for content in all.0 {
             let bytes = content.fingerprint.bytes;
             if bytes > 1 << 20 {

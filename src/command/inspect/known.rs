@@ -254,9 +254,9 @@ impl Known {
         }
     }
 
-    /// Whether every record would be rejected.
+    /// Whether every record would be rejected. One alone may be what is wrong, not the layout.
     pub fn nothing_good(&self) -> bool {
-        self.good == 0 && self.rejected() > 0
+        self.good == 0 && self.rejected() > 1
     }
 
     /// Records that were refused.
