@@ -49,6 +49,12 @@ impl SharedFile {
         self.file.check()
     }
 
+    /// At most so many bytes from `start` on; none if they cannot be read.
+    pub fn head(&self, start: u64, max: usize) -> Option<Bytes> {
+        let length = self.len.checked_sub(start)?.min(max as u64) as usize;
+        self.get_bytes(start, length).ok()
+    }
+
     /// Bytes that are at hand.
     fn at_hand(&self, start: u64, length: usize) -> Option<Bytes> {
         let (from, bytes) = self.ahead.as_ref()?;

@@ -11,6 +11,7 @@
 mod arrow_file;
 mod cells;
 mod convert;
+mod dictionary;
 mod file;
 mod fixed;
 mod prune;
@@ -201,6 +202,13 @@ impl ParquetSource {
         let mask = ProjectionMask::roots(metadata.parquet_schema(), roots);
         let bytes = bytes_of(metadata.metadata().row_groups(), &groups);
         let file = self.file.ahead(bytes);
+        for &group in &groups {
+            let chunks = metadata.metadata().row_group(group).columns().iter().enumerate();
+            let mut read = chunks.filter(|(leaf, _)| mask.leaf_included(*leaf));
+            if let Some(reason) = read.find_map(|(_, chunk)| dictionary::fault(&file, chunk)) {
+                return Err(damaged(&self.path, &reason));
+            }
+        }
         let reader = guarded(&self.path, || {
             ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone())
                 .with_row_groups(groups)
