@@ -27,6 +27,10 @@ pub(super) fn finish(
     let (mut fields, mut missing) = (Vec::new(), Vec::new());
     for column in layout.dataset.columns {
         let own = fit.fields.iter().find(|field| field.column.name == column.name);
+        let own = match own {
+            Some(field) if field.yields && facts::given(given, column.name)?.is_some() => None,
+            own => own,
+        };
         if let Some(field) = own {
             if column.fact {
                 outside.not_used(column.name)?;

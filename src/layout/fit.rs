@@ -49,6 +49,8 @@ pub(super) struct FitField {
     pub(super) rewrite: Option<Rewrite>,
     /// Whether the values' type tells their zone (Parquet).
     pub(super) zoned: bool,
+    /// Whether a flag wins over it.
+    pub(super) yields: bool,
 }
 
 /// Why a layout does not fit, and how far it got: the reason that got farthest is told.
@@ -401,6 +403,7 @@ pub(super) fn field(column: &'static Column, source: &FieldSource, way: &Way) ->
         ends: way.ends,
         rewrite: way.rewrite.clone(),
         zoned: false,
+        yields: way.tickers,
     }
 }
 
@@ -409,12 +412,26 @@ pub(super) fn pick(choice: &Choice, records: &[Record], layout: &Layout) -> Opti
     let mut best: Option<(usize, FitField)> = None;
     for (source, way) in &choice.ways {
         let field = field(choice.column, source, way);
+        if way.tickers && !records.iter().all(|record| has_ticker(record, source)) {
+            continue;
+        }
         let read = records.iter().filter(|r| bad_value(r, &field, layout).is_none()).count();
         if best.as_ref().is_none_or(|(most, _)| read > *most) {
             best = Some((read, field));
         }
     }
     best.map(|(_, field)| field)
+}
+
+/// Whether a record has there what may be a ticker: no space, and capitals or digits alone, or at
+/// least one digit, as `sh.600000`.
+fn has_ticker(record: &Record, source: &FieldSource) -> bool {
+    let FieldSource::Field(at) = source else { return false };
+    let word = record.fields.get(*at).map_or("", String::as_str);
+    let signs = word.chars().all(|c| c.is_ascii_alphanumeric() || ".-/_^=:&".contains(c));
+    let lower = word.chars().any(|c| c.is_ascii_lowercase());
+    let digit = word.chars().any(|c| c.is_ascii_digit());
+    (1..=20).contains(&word.len()) && signs && (!lower || digit)
 }
 
 /// The interval that the times tell in some form that reads most records, whether or not this

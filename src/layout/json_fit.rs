@@ -155,6 +155,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         ends: false,
         rewrite: None,
         zoned: true,
+        yields: false,
     };
     let paths = columns.iter().map(|column| vec![column.name.to_owned()]).collect();
     Ok(Fit {

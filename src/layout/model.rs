@@ -192,6 +192,9 @@ pub struct Way {
     pub rewrite: Option<Rewrite>,
     /// Parquet: what the field's type must start with, one of these; empty: any.
     pub types: Vec<String>,
+    /// Whether the field may hold tickers or the names of companies: it is taken if all of the
+    /// sample look like tickers, and a flag wins over it.
+    pub tickers: bool,
 }
 
 /// How a field is found.

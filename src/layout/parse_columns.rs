@@ -32,6 +32,7 @@ const WAY_KEYS: &[&str] = &[
     "day",
     "map",
     "types",
+    "tickers",
 ];
 
 const OCC_PARTS: &[(&str, OccPart)] = &[
@@ -82,6 +83,7 @@ fn plain(column: &Column, source: WaySource) -> Way {
         ends: false,
         rewrite: None,
         types: Vec::new(),
+        tickers: false,
     }
 }
 
@@ -153,6 +155,12 @@ fn read_way(column: &'static Column, value: &Value<'_>) -> Result<Way, LayoutErr
     }
     if let Some(types) = table.get("types") {
         way.types = types.strings()?;
+    }
+    if let Some(tickers) = table.get("tickers") {
+        if column.name != "symbol" {
+            return Err(tickers.bad(format!("{} is no ticker", column.name)));
+        }
+        way.tickers = tickers.bool()?;
     }
     way.rewrite = read_rewrite(column, &table, &way)?;
     Ok(way)

@@ -364,12 +364,25 @@ fn a_column_of_tickers_wins_over_the_name() {
         ("Date,Name,Open,High,Low,Close,Adj Close", "2024-01-02,ACME,1,2,0.5,1.5,1.5", "symbol=1"),
         ("Date,Name,Ticker,Open,High,Low,Close,Adj Close", "2024-01-02,A,B,1,2,1,1,1", "symbol=2"),
         ("Date,Open,High,Low,Close,Adj Close", "2024-01-02,1,2,0.5,1.5,1.5", "symbol=SP500"),
+        (
+            "Date,Name,Open,High,Low,Close,Adj Close",
+            "2024-01-02,Acme Inc,1,2,1,1,1",
+            "symbol=SP500",
+        ),
+        ("Date,Company,Open,High,Low,Close,Adj Close", "2024-01-02,Acme,1,2,1,1,1", "symbol=SP500"),
         // A data frame's numbers are no tickers.
         ("index,Date,Open,High,Low,Close,Adj Close", "0,2024-01-02,1,2,1,1,1", "symbol=SP500"),
         ("index,Date,Open,High,Low,Close,Adj Close", "HSI,2024-01-02,1,2,1,1,1", "symbol=0"),
     ] {
         let file = format!("{head}\n{row}\n");
         let found = auto(&text("SP500.csv", &file)).unwrap();
+        assert!(sources(&found).starts_with(symbol), "{head}: {}", sources(&found));
+    }
+    let told = GivenFacts { symbol: Some("TOLD".to_owned()), ..GivenFacts::default() };
+    for (head, symbol) in [("Name", "symbol=TOLD"), ("Ticker", "symbol=1")] {
+        let file =
+            format!("Date,{head},Open,High,Low,Close,Adj Close\n2024-01-02,ACME,1,2,1,1,1\n");
+        let found = recognise(&text("SP500.csv", &file), &told, built_in(), None).unwrap();
         assert!(sources(&found).starts_with(symbol), "{head}: {}", sources(&found));
     }
 }
