@@ -26,12 +26,7 @@ pub(super) fn finish(
         Facts { symbol: None, interval: None, venue: None, zone: name_of_zone, date: date.clone() };
     let (mut fields, mut missing) = (Vec::new(), Vec::new());
     for column in layout.dataset.columns {
-        let own = fit.fields.iter().find(|field| field.column.name == column.name);
-        let own = match own {
-            Some(field) if field.yields && facts::given(given, column.name)?.is_some() => None,
-            own => own,
-        };
-        if let Some(field) = own {
+        if let Some(field) = own(&fit, given, column.name)? {
             if column.fact {
                 outside.not_used(column.name)?;
             }
@@ -90,6 +85,19 @@ fn nulls(layout: &Layout) -> Vec<Vec<u8>> {
         Format::Parquet => layout.text.nulls.iter().map(|null| null.clone().into()).collect(),
         Format::Text | Format::Json => Vec::new(),
     }
+}
+
+/// The field of a column, unless a flag wins over it.
+fn own<'a>(
+    fit: &'a Fit,
+    given: &GivenFacts,
+    column: &str,
+) -> Result<Option<&'a FitField>, RecogniseError> {
+    let own = fit.fields.iter().find(|field| field.column.name == column);
+    Ok(match own {
+        Some(field) if field.yields && facts::given(given, column)?.is_some() => None,
+        own => own,
+    })
 }
 
 /// Everything that can say a fact, and what was found so far.
