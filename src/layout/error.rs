@@ -92,7 +92,7 @@ pub enum RecogniseError {
         first_line: String,
     },
     /// It is market data of a kind that is not loaded.
-    #[error("{name} is not loaded: {what}: {why}")]
+    #[error("{name} is not loaded: {what}: {why}{}", shown(first_line))]
     Refused {
         /// The file's name.
         name: String,
@@ -100,6 +100,8 @@ pub enum RecogniseError {
         what: String,
         /// Why it is not loaded, and what to do.
         why: String,
+        /// The file's first line, printable and shortened; empty where it says nothing.
+        first_line: String,
     },
     /// No layout fits.
     #[error("{0}")]

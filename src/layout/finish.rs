@@ -198,6 +198,7 @@ impl Outside<'_> {
                     "its times are those of a bar's end, and when a bar of {shown} began is not \
                      known: only bars of seconds, minutes and hours are loaded"
                 ),
+                first_line: String::new(),
             });
         };
         self.why.push(format!("times are those of a bar's end, and are put {shown} back"));

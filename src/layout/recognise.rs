@@ -209,6 +209,10 @@ fn taken(
             name: name.to_owned(),
             what: layout.title.clone(),
             why: why.clone(),
+            first_line: match sample.head {
+                SampleHead::Parquet { .. } => String::new(),
+                head => example::first_line(head),
+            },
         });
     }
     let mut recognised = finish(name, given, layout, first)?;

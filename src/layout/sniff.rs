@@ -29,10 +29,12 @@ const COMPRESSED: &[(&[u8], &str, &str)] = &[
 ];
 
 /// What is foreign but can be shown.
-const READABLE: [&str; 3] = [HTML, XML, JSON];
+const READABLE: [&str; 5] = [HTML, XML, JSON, STOOQ_LIMIT, STOOQ_NOTHING];
 const HTML: &str = "it is an HTML page";
 const XML: &str = "it is XML";
 const JSON: &str = "it is JSON";
+const STOOQ_LIMIT: &str = "it says that Stooq's daily limit was reached";
+const STOOQ_NOTHING: &str = "it says that Stooq has no data";
 
 /// The first line that is not blank, as it is shown.
 fn first_words(bytes: &[u8]) -> String {
@@ -139,13 +141,10 @@ fn stooq_answer(text: &[u8]) -> Option<(&'static str, &'static str)> {
     const NOTHING: [&[u8]; 2] = [b"No data", b"Brak danych"];
     let text = without_bom(text).trim_ascii_start();
     if LIMITS.iter().any(|words| text.starts_with(words)) {
-        return Some((
-            "it says that Stooq's daily limit was reached",
-            "download it again on another day",
-        ));
+        return Some((STOOQ_LIMIT, "download it again on another day"));
     }
     NOTHING.contains(&text.trim_ascii_end()).then_some((
-        "it says that Stooq has no data",
+        STOOQ_NOTHING,
         "look at the symbol and the dates that were asked for, and download it again",
     ))
 }

@@ -823,7 +823,7 @@ fn quotes_books_and_binary_files_are_refused_by_name() {
     assert_eq!(
         outcome("x.csv", quotes, &none),
         "x.csv is not loaded: quotes (bid and ask): quotes have no table here: ask the vendor \
-         for bars or trades"
+         for bars or trades\n  first line: time,bid,ask,bid_size,ask_size"
     );
     let book = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\n\
                 deribit,X,1585699200245000,1585699200355684,true,ask,6421.5,18640\n";
