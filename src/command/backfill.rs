@@ -271,12 +271,15 @@ impl Running<'_> {
         let writers = |usual: usize, max: usize| {
             self.request.writers.unwrap_or(usual.clamp(2, max)).clamp(1, WRITERS_MAX)
         };
+        let several_tables = loads.iter().any(|load| load.target.tables.len() > 1);
         let plan = pipeline::Plan {
             database: self.database.clone(),
             run_id: self.run_id,
             loads,
             // One more than cores: while one commits and begins anew, the others are at work.
-            writers: writers(cores + 1, 8),
+            // Records of several tables keep the server busy with keys alone, and more writers
+            // only get in each other's way.
+            writers: writers(if several_tables { cores } else { cores + 1 }, 8),
             exchangers: writers(cores * 2, 16),
             decoders: cores.clamp(1, 8),
             memory_bytes: self.request.memory_bytes,
