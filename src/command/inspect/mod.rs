@@ -190,7 +190,6 @@ impl Looking<'_> {
                     text: format!("{}: cannot be read: {why}\n", subject.name),
                     json: json!({ "source": subject.name, "recognised": false, "why_not": why }),
                     recognised: false,
-
                     listed: Listed::not(subject, why),
                 }),
                 Verdict::Known(first, missing) => {
