@@ -160,6 +160,8 @@ mod tests {
             piece in 1_usize..9,
             room in STEP_BYTES..40,
         ) {
+            // A zero behind the mark of the low ones is the mark of UTF-32.
+            prop_assume!(!text.starts_with('\0'));
             let made = read(&wide(&text, low_first), piece, room);
             prop_assert_eq!(made, text.as_bytes());
         }
