@@ -118,7 +118,7 @@ pub const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 pub const SURVEY_THREADS_MAX: usize = 2;
 /// Threads that hash one plain file, a block of [`BLOCK_BYTES`] each.
 pub const HASH_THREADS_MAX: usize = 4;
-/// Threads that decompress the blocks of one bzip2 stream.
+/// Threads that decompress the blocks of all bzip2 streams.
 pub const BUNZIP_THREADS_MAX: usize = 4;
 /// Compressed bytes of a bzip2 block, at most: 900,000 codes of up to 20 bits.
 pub const BUNZIP_BLOCK_BYTES_MAX: usize = 4 * MIB;

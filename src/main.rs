@@ -12,8 +12,9 @@ unsafe extern "C" {
 }
 
 /// `mi_option_purge_delay`, and milliseconds: freed memory is given back so soon. By default it
-/// stays for a second, in which a load frees as much as it may hold.
-const PURGE_DELAY: (c_int, c_long) = (15, 100);
+/// stays for a second, in which a load frees as much as it may hold; what is given back sooner than
+/// a batch takes is asked for again at once, page by page.
+const PURGE_DELAY: (c_int, c_long) = (15, 300);
 
 #[expect(unsafe_code, reason = "as above; no thread runs yet")]
 fn main() -> ExitCode {

@@ -16,9 +16,9 @@ use std::sync::{Arc, mpsc};
 
 use bits::Bits;
 use scan::Scanner;
-use unpack::{Failure, Spare, Unpacked, Unpacker, Workers};
+use unpack::{Failure, Unpacked, Unpacker, Workers};
 
-use crate::limit::{BUNZIP_BLOCK_BYTES_MAX, BUNZIP_THREADS_MAX};
+use crate::limit::BUNZIP_BLOCK_BYTES_MAX;
 
 mod bits;
 mod block;
@@ -39,10 +39,12 @@ pub(super) struct Bunzip<R> {
     scanner: Scanner<R>,
     /// Pieces in their order.
     queue: VecDeque<Piece>,
-    workers: Option<Workers>,
+    /// None, until there are two blocks for them.
+    workers: Option<Arc<Workers>>,
     /// For blocks that this thread decompresses itself.
     own: Unpacker,
-    spare: Spare,
+    /// Buffers for what comes out of blocks, to be used again.
+    spare: Vec<Vec<u8>>,
     /// What comes out of the piece at hand.
     out: Out,
     /// Made of the checksums of the blocks so far.
@@ -77,9 +79,17 @@ impl<R: BufRead> Bunzip<R> {
     pub fn new(read: u64, input: R) -> Self {
         let scanner = Scanner::new(read, input);
         let out = Out::Ready(Vec::new(), 0);
-        let (queue, workers, spare) = (VecDeque::new(), None, Spare::default());
-        let own = Unpacker::new(spare.clone());
-        Self { scanner, queue, workers, own, spare, out, checksum: 0, ended: false, at: read }
+        Self {
+            scanner,
+            queue: VecDeque::new(),
+            workers: None,
+            own: Unpacker::default(),
+            spare: Vec::new(),
+            out,
+            checksum: 0,
+            ended: false,
+            at: read,
+        }
     }
 
     pub fn get_ref(&self) -> &R {
@@ -122,7 +132,7 @@ impl<R: BufRead> Bunzip<R> {
                         Ok(made) => made,
                         Err(_) => return Err(io::Error::other("a thread that unpacks ended")),
                     },
-                    None => self.own.unpack(&piece.bits, self.scanner.level),
+                    None => self.unpack(&piece.bits),
                 };
                 let mut checksum = piece.bits.word(MARK_BITS);
                 let out = match made {
@@ -135,8 +145,9 @@ impl<R: BufRead> Bunzip<R> {
                     }
                 };
                 self.checksum = self.checksum.rotate_left(1) ^ checksum;
-                if let Out::Ready(used, _) = std::mem::replace(&mut self.out, out) {
-                    self.spare.give_back(used);
+                if let Out::Ready(mut used, _) = std::mem::replace(&mut self.out, out) {
+                    used.clear();
+                    self.spare.push(used);
                 }
                 Ok(true)
             }
@@ -145,21 +156,31 @@ impl<R: BufRead> Bunzip<R> {
 
     /// Finds blocks and hands them out, as many as may be under way.
     fn look_ahead(&mut self) -> io::Result<()> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.min(BUNZIP_THREADS_MAX);
-        while self.queue.len() < threads + 2
+        while self.queue.len() < Workers::threads() + 2
             && self.queue.back().is_none_or(|piece| matches!(piece.kind, Kind::Block(_)))
         {
-            let mut piece = self.scanner.next()?;
-            // A stream of one block is not worth a thread.
-            if let (Kind::Block(made), true) = (&mut piece.kind, !self.queue.is_empty()) {
-                let workers =
-                    self.workers.get_or_insert_with(|| Workers::start(threads, &self.spare));
-                *made = Some(workers.unpack(Arc::clone(&piece.bits), self.scanner.level));
-            }
+            let piece = self.scanner.next()?;
             self.queue.push_back(piece);
         }
+        let blocks = self.queue.iter().filter(|piece| matches!(piece.kind, Kind::Block(_)));
+        if self.workers.is_none() && blocks.count() < 2 {
+            // A stream of one block is not worth a thread.
+            return Ok(());
+        }
+        let workers = self.workers.get_or_insert_with(Workers::shared);
+        for piece in &mut self.queue {
+            if let Kind::Block(made @ None) = &mut piece.kind {
+                let into = self.spare.pop().unwrap_or_default();
+                let bits = Arc::clone(&piece.bits);
+                *made = Some(workers.unpack(bits, self.scanner.level, into));
+            }
+        }
         Ok(())
+    }
+
+    fn unpack(&mut self, bits: &Bits) -> Unpacked {
+        let into = self.spare.pop().unwrap_or_default();
+        self.own.unpack(bits, self.scanner.level, into)
     }
 
     /// A block whose output is not kept.
@@ -185,7 +206,7 @@ impl<R: BufRead> Bunzip<R> {
             if joined.len > BUNZIP_BLOCK_BYTES_MAX * 8 {
                 break;
             }
-            let out = match self.own.unpack(&joined, self.scanner.level) {
+            let out = match self.unpack(&joined) {
                 Ok(bytes) => Out::Ready(bytes, 0),
                 Err(Failure::Flows) => self.flow(&joined),
                 Err(Failure::Bad(_)) => continue,

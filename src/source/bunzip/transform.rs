@@ -16,8 +16,14 @@ const STRIDE_MIN: usize = 64;
 /// Rows that a table has room for: more than the 900,000 of the largest block, and a power of two,
 /// so that no row need be compared with the table's end.
 const ROWS: usize = 1 << 20;
+/// Where walkers without a walk stay: a row that no block has.
+const IDLE: u32 = ROWS as u32 - 1;
 /// Marks the row at which a walk begins, beside the 8 bits of its byte and the 20 of a row.
 const BEGIN: u32 = 1 << 31;
+/// Bytes between where one walker writes and where the next does, beyond a whole number of pages:
+/// all write at the same pace, and of places whole pages apart a cache holds only as many.
+const STAGGER: usize = 320;
+const PAGE_BYTES: usize = 4096;
 
 /// Undoes the transform of blocks, in the same memory one after another.
 #[derive(Default)]
@@ -27,12 +33,14 @@ pub struct Transform {
     /// Of each rotation its first byte, in the lowest 8 bits, and the row of the rotation that
     /// begins with the next one.
     links: Vec<u32>,
-    /// What each walker saw, walk after walk.
-    seen: Vec<Vec<u8>>,
+    /// What each walker saw, walk after walk, and [`STAGGER`] from where the one before wrote.
+    seen: Vec<u8>,
+    /// Bytes from one walker's to the next one's.
+    pitch: usize,
     text: Vec<u8>,
 }
 
-/// What one walk saw.
+/// What one walk saw: the steps from `from` to `to` of its walker.
 #[derive(Clone, Copy, Default)]
 struct Walk {
     walker: usize,
@@ -40,26 +48,6 @@ struct Walk {
     to: usize,
     /// The walk at whose beginning it ended.
     next: usize,
-}
-
-/// Goes one walk after another.
-struct Walker<'a> {
-    number: usize,
-    seen: &'a mut [u8],
-    len: usize,
-    walk: usize,
-    /// Where its walk begins in what it saw.
-    from: usize,
-    row: u32,
-}
-
-impl Walker<'_> {
-    #[inline]
-    fn step(&mut self, link: u32) {
-        self.seen[self.len] = link as u8;
-        self.len += 1;
-        self.row = (link & !BEGIN) >> 8;
-    }
 }
 
 /// Where walks begin: at the text's own row, and at every so many.
@@ -102,7 +90,8 @@ impl Transform {
         if self.last.len() != len_max {
             self.last = vec![0; len_max];
             self.links = vec![0; ROWS];
-            self.seen = vec![vec![0; len_max]; WALKERS];
+            self.pitch = (len_max + 1).next_multiple_of(PAGE_BYTES) + STAGGER;
+            self.seen = vec![0; self.pitch * WALKERS];
         }
         &mut self.last
     }
@@ -113,11 +102,11 @@ impl Transform {
         if origin >= len {
             return Err("a block begins outside of itself");
         }
-        let Self { last, links, seen, text } = self;
+        let Self { last, links, seen, pitch, text } = self;
         let Some(links) = links.first_chunk_mut() else { return Err("a block has no room") };
         link(&last[..len], links);
         let beginnings = Beginnings::new(origin, len);
-        let walks = walk(links, beginnings, seen);
+        let walks = walk(links, beginnings, seen, *pitch);
         text.clear();
         text.reserve(len);
         // A text that repeats itself comes round before its end.
@@ -125,7 +114,7 @@ impl Transform {
         while text.len() < len {
             let Walk { walker, from, to, next } = walks[at];
             let to = to.min(from + len - text.len());
-            text.extend_from_slice(&seen[walker][from..to]);
+            text.extend_from_slice(&seen[walker * *pitch..][from..to]);
             at = next;
         }
         Ok(text)
@@ -158,37 +147,53 @@ fn starts(last: &[u8]) -> [u32; 256] {
     })
 }
 
-fn walk(links: &mut [u32; ROWS], beginnings: Beginnings, seen: &mut [Vec<u8>]) -> Vec<Walk> {
+/// Goes all walks: in every round each walker takes one step, and all of them wait for memory at
+/// once.
+fn walk(
+    links: &mut [u32; ROWS],
+    beginnings: Beginnings,
+    seen: &mut [u8],
+    pitch: usize,
+) -> Vec<Walk> {
     let mut walks = vec![Walk::default(); beginnings.count()];
     for (_, row) in beginnings.all() {
         links[row % ROWS] |= BEGIN;
     }
+    links[IDLE as usize] = IDLE << 8;
+    let mut seen = seen.chunks_exact_mut(pitch);
+    let mut seen: [&mut [u8]; WALKERS] = std::array::from_fn(|_| seen.next().unwrap_or_default());
     let mut waiting = beginnings.all();
-    let mut walkers = Vec::with_capacity(WALKERS);
-    for ((number, seen), (walk, row)) in seen.iter_mut().enumerate().zip(&mut waiting) {
-        let mut walker = Walker { number, seen, len: 0, walk, from: 0, row: 0 };
-        walker.step(links[row % ROWS]);
-        walkers.push(walker);
+    let mut walking = 0;
+    // Of each walker its walk, the round in which that began, and the link at which it is.
+    let (mut current, mut found) = ([(0, 0); WALKERS], [IDLE << 8; WALKERS]);
+    for ((current, found), (walk, row)) in current.iter_mut().zip(&mut found).zip(&mut waiting) {
+        (*current, *found) = ((walk, 0), links[row % ROWS]);
+        walking += 1;
     }
-    while !walkers.is_empty() {
-        let mut at = 0;
-        while let Some(walker) = walkers.get_mut(at) {
-            let link = links[walker.row as usize % ROWS];
-            if link & BEGIN == 0 {
-                walker.step(link);
-                at += 1;
-                continue;
-            }
-            let next = beginnings.walk(walker.row as usize);
-            let Walker { number, from, len: to, .. } = *walker;
-            walks[walker.walk] = Walk { walker: number, from, to, next };
+    for round in 0..pitch {
+        let rows = found.map(|link| (link & !BEGIN) >> 8);
+        for (seen, link) in seen.iter_mut().zip(found) {
+            seen[round] = link as u8;
+        }
+        found = rows.map(|row| links[row as usize % ROWS]);
+        if found.iter().fold(0, |all, link| all | link) & BEGIN == 0 {
+            continue;
+        }
+        let to = round + 1;
+        for (walker, found) in found.iter_mut().enumerate().filter(|(_, link)| **link & BEGIN != 0)
+        {
+            let (walk, from) = current[walker];
+            let next = beginnings.walk(rows[walker] as usize);
+            walks[walk] = Walk { walker, from, to, next };
             if let Some((walk, row)) = waiting.next() {
-                (walker.walk, walker.from) = (walk, to);
-                walker.step(links[row % ROWS]);
-                at += 1;
+                (current[walker], *found) = ((walk, to), links[row % ROWS]);
             } else {
-                walkers.swap_remove(at);
+                *found = IDLE << 8;
+                walking -= 1;
             }
+        }
+        if walking == 0 {
+            break;
         }
     }
     walks

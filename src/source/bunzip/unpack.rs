@@ -1,30 +1,12 @@
 //! Blocks, decompressed by threads of their own. Called by `bunzip`.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 
 use super::bits::Bits;
 use super::block::{Block, BlockDecoder, checksum, unfold};
 use super::scan::BLOCK;
 use super::{HEAD_BITS, MARK_BITS};
 use crate::limit::{BUNZIP_OUTPUT_BYTES_MAX, BUNZIP_THREADS_MAX};
-
-/// Buffers for what comes out of blocks, to be used again.
-#[derive(Clone, Default)]
-pub struct Spare(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Spare {
-    pub fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-
-    pub fn give_back(&self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        let mut buffers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.capacity() > 0 && buffers.len() < BUNZIP_THREADS_MAX {
-            buffers.push(buffer);
-        }
-    }
-}
 
 /// Why a block was not decompressed.
 pub enum Failure {
@@ -36,77 +18,87 @@ pub enum Failure {
 }
 
 /// Decompresses blocks, one after another.
-pub struct Unpacker {
-    spare: Spare,
-    decoder: BlockDecoder,
-}
+#[derive(Default)]
+pub struct Unpacker(BlockDecoder);
 
 impl Unpacker {
-    pub fn new(spare: Spare) -> Self {
-        Self { spare, decoder: BlockDecoder::default() }
-    }
-
-    /// Decompresses one block of a stream of this level.
-    pub fn unpack(&mut self, bits: &Bits, level: u8) -> Unpacked {
+    /// Decompresses one block of a stream of this level into an empty buffer.
+    pub fn unpack(&mut self, bits: &Bits, level: u8, mut into: Vec<u8>) -> Unpacked {
         let mark = &BLOCK.to_be_bytes()[2..];
         if bits.len < HEAD_BITS || !bits.bytes.starts_with(mark) {
             return Err(Failure::Bad("this is no block"));
         }
-        let folded = match self.decoder.decode(bits, level).map_err(Failure::Bad)? {
+        let folded = match self.0.decode(bits, level).map_err(Failure::Bad)? {
             Block::Folded(folded) => folded,
             Block::Shuffled => return Err(Failure::Flows),
         };
-        let mut made = self.spare.take();
-        made.reserve(folded.len());
-        if !unfold(folded, &mut made, BUNZIP_OUTPUT_BYTES_MAX) {
-            self.spare.give_back(made);
+        into.reserve(folded.len());
+        if !unfold(folded, &mut into, BUNZIP_OUTPUT_BYTES_MAX) {
             return Err(Failure::Flows);
         }
-        if checksum(&made) != bits.word(MARK_BITS) {
-            self.spare.give_back(made);
+        if checksum(&into) != bits.word(MARK_BITS) {
             return Err(Failure::Bad("the checksum of a block does not fit"));
         }
-        Ok(made)
+        Ok(into)
     }
 }
 
 /// What becomes of a block.
 pub type Unpacked = Result<Vec<u8>, Failure>;
 
-/// Threads that decompress blocks. They end with the channel of their work.
-pub struct Workers {
-    work: mpsc::Sender<Work>,
-}
+/// Threads that decompress blocks, for all streams that are read at the same time: each has a table
+/// of megabytes, and more threads than cores would push one another's out of their caches. They end
+/// when the last of those streams was read.
+pub struct Workers(mpsc::Sender<Work>);
 
 struct Work {
     bits: Arc<Bits>,
     level: u8,
+    into: Vec<u8>,
     made: mpsc::SyncSender<Unpacked>,
 }
 
+static RUNNING: Mutex<Weak<Workers>> = Mutex::new(Weak::new());
+
 impl Workers {
-    pub fn start(threads: usize, spare: &Spare) -> Self {
+    /// Those that run, or new ones.
+    pub fn shared() -> Arc<Self> {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.upgrade().unwrap_or_else(|| {
+            let workers = Arc::new(Self::start());
+            *running = Arc::downgrade(&workers);
+            workers
+        })
+    }
+
+    fn start() -> Self {
         let (work, given) = mpsc::channel::<Work>();
         let given = Arc::new(Mutex::new(given));
-        for _ in 0..threads {
+        for _ in 0..Self::threads() {
             let given = Arc::clone(&given);
-            let mut unpacker = Unpacker::new(spare.clone());
             std::thread::spawn(move || {
+                let mut unpacker = Unpacker::default();
                 loop {
                     let next = given.lock().unwrap_or_else(PoisonError::into_inner).recv();
-                    let Ok(Work { bits, level, made }) = next else { return };
+                    let Ok(Work { bits, level, into, made }) = next else { return };
                     // Whoever asked may be gone.
-                    let _ = made.send(unpacker.unpack(&bits, level));
+                    let _ = made.send(unpacker.unpack(&bits, level, into));
                 }
             });
         }
-        Self { work }
+        Self(work)
     }
 
-    pub fn unpack(&self, bits: Arc<Bits>, level: u8) -> mpsc::Receiver<Unpacked> {
+    /// How many there are, if any.
+    pub fn threads() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).min(BUNZIP_THREADS_MAX)
+    }
+
+    /// As [`Unpacker::unpack`], by one of the threads.
+    pub fn unpack(&self, bits: Arc<Bits>, level: u8, into: Vec<u8>) -> mpsc::Receiver<Unpacked> {
         let (made, result) = mpsc::sync_channel(1);
         // Without threads there is no answer, which the one who waits for it notices.
-        let _ = self.work.send(Work { bits, level, made });
+        let _ = self.0.send(Work { bits, level, into, made });
         result
     }
 }
