@@ -80,11 +80,11 @@ pub enum TimeItem {
     ShortYear,
     /// `%b`: a month's English name or its first three letters, in either case.
     MonthName,
-    /// `%m`: one or two digits, 1 to 12.
+    /// `%m`: one or two digits, 1 to 12; two where other digits touch it.
     Month,
-    /// `%d`: one or two digits, 1 to 31.
+    /// `%d`: one or two digits, 1 to 31; two where other digits touch it.
     Day,
-    /// `%H`: one or two digits, 0 to 23.
+    /// `%H`: one or two digits, 0 to 23; two where other digits touch it.
     Hour,
     /// `%I`: one or two digits, 1 to 12, with `%p`.
     Hour12,
@@ -100,6 +100,21 @@ pub enum TimeItem {
     Offset,
     /// A byte that must stand there.
     Literal(u8),
+}
+
+impl TimeItem {
+    /// Whether the item at this position, which may have one digit or two, must have two: other
+    /// digits touch it, and one digit for two would move them (2024111 is no day, and may be two).
+    pub fn needs_two_digits(items: &[Self], at: usize) -> bool {
+        use TimeItem::*;
+        let short = |item: &TimeItem| matches!(item, Month | Day | Hour | Hour12);
+        let digits = |item: &TimeItem| {
+            short(item) || matches!(item, Year | ShortYear | Minute | Second | Fraction)
+        };
+        let before = at.checked_sub(1).and_then(|before| items.get(before));
+        items.get(at).is_some_and(short)
+            && [before, items.get(at + 1)].into_iter().flatten().any(digits)
+    }
 }
 
 impl TimeFormat {

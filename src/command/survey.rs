@@ -227,6 +227,11 @@ impl Surveyor<'_> {
         }
         let OfFile { name, named, contents, strange, first, .. } = std::mem::take(&mut self.file);
         match outcome {
+            Ok(()) if contents == 0 && named && self.survey.ignored.len() > ignored => {
+                let (member, why) = &self.survey.ignored[ignored];
+                let why = format!("none of its members can be loaded: {member}: {why}");
+                self.survey.failed.push((name, why));
+            }
             Ok(()) if contents == 0 => {
                 self.survey.ignored.push((name, "it is an archive with nothing to load".into()));
             }

@@ -221,11 +221,18 @@ fn read_iso_date(date: &[u8; 10]) -> Result<i64, TimeFault> {
     days_from_civil(year, two_digits(m1, m2)?, two_digits(d1, d2)?)
 }
 
-/// `HH:MM[:SS[.f]][Z|UTC|±hh[[:]mm]]`.
+/// `[H]H:MM[:SS[.f]][Z|UTC|±hh[[:]mm]]`.
 #[inline]
 fn read_iso_time(mut reading: Reading, bytes: &[u8]) -> Result<Reading, TimeFault> {
-    let [h1, h2, b':', m1, m2, rest @ ..] = bytes else { return Err(TimeFault::Bad) };
-    let (hour, minute) = (two_digits(*h1, *h2)?, two_digits(*m1, *m2)?);
+    // Spreadsheets write the hours before ten with one digit.
+    let (hour, [m1, m2, rest @ ..]) = (match bytes {
+        [h1, h2, b':', rest @ ..] => (two_digits(*h1, *h2)?, rest),
+        [h, b':', rest @ ..] => (two_digits(b'0', *h)?, rest),
+        _ => return Err(TimeFault::Bad),
+    }) else {
+        return Err(TimeFault::Bad);
+    };
+    let minute = two_digits(*m1, *m2)?;
     let (second, rest) = match rest {
         [b':', s1, s2, rest @ ..] => (two_digits(*s1, *s2)?, rest),
         _ => (0, rest),
@@ -388,8 +395,12 @@ fn read_pattern(items: &[TimeItem], bytes: &[u8]) -> Result<Reading, TimeFault> 
         offset: None,
     };
     let mut rest = bytes;
-    for item in items {
-        rest = read_item(*item, rest, &mut parts)?;
+    for (at, item) in items.iter().enumerate() {
+        let met = rest;
+        rest = read_item(*item, met, &mut parts)?;
+        if met.len() - rest.len() < 2 && TimeItem::needs_two_digits(items, at) {
+            return Err(TimeFault::Bad);
+        }
     }
     if !rest.is_empty() {
         return Err(TimeFault::Bad);
@@ -547,6 +558,22 @@ mod tests {
     }
 
     #[test]
+    fn one_digit_stands_for_two_only_where_something_parts_it_from_others() {
+        let mut days = parser("%Y%m%d", "UTC");
+        assert_eq!(days.parse(b"20240111"), Ok(us("2024-01-11T00:00:00Z")));
+        // A day of the year, and a date that may be of January or November.
+        for text in ["2024032", "2024111", "202411"] {
+            assert_eq!(days.parse(text.as_bytes()), Err(TimeFault::Bad), "{text}");
+        }
+        let mut times = parser("%Y%m%d %H%M%S", "UTC");
+        assert_eq!(times.parse(b"20240111 093000"), Ok(us("2024-01-11T09:30:00Z")));
+        assert_eq!(times.parse(b"2024111 093000"), Err(TimeFault::Bad));
+        assert!(times.parse(b"20240111 93000").is_err());
+        let mut parted = parser("%Y/%m/%d %H:%M", "UTC");
+        assert_eq!(parted.parse(b"2024/1/2 9:30"), Ok(us("2024-01-02T09:30:00Z")));
+    }
+
+    #[test]
     fn iso_times_are_read() {
         let mut auto = parser("auto", "UTC-5");
         for (text, want) in [
@@ -682,7 +709,7 @@ mod tests {
         }
         let mut day = parser("%Y%m%d", "UTC");
         assert_eq!(day.parse(b"20190604x"), Err(TimeFault::Bad));
-        assert_eq!(day.parse(b"2019060"), Err(TimeFault::OutOfRange), "day 0");
+        assert_eq!(day.parse(b"20190600"), Err(TimeFault::OutOfRange), "day 0");
         assert_eq!(day.parse(b"20190631"), Err(TimeFault::OutOfRange));
         assert_eq!(parser("%I%p", "UTC").parse(b"01AM"), Err(TimeFault::OutOfRange));
         assert_eq!(

@@ -61,6 +61,7 @@ pub(super) fn finish(
     if !missing.is_empty() {
         return Err(nothing_says(name, layout, missing));
     }
+    outside.days_fit(facts.interval.as_deref())?;
     outside.put_back(&mut fields, facts.interval.as_deref())?;
     facts.venue = outside.find("venue")?;
     Ok(Recognised {
@@ -171,6 +172,29 @@ impl Outside<'_> {
         }
     }
 
+    /// Refuses days alone as the times of bars of less than a day, several of which a day has.
+    fn days_fit(&self, interval: Option<&str>) -> Result<(), RecogniseError> {
+        let Some(day) = &self.fit.doubts.day_twice else { return Ok(()) };
+        let Some(interval) = interval.filter(|interval| clock_length(interval).is_some()) else {
+            return Ok(());
+        };
+        let others: Vec<&str> = self.fit.others.iter().map(|(name, _)| name.as_str()).collect();
+        let unread = match others.is_empty() {
+            true => String::new(),
+            false => format!(" (not read: {})", others.join(", ")),
+        };
+        Err(RecogniseError::Contradiction {
+            name: self.name.to_owned(),
+            layout: self.layout.name.clone(),
+            says: format!(
+                "bars of {interval} have times that are days alone, and several the same \
+                 ({day}): their times of day stand in another field{unread}, which must be joined \
+                 to the day before, or they are bars of days"
+            ),
+            flag: "--interval",
+        })
+    }
+
     /// Puts times of a bar's end back to its start.
     fn put_back(
         &mut self,
@@ -225,6 +249,17 @@ impl Outside<'_> {
         let from = if asked.is_some() { "from --tz" } else { "of the layout" };
         let mut own = self.fit.fields.iter().filter(|field| needs_zone(field));
         let own = own.find_map(|field| field.zone.clone());
+        if let (None, Some(field)) = (&asked, &self.fit.doubts.zone_field) {
+            return Err(RecogniseError::Contradiction {
+                name: self.name.to_owned(),
+                layout: self.layout.name.clone(),
+                says: format!(
+                    "its times have no offset, and their zones stand in the field {field}, which \
+                     is not read"
+                ),
+                flag: "--tz ZONE",
+            });
+        }
         let known = asked.or(own).or_else(|| self.layout.facts.zone.clone());
         let zone = known.ok_or_else(|| nothing_says(self.name, self.layout, vec!["zone"]))?;
         self.why.push(format!("times without an offset are in {}, {from}", zone.name()));

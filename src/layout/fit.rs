@@ -3,6 +3,7 @@
 
 use memchr::memchr_iter;
 
+use super::doubt::Doubts;
 use super::json_fit::fit_json;
 use super::model::{Format, HeaderRule, Layout, SieveField, Way};
 use super::prices::Prices;
@@ -34,6 +35,8 @@ pub(super) struct Fit {
     pub(super) why: Vec<String>,
     /// What the first records tell of the order of their prices.
     pub(super) prices: Prices,
+    /// What the first records leave in doubt.
+    pub(super) doubts: Doubts,
 }
 
 /// One column that the file feeds.
@@ -115,7 +118,7 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
         head: Vec::new(),
         around: Vec::new(),
         why,
-        prices: Prices::default(),
+        ..Fit::default()
     })
 }
 
@@ -244,7 +247,8 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
     let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
     let shape = Some(shape);
     let prices = Prices::of(&records, &fields);
-    Ok(Fit { shape, fields, sieve, others, interval, head, why, prices, ..Fit::default() })
+    let doubts = Doubts::of(layout, &records, &fields, &others);
+    Ok(Fit { shape, fields, sieve, others, interval, head, why, prices, doubts, ..Fit::default() })
 }
 
 /// The records that the layout takes, by the position of the field that tells.

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::doubt::Doubts;
 use super::fit::{
     Count, Fit, FitField, Miss, field, known_header, pick, told_interval, unused, usual_count,
 };
@@ -167,8 +168,8 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         interval: None,
         head: Vec::new(),
         around: Vec::new(),
-        prices: Prices::default(),
         why: vec![format!("{} with a member of {}", shown(records), members.join(", "))],
+        ..Fit::default()
     })
 }
 
@@ -195,9 +196,10 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
     let interval = told_interval(&choices, &sampled, &fields, layout);
     let prices = Prices::of(&sampled, &fields);
+    let doubts = Doubts::of(layout, &sampled, &fields, &others);
     add_later(layout, &mut fields, &mut paths);
-    let json = shape(layout, records, paths, None);
-    Ok(Fit { json: Some(json), fields, others, interval, why, prices, ..Fit::default() })
+    let json = Some(shape(layout, records, paths, None));
+    Ok(Fit { json, fields, others, interval, why, prices, doubts, ..Fit::default() })
 }
 
 /// Keys that a vendor leaves out of records without such a value may come after the sample.

@@ -304,7 +304,9 @@ fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
             layout.name
         )));
     }
-    match fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices) {
+    let tabs = fit.shape.as_ref().is_some_and(|shape| shape.delimiter == b'\t');
+    let order = fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices);
+    match order.or_else(|| fit.doubts.fault(layout, tabs)) {
         Some(reason) => Err(late(reason)),
         None => Ok(fit),
     }

@@ -25,6 +25,24 @@ pub(super) fn needs_zone(format: &TimeFormat) -> bool {
     }
 }
 
+/// Whether a time of this form is a day without a time of day.
+pub(super) fn is_day(format: &TimeFormat, text: &str) -> bool {
+    match format {
+        TimeFormat::Auto => text.len() == 10 && is_iso(text),
+        TimeFormat::Pattern(items) => {
+            !items.iter().any(|item| matches!(item, TimeItem::Hour | TimeItem::Hour12))
+        }
+        TimeFormat::Epoch | TimeFormat::LocalEpoch | TimeFormat::MillisOfDay(_) => false,
+    }
+}
+
+/// Whether a text ends with a time of day and says no zone.
+pub(super) fn is_local_clock(text: &str) -> bool {
+    let clock = text.rsplit_once([' ', 'T', 't']).map_or("", |(_, clock)| clock);
+    let signs = |c: char| c.is_ascii_digit() || c == ':' || c == '.';
+    clock.contains(':') && clock.chars().all(signs)
+}
+
 /// Seconds, milliseconds, microseconds or nanoseconds, told by magnitude.
 fn is_epoch(text: &str) -> bool {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -50,27 +68,32 @@ fn is_iso(text: &str) -> bool {
     time.is_empty() || time.strip_prefix(['T', ' ', 't']).is_some_and(is_clock)
 }
 
-/// `hh:mm[:ss[.f]]` and perhaps an offset.
+/// `hh:mm[:ss[.f]]` and perhaps an offset, which may have no minutes, as PostgreSQL writes it.
 fn is_clock(text: &str) -> bool {
-    use TimeItem::{Fraction, Hour, Literal, Minute, Offset, Second};
+    use TimeItem::{Fraction, Hour, Literal, Minute, Second};
     const C: TimeItem = Literal(b':');
     const FORMS: [&[TimeItem]; 3] = [
         &[Hour, C, Minute],
         &[Hour, C, Minute, C, Second],
         &[Hour, C, Minute, C, Second, Literal(b'.'), Fraction],
     ];
-    FORMS.iter().any(|form| {
-        let with_offset = [form, &[Offset][..]].concat();
-        matches_pattern(form, text.as_bytes()) || matches_pattern(&with_offset, text.as_bytes())
-    })
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.');
+    let (clock, behind) = text.split_at(end.unwrap_or(text.len()));
+    let behind = behind.trim_start().as_bytes();
+    let has_zone = match behind {
+        b"" | b"UTC" | b"utc" => true,
+        [b'+' | b'-', hours @ ..] if hours.len() == 2 => number(hours, 2, 2, 0, 23).is_some(),
+        _ => offset(behind) == Some(behind.len()),
+    };
+    has_zone && FORMS.iter().any(|form| matches_pattern(form, clock.as_bytes()))
 }
 
 fn matches_pattern(items: &[TimeItem], text: &[u8]) -> bool {
     let mut rest = text;
-    items.iter().all(|item| {
+    items.iter().enumerate().all(|(at, item)| {
         taken(item, rest).is_some_and(|len| {
             rest = &rest[len..];
-            true
+            len > 1 || !TimeItem::needs_two_digits(items, at)
         })
     }) && rest.is_empty()
 }

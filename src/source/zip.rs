@@ -152,7 +152,9 @@ fn central(input: &mut impl Read, shift: u64) -> io::Result<ZipMember> {
     let refused = match mode {
         _ if name.ends_with('/') => Some(FOLDER),
         0o120_000 if made_on_unix => Some("it is a symbolic link: links are not followed"),
-        0o020_000 | 0o060_000 | 0o010_000 | 0o140_000 if made_on_unix => Some("it is a device"),
+        // What was packed from a pipe (`command | zip out.zip -`) keeps its kind beside its data.
+        0o010_000 if made_on_unix && len == 0 => Some("it is a device"),
+        0o020_000 | 0o060_000 | 0o140_000 if made_on_unix => Some("it is a device"),
         _ => refuse_name(&name),
     };
     let (codec, unreadable) = match u16_at(&fixed, 10) {
