@@ -94,7 +94,9 @@ fn zone_field(
         others.iter().find(|(name, _)| ZONE_NAMES.iter().any(|zone| fold(zone) == fold(name)))?;
     let of_utc = |record: &Record| {
         let zone = record.fields.get(*at).map_or("", |zone| zone.trim());
-        ["", "UTC", "GMT", "Z", "0", "+00:00", "Etc/UTC"].iter().any(|w| w.eq_ignore_ascii_case(zone))
+        ["", "UTC", "GMT", "Z", "0", "+00:00", "Etc/UTC"]
+            .iter()
+            .any(|w| w.eq_ignore_ascii_case(zone))
     };
     let local = |record: &Record| {
         value(record, fields, "ts").is_some_and(times::is_local_clock) && !of_utc(record)
