@@ -17,6 +17,8 @@ mod json_around;
 mod json_fit;
 mod json_rules;
 mod json_sample;
+#[cfg(test)]
+mod lookalikes;
 mod model;
 mod nearest;
 mod parse;

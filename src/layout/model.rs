@@ -256,8 +256,9 @@ pub struct FactRule {
     pub constant: Option<String>,
     /// Upper case (`Some(true)`), lower case (`Some(false)`), or as it stands.
     pub upper: Option<bool>,
-    /// Parts to replace, in the order of the parts.
-    pub replace: Vec<(String, String)>,
+    /// Parts to replace, in the order of the parts: what each becomes in turn, the last whatever
+    /// is left. Never without one.
+    pub replace: Vec<(String, Vec<String>)>,
     /// Whole values to replace, after the above (`1440` to `1d`).
     pub map: BTreeMap<String, String>,
     /// Values that are no fact (`copy`, `backup`), in lower case.

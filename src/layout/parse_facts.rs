@@ -100,7 +100,11 @@ fn read_fact(value: &Value<'_>) -> Result<FactRule, LayoutError> {
     }
     if let Some(replace) = table.get("replace") {
         for (from, to) in replace.any_table()?.entries() {
-            rule.replace.push((from.to_owned(), to.string()?.to_owned()));
+            let turns = to.strings()?;
+            if from.is_empty() || turns.is_empty() {
+                return Err(to.bad("expected a part, and what it becomes"));
+            }
+            rule.replace.push((from.to_owned(), turns));
         }
     }
     if let Some(map) = table.get("map") {

@@ -1,0 +1,61 @@
+//! Files in the shape or under the name of a vendor's that are another's, or hold something else:
+//! none is taken for what it is not, and what is refused says what to do.
+
+use super::{GivenFacts, Sample, SampleHead, recognise, registry};
+
+/// Layout, symbol and interval of a file that is recognised, or the refusal.
+fn outcome(name: &str, rows: &str) -> String {
+    let head = SampleHead::Text { bytes: rows.as_bytes(), whole: true };
+    match recognise(&Sample { name, head }, &GivenFacts::default(), registry().unwrap(), None) {
+        Ok(found) => {
+            let fact = |fact: Option<String>| fact.unwrap_or_else(|| "-".to_owned());
+            let (symbol, interval) = (fact(found.facts.symbol), fact(found.facts.interval));
+            format!("{} {symbol} {interval} {}", found.layout, fact(found.facts.venue))
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn krakens_prices_stand_in_krakens_order() {
+    let usual = "1700006400,10,12,9,11,500,3\n1700092800,11,13,10,12,7,3\n";
+    let high_first = "1700006400,12,9,11,10,500,3\n1700092800,13,10,12,11,7,3\n";
+    let flat = "1700006400,10,10,10,10,500,3\n1700092800,11,11,11,11,7,3\n";
+    for rows in [usual, flat] {
+        assert_eq!(outcome("XBTUSD_1440.csv", rows), "kraken_ohlcvt XBTUSD 1d kraken");
+    }
+    let with_vwap = |rows: &str| rows.replace(",500,", ",10.5,500,").replace(",7,", ",11.5,7,");
+    assert_eq!(outcome("XBTUSD_1440.csv", &with_vwap(usual)), "kraken_rest XBTUSD 1d kraken");
+    for (rows, layout) in
+        [(high_first.to_owned(), "kraken_ohlcvt"), (with_vwap(high_first), "kraken_rest")]
+    {
+        let refusal = outcome("XBTUSD_1440.csv", &rows);
+        let says = format!("{layout}: its records fit, but in 2 of 2 the high is not the highest");
+        assert!(refusal.contains(&says), "{refusal}");
+    }
+}
+
+#[test]
+fn futures_of_freqtrade_are_told_from_its_pairs_and_its_rates() {
+    let bars = "[[1704067200000,10.5,11.5,10.25,11,3],[1704070800000,11,11.25,10.5,10.75,2]]";
+    for (name, expected) in [
+        ("data/okx/futures/A1_USDT_USDT-1h-futures.json", "A1/USDT:USDT 1h okx"),
+        ("BTC_USD_BTC-1Mo-futures.json", "BTC/USD:BTC 1mo -"),
+    ] {
+        assert_eq!(outcome(name, bars), format!("freqtrade_futures {expected}"));
+    }
+    for (name, expected) in
+        [("data/okx/A1_USDT-1h.json", "A1/USDT 1h okx"), ("A1_USDT-1Mo.json", "A1/USDT 1mo -")]
+    {
+        assert_eq!(outcome(name, bars), format!("ccxt_candles {expected}"));
+    }
+    for kind in ["mark", "index", "premiumIndex", "funding_rate"] {
+        let name = format!("data/okx/futures/A1_USDT_USDT-1h-{kind}.json");
+        let refusal = outcome(&name, bars);
+        assert!(refusal.contains("load the files without -mark"), "{refusal}");
+    }
+    let close_first =
+        "[[1704067200000,10.5,11,11.5,10.25,3],[1704070800000,11,10.75,11.25,10.5,2]]";
+    let refusal = outcome("A1_USDT_USDT-1h-futures.json", close_first);
+    assert!(refusal.contains("freqtrade_futures: its records fit, but in 2 of 2"), "{refusal}");
+}
