@@ -59,3 +59,43 @@ fn futures_of_freqtrade_are_told_from_its_pairs_and_its_rates() {
     let refusal = outcome("A1_USDT_USDT-1h-futures.json", close_first);
     assert!(refusal.contains("freqtrade_futures: its records fit, but in 2 of 2"), "{refusal}");
 }
+
+#[test]
+fn the_folder_tells_what_gates_archive_holds() {
+    let deals = "1577830575.771538,215782675,0.0329,500,1\n1577824851,215777760,0.0329,439,2\n";
+    assert_eq!(outcome("BTC_USDT-202001.csv", deals), "gate_deals BTC_USDT - gate");
+    let path = "spot/deals/202001/BTC_USDT-202001.csv";
+    assert_eq!(outcome(path, deals), "gate_deals BTC_USDT - gate");
+    let unnamed = outcome("deals.csv", deals);
+    assert!(unnamed.contains("its name is not like ADA_BTC-201801.csv"), "{unnamed}");
+    for (path, rows) in [
+        ("futures_usdt/trades/202001/BTC_USDT-202001.csv", "1577836738.742477,5427,41.31,-2\n"),
+        ("futures_btc/mark_prices/202001/BTC_USD-202001.csv", "1577836738,41.3,41.31,41.32\n"),
+        ("futures_usdt/funding_applies/202001/BTC_USDT-202001.csv", "1577836800,0.0001\n"),
+        (
+            "spot/orderbooks/202107/BTC_USDT-2021071308.csv",
+            "1626163200.2,2,take,33173.25,0.0017,3922620467,1\n",
+        ),
+    ] {
+        let refusal = outcome(path, rows);
+        assert!(refusal.contains("load the folders spot/deals and candlesticks_*"), "{refusal}");
+    }
+}
+
+#[test]
+fn closes_alone_are_refused_by_the_name_that_they_have() {
+    let closes = "DATE,VVIX\n09/17/2007,87.730000\n09/18/2007,82.39\n";
+    let refusal = outcome("VVIX_History.csv", closes);
+    assert!(refusal.contains("VVIX_History.csv is not loaded: a Cboe index history"), "{refusal}");
+    let bars = "DATE,OPEN,HIGH,LOW,CLOSE\n01/02/1990,17.24,17.5,17,17.24\n";
+    assert_eq!(outcome("VIX_History.csv", bars), "cboe_history VIX 1d cboe");
+    // Whoever else writes a series of two columns is not told that it is Cboe's.
+    for (name, rows) in [
+        ("rates.csv", "DATE,RATE\n09/17/2007,5.25\n"),
+        ("GDP_History.csv", "DATE,GDP\n2007-09-17,5.25\n"),
+        ("X_History.csv", "DATE,A,B\n09/17/2007,5.25,1\n"),
+    ] {
+        let refusal = outcome(name, rows);
+        assert!(refusal.starts_with("no layout recognises"), "{refusal}");
+    }
+}

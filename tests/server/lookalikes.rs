@@ -42,3 +42,24 @@ fn seven_fields_with_other_prices_are_not_krakens() {
     assert_eq!(db.client().query_one::<i64>(same), 60);
     equations(&db);
 }
+
+#[test]
+fn closes_alone_are_refused_with_the_layout_that_loads_them() {
+    let db = TestDb::new("closes alone");
+    let closes = "DATE,LKVX\n09/17/2007,87.730000\n09/18/2007,82.39\n";
+    let path = file(&db, "LKVX_History.csv", closes);
+    let refused = load(&db, [&path], 1);
+    assert!(refused.stderr.contains("a Cboe index history with closes alone"), "{refused:?}");
+    let toml = "name = \"closes\"\ndataset = \"bars\"\n[columns]\n\
+                ts = { name = \"DATE\", time = \"%m/%d/%Y\", interval = \"1d\" }\nclose = \"LKVX\"\n";
+    let layout = file(&db, "closes.toml", toml);
+    let flags = ["--layout", layout.to_str().expect("a plain path"), "--symbol", "LKVX"];
+    let args = std::iter::once(path.to_str().expect("a plain path")).chain(flags);
+    assert_eq!(load(&db, args, 0).total("inserted"), 2);
+    let rows =
+        db.client().rows("SELECT ts::date, interval, open, close FROM market_data ORDER BY ts");
+    let row = |day: &str, close: &str| {
+        vec![Some(day.to_owned()), Some("1d".to_owned()), None, Some(close.to_owned())]
+    };
+    assert_eq!(rows, [row("2007-09-17", "87.73"), row("2007-09-18", "82.39")]);
+}
