@@ -51,7 +51,8 @@ fn closes_alone_are_refused_with_the_layout_that_loads_them() {
     let refused = load(&db, [&path], 1);
     assert!(refused.stderr.contains("a Cboe index history with closes alone"), "{refused:?}");
     let toml = "name = \"closes\"\ndataset = \"bars\"\n[columns]\n\
-                ts = { name = \"DATE\", time = \"%m/%d/%Y\", interval = \"1d\" }\nclose = \"LKVX\"\n";
+                ts = { name = \"DATE\", time = \"%m/%d/%Y\", interval = \"1d\" }\n\
+                close = \"LKVX\"\n";
     let layout = file(&db, "closes.toml", toml);
     let flags = ["--layout", layout.to_str().expect("a plain path"), "--symbol", "LKVX"];
     let args = std::iter::once(path.to_str().expect("a plain path")).chain(flags);
