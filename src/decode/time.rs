@@ -371,6 +371,8 @@ struct Parts {
     minute: u8,
     second: u8,
     micros: i64,
+    /// Seconds and microseconds since midnight, where one number tells them.
+    of_day: Option<(i64, i64)>,
     offset: Option<i64>,
 }
 
@@ -385,6 +387,7 @@ fn read_pattern(items: &[TimeItem], bytes: &[u8]) -> Result<Reading, TimeFault> 
         minute: 0,
         second: 0,
         micros: 0,
+        of_day: None,
         offset: None,
     };
     let mut rest = bytes;
@@ -399,10 +402,14 @@ fn read_pattern(items: &[TimeItem], bytes: &[u8]) -> Result<Reading, TimeFault> 
         Some(hour) => hour % 12 + if parts.afternoon { 12 } else { 0 },
         None => parts.hour,
     };
+    let (second, micros) = match parts.of_day {
+        Some(of_day) => of_day,
+        None => (second_of_day(hour, parts.minute, parts.second)?, parts.micros),
+    };
     Ok(Reading {
         days: days_from_civil(parts.year, parts.month, parts.day)?,
-        second: second_of_day(hour, parts.minute, parts.second)?,
-        micros: parts.micros,
+        second,
+        micros,
         offset: parts.offset,
     })
 }
@@ -451,6 +458,14 @@ fn read_item<'a>(
                 return Err(TimeFault::Bad);
             }
             parts.micros = micros;
+            rest
+        }
+        (TimeItem::MillisOfDay, _) => {
+            let digits = bytes.iter().take(9).take_while(|byte| byte.is_ascii_digit()).count();
+            let (millis, rest) = bytes.split_at(digits);
+            let millis = parse_integer(millis).map_err(|_| TimeFault::Bad)?;
+            let Reading { second, micros, .. } = millis_of_day(Some(0), millis)?;
+            parts.of_day = Some((second, micros));
             rest
         }
         (TimeItem::AmPm, [half, b'M' | b'm', rest @ ..]) => {
@@ -676,12 +691,18 @@ mod tests {
             ("%Y-%m-%d %I-%p", "UTC", "2019-06-04 12-PM", "2019-06-04T12:00:00Z"),
             ("%m/%d/%Y %H:%M", "UTC", "6/4/2019 9:05", "2019-06-04T09:05:00Z"),
             ("%Y%m%d%z", "UTC", "20190604-01:00", "2019-06-04T01:00:00Z"),
+            ("%Y%m%d %L", "America/New_York", "20240702 34200001", "2024-07-02T13:30:00.001Z"),
+            ("%Y%m%d %L", "UTC", "20240702 0", "2024-07-02T00:00:00Z"),
         ] {
             let got = parser(pattern, zone).parse(text.as_bytes());
             assert_eq!(got, Ok(us(want)), "{pattern} {text}");
         }
         let mut day = parser("%Y%m%d", "UTC");
         assert_eq!(day.parse(b"20190604x"), Err(TimeFault::Bad));
+        let mut millis = parser("%Y%m%d %L", "UTC");
+        assert_eq!(millis.parse(b"20240702 86400000"), Err(TimeFault::OutOfRange));
+        assert_eq!(millis.parse(b"20240702 "), Err(TimeFault::Bad));
+        assert_eq!(millis.parse(b"20240702 -1"), Err(TimeFault::Bad));
         assert_eq!(day.parse(b"2019060"), Err(TimeFault::OutOfRange), "day 0");
         assert_eq!(day.parse(b"20190631"), Err(TimeFault::OutOfRange));
         assert_eq!(parser("%I%p", "UTC").parse(b"01AM"), Err(TimeFault::OutOfRange));

@@ -4,13 +4,14 @@
 use memchr::memchr_iter;
 
 use super::json_fit::fit_json;
-use super::model::{Format, HeaderRule, Layout, SieveField, Way};
+use super::model::{Format, HeaderRule, Layout, SieveField, Stamp, Way};
 use super::prices::Prices;
 use super::readable::{bad_value, check, fault, value_fault};
 use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
 use super::sample::{Line, Record, Text, split_line};
 use super::sniff::without_bom;
+use super::step::Step;
 use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
@@ -34,6 +35,8 @@ pub(super) struct Fit {
     pub(super) why: Vec<String>,
     /// What the first records tell of the order of their prices.
     pub(super) prices: Prices,
+    /// What they tell of the time between two of them.
+    pub(super) step: Step,
 }
 
 /// One column that the file feeds.
@@ -44,8 +47,8 @@ pub(super) struct FitField {
     pub(super) time: Option<TimeFormat>,
     /// The zone of times of this form, if it is not the layout's.
     pub(super) zone: Option<Zone>,
-    /// Whether its times are those of a bar's end.
-    pub(super) ends: bool,
+    /// Whether its times are those of a bar's start or its end.
+    pub(super) stamp: Stamp,
     pub(super) rewrite: Option<Rewrite>,
     /// Whether the values' type tells their zone (Parquet).
     pub(super) zoned: bool,
@@ -116,6 +119,7 @@ fn fit_parquet(layout: &Layout, columns: &[(String, String)]) -> Result<Fit, Mis
         around: Vec::new(),
         why,
         prices: Prices::default(),
+        step: Step::default(),
     })
 }
 
@@ -243,8 +247,8 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
     let lines = text.lines().take(head.lines);
     let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
     let shape = Some(shape);
-    let prices = Prices::of(&records, &fields);
-    Ok(Fit { shape, fields, sieve, others, interval, head, why, prices, ..Fit::default() })
+    let (prices, step) = (Prices::of(&records, &fields), Step::of(&records, &fields));
+    Ok(Fit { shape, fields, sieve, others, interval, head, why, prices, step, ..Fit::default() })
 }
 
 /// The records that the layout takes, by the position of the field that tells.
@@ -400,7 +404,7 @@ pub(super) fn field(column: &'static Column, source: &FieldSource, way: &Way) ->
         source: source.clone(),
         time: way.time.clone(),
         zone: way.zone.clone(),
-        ends: way.ends,
+        stamp: way.stamp,
         rewrite: way.rewrite.clone(),
         zoned: false,
         yields: way.tickers,

@@ -99,3 +99,97 @@ fn closes_alone_are_refused_by_the_name_that_they_have() {
         assert!(refusal.starts_with("no layout recognises"), "{refusal}");
     }
 }
+
+/// Records that are so many seconds apart.
+fn spaced(steps: &[i64], record: impl Fn(i64) -> String) -> String {
+    let mut at = 1_704_153_600;
+    let mut text = record(at);
+    for step in steps {
+        at += step;
+        text.push_str(&record(at));
+    }
+    text
+}
+
+const DAY: i64 = 86_400;
+
+fn day(at: i64) -> String {
+    jiff::Timestamp::from_second(at).unwrap().strftime("%Y-%m-%d").to_string()
+}
+
+#[test]
+fn the_time_between_bars_tells_what_they_are() {
+    let candles = |step: i64| {
+        let text = spaced(&[step; 4], |at| format!(",[{at}000,10.5,11.5,10.25,11]"));
+        format!("[{}]", &text[1..])
+    };
+    for (step, interval) in [(1_800, "30m"), (14_400, "4h"), (4 * DAY, "4d"), (DAY, "1d")] {
+        let found = outcome("coingecko_BTC-USD.json", &candles(step));
+        assert_eq!(found, format!("coingecko_ohlc BTC-USD {interval} coingecko"));
+    }
+    let other = outcome("BTC-USD.json", &candles(1_800));
+    assert!(other.contains("its name is not like coingecko_BTC-USD.json"), "{other}");
+    let uneven = spaced(&[60, 120, 240, 480], |at| format!(",[{at}000,10.5,11.5,10.25,11]"));
+    let asked = outcome("coingecko_BTC-USD.json", &format!("[{}]", &uneven[1..]));
+    assert!(asked.contains("says the interval"), "{asked}");
+    let few = "[[1704153600000,10.5,11.5,10.25,11],[1704157200000,11,11.25,10.5,10.75]]";
+    assert!(outcome("coingecko_BTC-USD.json", few).contains("says the interval"));
+}
+
+#[test]
+fn days_are_days_apart() {
+    let saved = |steps: &[i64]| {
+        let header = "\"Date\",\"Time\",\"Open\",\"High\",\"Low\",\"Close\",\"Vol\",\"OI\"\n";
+        let rows = spaced(steps, |at| {
+            let time = jiff::Timestamp::from_second(at + 3_600).unwrap();
+            format!("{},1,2,1,2,5,0\n", time.strftime("%m/%d/%Y,%H:%M"))
+        });
+        outcome("x.txt", &format!("{header}{rows}"))
+    };
+    for days in [[DAY; 4], [DAY, DAY, 3 * DAY, DAY]] {
+        assert!(saved(&days).starts_with("x.txt (tradestation_daily)"), "{}", saved(&days));
+    }
+    for others in [[300; 4], [7 * DAY; 4], [DAY, 300, 300, 300]] {
+        assert!(saved(&others).starts_with("x.txt (tradestation):"), "{}", saved(&others));
+    }
+    assert!(saved(&[DAY, DAY]).starts_with("x.txt (tradestation):"), "too few");
+
+    let iqfeed = |step: i64| {
+        outcome("HDX_ACME.csv", &spaced(&[step; 4], |at| format!("{},12,9,10,11,5,0\n", day(at))))
+    };
+    assert_eq!(iqfeed(DAY), "iqfeed_daily ACME 1d iqfeed");
+    assert!(iqfeed(7 * DAY).contains("most are 1w apart, not 1d"), "{}", iqfeed(7 * DAY));
+}
+
+#[test]
+fn the_high_before_the_open_is_iqfeeds() {
+    let bars = |prices: &str| {
+        spaced(&[60; 4], |at| {
+            let time = jiff::Timestamp::from_second(at).unwrap();
+            format!("{},{prices},500,20,3\n", time.strftime("%Y-%m-%d %H:%M:%S"))
+        })
+    };
+    assert_eq!(outcome("HIX_ACME.csv", &bars("12,9,10,11")), "iqfeed ACME 1m iqfeed");
+    let usual = outcome("HIX_ACME.csv", &bars("10,12,9,11"));
+    assert!(usual.contains("iqfeed: its records fit, but in 5 of 5"), "{usual}");
+    let flat = outcome("x.csv", &bars("10,10,10,10"));
+    assert!(flat.contains("its name is not like iqfeed_AAPL.csv"), "{flat}");
+}
+
+#[test]
+fn times_of_new_york_are_those_of_whoever_is_named() {
+    let header = "timestamp,open,high,low,close,volume,count,vwap\n";
+    let row = "2024-01-02T09:30:00.000,10,12,9,11,500,3,10.5\n";
+    let rows = format!("{header}{row}");
+    assert_eq!(outcome("ACME_1m.csv", &rows), "canonical ACME 1m -");
+    let asked = outcome("thetadata_ACME.csv", &rows);
+    assert!(asked.starts_with("thetadata_ACME.csv (thetadata_v3)"), "one record has no step");
+    let two = "ms_of_day,open,high,low,close,volume,count,date\n";
+    let rows = spaced(&[60; 4], |at| {
+        format!("{},10,12,9,11,500,3,20240702\n", (at - 1_704_153_600) * 1_000 + 34_200_000)
+    });
+    assert_eq!(
+        outcome("thetadata_ACME.csv", &format!("{two}{rows}")),
+        "thetadata ACME 1m thetadata"
+    );
+}

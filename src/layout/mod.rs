@@ -31,6 +31,7 @@ mod registry;
 mod resolve;
 mod sample;
 mod sniff;
+mod step;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -41,7 +42,7 @@ pub use error::{LayoutError, RecogniseError, Unknown};
 pub use interval::normalise_interval;
 pub use model::{
     ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, SieveField,
-    SieveRule, TextRules, Way, WaySource,
+    SieveRule, Stamp, TextRules, Way, WaySource,
 };
 pub use recognise::{
     Facts, GivenFacts, Recognised, RecognisedField, Sample, SampleHead, recognise,

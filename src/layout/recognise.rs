@@ -304,7 +304,8 @@ fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
             layout.name
         )));
     }
-    match fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices) {
+    let prices = fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices);
+    match prices.or_else(|| fit.step.fault(layout, sample.name)) {
         Some(reason) => Err(late(reason)),
         None => Ok(fit),
     }
