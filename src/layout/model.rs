@@ -277,7 +277,8 @@ pub struct FactRule {
     pub map: BTreeMap<String, String>,
     /// Values that are no fact (`copy`, `backup`), in lower case.
     pub except: Vec<String>,
-    /// Of the interval: whether the time between the first records tells it where nothing else does.
+    /// Of the interval: whether the time between the first records tells it, where nothing else
+    /// does.
     pub spacing: bool,
     /// For a whole number, how many of its last digits stand after the point.
     pub scale: usize,

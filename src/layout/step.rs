@@ -61,8 +61,8 @@ impl Step {
         }
         let like = layout.facts.example.as_ref();
         Some(format!(
-            "its records fit, but they are too few to tell whether they are {wanted} apart, and its \
-             name is not {}; if they are, say --layout {}",
+            "its records fit, but they are too few to tell whether they are {wanted} apart, and \
+             its name is not {}; if they are, say --layout {}",
             like.map_or("as expected".to_owned(), |like| format!("like {like}")),
             layout.name
         ))
