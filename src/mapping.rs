@@ -67,7 +67,7 @@ pub enum TimeFormat {
     /// Milliseconds since midnight, in the rule's zone, of a day that the file's name or a flag
     /// tells: days from 1970-01-01. Without the day no time can be read.
     MillisOfDay(Option<i32>),
-    /// A pattern of `%Y %y %m %b %d %H %I %M %S %f %p %z` and literal bytes.
+    /// A pattern of `%Y %y %m %b %d %H %I %M %S %f %L %p %z` and literal bytes.
     Pattern(Vec<TimeItem>),
 }
 
@@ -94,6 +94,8 @@ pub enum TimeItem {
     Second,
     /// `%f`: one to nine digits of a fraction.
     Fraction,
+    /// `%L`: one to eight digits, milliseconds since midnight.
+    MillisOfDay,
     /// `%p`: `AM` or `PM` in either case.
     AmPm,
     /// `%z`: `Z`, `+hh:mm` or `+hhmm`.
@@ -148,6 +150,7 @@ impl TimeFormat {
                 Some(b'M') => TimeItem::Minute,
                 Some(b'S') => TimeItem::Second,
                 Some(b'f') => TimeItem::Fraction,
+                Some(b'L') => TimeItem::MillisOfDay,
                 Some(b'p') => TimeItem::AmPm,
                 Some(b'z') => TimeItem::Offset,
                 Some(b'%') => TimeItem::Literal(b'%'),

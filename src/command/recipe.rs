@@ -436,6 +436,7 @@ fn pattern_of(item: TimeItem) -> Vec<u8> {
         TimeItem::Minute => percent(b'M'),
         TimeItem::Second => percent(b'S'),
         TimeItem::Fraction => percent(b'f'),
+        TimeItem::MillisOfDay => percent(b'L'),
         TimeItem::AmPm => percent(b'p'),
         TimeItem::Offset => percent(b'z'),
         TimeItem::Literal(b'%') => percent(b'%'),

@@ -3,10 +3,12 @@
 //! Whatever has an offset of its own uses it; everything else is in the rule's zone. A time that
 //! would lose a part, or that a zone's clocks skipped or repeated, is refused, never rounded.
 
+mod pattern;
+
+use self::pattern::read_pattern;
 use super::number::{Exact, parse_integer, trim};
 use super::zone::{DAY_S, ZoneClock, days_from_civil};
-use crate::mapping::{TimeFormat, TimeItem, TimeRule};
-use crate::month::month_name;
+use crate::mapping::{TimeFormat, TimeRule};
 
 /// Microseconds of a second.
 const SECOND_US: i64 = 1_000_000;
@@ -367,142 +369,6 @@ fn epoch_us(whole: u128, part: u128, of: u128) -> Result<i64, TimeFault> {
     i64::try_from(ns / 1_000).map_err(|_| TimeFault::OutOfRange)
 }
 
-/// The parts of a pattern as they are met.
-struct Parts {
-    year: i32,
-    month: u8,
-    day: u8,
-    hour: u8,
-    hour12: Option<u8>,
-    afternoon: bool,
-    minute: u8,
-    second: u8,
-    micros: i64,
-    offset: Option<i64>,
-}
-
-fn read_pattern(items: &[TimeItem], bytes: &[u8]) -> Result<Reading, TimeFault> {
-    let mut parts = Parts {
-        year: 0,
-        month: 1,
-        day: 1,
-        hour: 0,
-        hour12: None,
-        afternoon: false,
-        minute: 0,
-        second: 0,
-        micros: 0,
-        offset: None,
-    };
-    let mut rest = bytes;
-    for (at, item) in items.iter().enumerate() {
-        let met = rest;
-        rest = read_item(*item, met, &mut parts)?;
-        if met.len() - rest.len() < 2 && TimeItem::needs_two_digits(items, at) {
-            return Err(TimeFault::Bad);
-        }
-    }
-    if !rest.is_empty() {
-        return Err(TimeFault::Bad);
-    }
-    let hour = match parts.hour12 {
-        Some(hour) if !(1..=12).contains(&hour) => return Err(TimeFault::OutOfRange),
-        Some(hour) => hour % 12 + if parts.afternoon { 12 } else { 0 },
-        None => parts.hour,
-    };
-    Ok(Reading {
-        days: days_from_civil(parts.year, parts.month, parts.day)?,
-        second: second_of_day(hour, parts.minute, parts.second)?,
-        micros: parts.micros,
-        offset: parts.offset,
-    })
-}
-
-/// Reads one item into its part and returns what follows it.
-fn read_item<'a>(
-    item: TimeItem,
-    bytes: &'a [u8],
-    parts: &mut Parts,
-) -> Result<&'a [u8], TimeFault> {
-    let rest = match (item, bytes) {
-        (TimeItem::Year, [y1, y2, y3, y4, rest @ ..]) => {
-            parts.year = i32::from(two_digits(*y1, *y2)?) * 100 + i32::from(two_digits(*y3, *y4)?);
-            rest
-        }
-        (TimeItem::ShortYear, [y1, y2, rest @ ..]) => {
-            let year = i32::from(two_digits(*y1, *y2)?);
-            parts.year = if year < 70 { 2_000 + year } else { 1_900 + year };
-            rest
-        }
-        (TimeItem::MonthName, _) => {
-            let (month, rest) = month_name(bytes).ok_or(TimeFault::Bad)?;
-            parts.month = month;
-            rest
-        }
-        (TimeItem::Minute, [m1, m2, rest @ ..]) => {
-            parts.minute = two_digits(*m1, *m2)?;
-            rest
-        }
-        (TimeItem::Second, [s1, s2, rest @ ..]) => {
-            parts.second = two_digits(*s1, *s2)?;
-            rest
-        }
-        (TimeItem::Month, _) => short_number(bytes, &mut parts.month)?,
-        (TimeItem::Day, _) => short_number(bytes, &mut parts.day)?,
-        (TimeItem::Hour, _) => short_number(bytes, &mut parts.hour)?,
-        (TimeItem::Hour12, _) => {
-            let mut hour = 0;
-            let rest = short_number(bytes, &mut hour)?;
-            parts.hour12 = Some(hour);
-            rest
-        }
-        (TimeItem::Fraction, _) => {
-            let (micros, rest) = read_fraction(bytes)?;
-            if bytes.len() - rest.len() > 9 {
-                return Err(TimeFault::Bad);
-            }
-            parts.micros = micros;
-            rest
-        }
-        (TimeItem::AmPm, [half, b'M' | b'm', rest @ ..]) => {
-            parts.afternoon = match half {
-                b'A' | b'a' => false,
-                b'P' | b'p' => true,
-                _ => return Err(TimeFault::Bad),
-            };
-            rest
-        }
-        (TimeItem::Offset, _) => {
-            let len = match bytes {
-                [b'Z', ..] => 1,
-                [_, _, _, b':', ..] => 6,
-                _ => 5,
-            };
-            let (offset, rest) = bytes.split_at_checked(len).ok_or(TimeFault::Bad)?;
-            parts.offset = Some(read_offset(offset)?);
-            rest
-        }
-        (TimeItem::Literal(want), [byte, rest @ ..]) if *byte == want => rest,
-        _ => return Err(TimeFault::Bad),
-    };
-    Ok(rest)
-}
-
-/// One or two digits; two where two stand.
-fn short_number<'a>(bytes: &'a [u8], value: &mut u8) -> Result<&'a [u8], TimeFault> {
-    match bytes {
-        [tens @ b'0'..=b'9', ones @ b'0'..=b'9', rest @ ..] => {
-            *value = (tens - b'0') * 10 + (ones - b'0');
-            Ok(rest)
-        }
-        [ones @ b'0'..=b'9', rest @ ..] => {
-            *value = ones - b'0';
-            Ok(rest)
-        }
-        _ => Err(TimeFault::Bad),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
@@ -703,13 +569,19 @@ mod tests {
             ("%Y-%m-%d %I-%p", "UTC", "2019-06-04 12-PM", "2019-06-04T12:00:00Z"),
             ("%m/%d/%Y %H:%M", "UTC", "6/4/2019 9:05", "2019-06-04T09:05:00Z"),
             ("%Y%m%d%z", "UTC", "20190604-01:00", "2019-06-04T01:00:00Z"),
+            ("%Y%m%d %L", "America/New_York", "20240702 34200001", "2024-07-02T13:30:00.001Z"),
+            ("%Y%m%d %L", "UTC", "20240702 0", "2024-07-02T00:00:00Z"),
         ] {
             let got = parser(pattern, zone).parse(text.as_bytes());
             assert_eq!(got, Ok(us(want)), "{pattern} {text}");
         }
         let mut day = parser("%Y%m%d", "UTC");
         assert_eq!(day.parse(b"20190604x"), Err(TimeFault::Bad));
-        assert_eq!(day.parse(b"20190600"), Err(TimeFault::OutOfRange), "day 0");
+        let mut millis = parser("%Y%m%d %L", "UTC");
+        assert_eq!(millis.parse(b"20240702 86400000"), Err(TimeFault::OutOfRange));
+        assert_eq!(millis.parse(b"20240702 "), Err(TimeFault::Bad));
+        assert_eq!(millis.parse(b"20240702 -1"), Err(TimeFault::Bad));
+        assert_eq!(day.parse(b"2019060"), Err(TimeFault::OutOfRange), "day 0");
         assert_eq!(day.parse(b"20190631"), Err(TimeFault::OutOfRange));
         assert_eq!(parser("%I%p", "UTC").parse(b"01AM"), Err(TimeFault::OutOfRange));
         assert_eq!(

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::model::{Format, HeaderRule, Layout, WaySource};
+use super::model::{Format, HeaderRule, Layout, Stamp, WaySource};
 
 /// The page of all layouts, in Markdown.
 pub fn document(layouts: &[Layout]) -> String {
@@ -110,6 +110,9 @@ fn fact(layout: &Layout, fact: &str) -> String {
     if names.clone().any(group) {
         told.push("name");
     }
+    if layout.facts.rules.get(fact).is_some_and(|rule| rule.spacing) {
+        told.push("time between the records");
+    }
     let constant = layout.facts.rules.get(fact).and_then(|rule| rule.constant.as_deref());
     match (told.is_empty(), constant) {
         (_, Some(constant)) if told.is_empty() => constant.to_owned(),
@@ -134,7 +137,8 @@ fn times(layout: &Layout) -> String {
         };
         let joined = matches!(way.source, WaySource::JoinNames(..) | WaySource::JoinAt(..));
         let form = if joined { format!("{form} in two fields") } else { form };
-        let form = if way.ends { format!("{form} of the bar's end") } else { form };
+        let form =
+            if way.stamp != Stamp::Start { format!("{form} of the bar's end") } else { form };
         if !forms.contains(&form) {
             forms.push(form);
         }

@@ -79,8 +79,8 @@ fn refine(layout: &Layout, fact: &str, word: &str) -> Option<String> {
         if rule.except.contains(&word.to_lowercase()) {
             return None;
         }
-        for (from, to) in &rule.replace {
-            value = value.replace(from, to);
+        for (from, turns) in &rule.replace {
+            value = replaced(&value, from, turns);
         }
         value = match rule.upper {
             Some(true) => value.to_uppercase(),
@@ -100,6 +100,18 @@ fn refine(layout: &Layout, fact: &str, word: &str) -> Option<String> {
         _ if is_day(layout, fact) => iso_date(&value),
         _ => Some(value).filter(|value| !value.is_empty()),
     }
+}
+
+/// The text with each `from` in turn as `turns` says, and the last of them for all that are left.
+fn replaced(text: &str, from: &str, turns: &[String]) -> String {
+    let Some((last, first)) = turns.split_last() else { return text.to_owned() };
+    let (mut done, mut rest) = (String::new(), text);
+    for to in first {
+        let Some((before, after)) = rest.split_once(from) else { break };
+        done.extend([before, to]);
+        rest = after;
+    }
+    done + &rest.replace(from, last)
 }
 
 /// Whether the column of this name holds days.
@@ -179,7 +191,7 @@ pub(super) fn given(facts: &GivenFacts, fact: &str) -> Result<Option<Found>, Rec
 
 #[cfg(test)]
 mod tests {
-    use super::{days_of, fixed_point, iso_date};
+    use super::{days_of, fixed_point, iso_date, replaced};
 
     #[test]
     fn dates_have_one_spelling() {
@@ -192,6 +204,16 @@ mod tests {
         }
         assert_eq!(days_of("1970-01-02"), Some(1));
         assert_eq!(days_of("1969-12-31"), Some(-1));
+    }
+
+    #[test]
+    fn parts_are_replaced_in_turn() {
+        let turns = |list: &[&str]| list.iter().map(|to| (*to).to_owned()).collect::<Vec<_>>();
+        assert_eq!(replaced("A_B_C", "_", &turns(&["/"])), "A/B/C");
+        assert_eq!(replaced("A_B_C", "_", &turns(&["/", ":"])), "A/B:C");
+        assert_eq!(replaced("A_B_C_D", "_", &turns(&["/", ":"])), "A/B:C:D");
+        assert_eq!(replaced("A_B", "_", &turns(&["/", ":"])), "A/B");
+        assert_eq!(replaced("AB", "_", &turns(&["/", ":"])), "AB");
     }
 
     #[test]

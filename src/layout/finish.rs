@@ -3,7 +3,7 @@
 use super::error::RecogniseError;
 use super::facts::{self, Found};
 use super::fit::{Fit, FitField};
-use super::model::{Format, Layout};
+use super::model::{Format, Layout, Stamp};
 use super::recognise::{Facts, GivenFacts, Recognised, RecognisedField};
 use super::times;
 use crate::mapping::{FieldSource, Quirks, TimeFormat, TimeRule, Zone};
@@ -136,15 +136,23 @@ impl Outside<'_> {
                 flag: facts::flag(fact),
             });
         }
+        let spaced = self.spaced().filter(|_| fact == "interval");
         let constant = facts::constant(self.layout, fact);
-        let says: Vec<Found> =
-            [given, told, lines, keys, named, constant].into_iter().flatten().collect();
+        let says = [given, told, lines, keys, named, spaced, constant];
+        let says: Vec<Found> = says.into_iter().flatten().collect();
         let Some(first) = says.first() else { return Ok(None) };
         self.why.push(format!("{fact} {} {}", first.value, first.from));
         if let Some(other) = says.iter().find(|other| other.value != first.value) {
             self.why.push(format!("{fact} {} {} is not used", other.value, other.from));
         }
         Ok(Some(first.value.clone()))
+    }
+
+    /// The interval that lies between the first records, if the layout takes it for the bars'.
+    fn spaced(&self) -> Option<Found> {
+        let asked = self.layout.facts.rules.get("interval").is_some_and(|rule| rule.spacing);
+        let value = self.fit.step.interval.clone().filter(|_| asked)?;
+        Some(Found { value, from: "from the time between its first records".to_owned() })
     }
 
     /// A flag for a fact that the file has as a column is checked, but has no effect.
@@ -175,7 +183,9 @@ impl Outside<'_> {
     /// Refuses days alone as the times of bars of less than a day, several of which a day has.
     fn days_fit(&self, interval: Option<&str>) -> Result<(), RecogniseError> {
         let Some(day) = &self.fit.doubts.day_twice else { return Ok(()) };
-        let Some(interval) = interval.filter(|interval| clock_length(interval).is_some()) else {
+        let Some(interval) =
+            interval.filter(|interval| clock_length(interval, Stamp::Start).is_some())
+        else {
             return Ok(());
         };
         let others: Vec<&str> = self.fit.others.iter().map(|(name, _)| name.as_str()).collect();
@@ -201,8 +211,8 @@ impl Outside<'_> {
         fields: &mut [RecognisedField],
         interval: Option<&str>,
     ) -> Result<(), RecogniseError> {
-        for own in self.fit.fields.iter().filter(|field| field.ends) {
-            let before_us = self.length(interval)?;
+        for own in self.fit.fields.iter().filter(|field| field.stamp != Stamp::Start) {
+            let before_us = self.length(interval, own.stamp)?;
             let rules = fields.iter_mut().filter(|field| field.column == own.column.name);
             for rule in rules.filter_map(|field| field.time.as_mut()) {
                 rule.before_us = before_us;
@@ -212,9 +222,9 @@ impl Outside<'_> {
     }
 
     /// How long a bar is whose end its time tells, in microseconds.
-    fn length(&mut self, interval: Option<&str>) -> Result<i64, RecogniseError> {
+    fn length(&mut self, interval: Option<&str>, stamp: Stamp) -> Result<i64, RecogniseError> {
         let shown = interval.unwrap_or("an interval that its records tell");
-        let Some(length) = interval.and_then(clock_length) else {
+        let Some(length) = interval.and_then(|interval| clock_length(interval, stamp)) else {
             return Err(RecogniseError::Refused {
                 name: self.name.to_owned(),
                 what: self.layout.title.clone(),
@@ -268,13 +278,15 @@ impl Outside<'_> {
 }
 
 /// How long an interval is that the clock measures, in microseconds; days and longer ones are
-/// measured by calendars.
-fn clock_length(interval: &str) -> Option<i64> {
+/// measured by calendars, unless they are those of UTC.
+fn clock_length(interval: &str, stamp: Stamp) -> Option<i64> {
     let (count, unit) = interval.split_at_checked(interval.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,
         "m" => 60,
         "h" => 3_600,
+        "d" if stamp == Stamp::UtcEnd => 86_400,
+        "w" if stamp == Stamp::UtcEnd => 604_800,
         _ => return None,
     };
     count.parse::<i64>().ok()?.checked_mul(seconds * 1_000_000)

@@ -5,13 +5,14 @@ use memchr::memchr_iter;
 
 use super::doubt::Doubts;
 use super::json_fit::fit_json;
-use super::model::{Format, HeaderRule, Layout, SieveField, Way};
+use super::model::{Format, HeaderRule, Layout, SieveField, Stamp, Way};
 use super::prices::Prices;
 use super::readable::{bad_value, check, fault, value_fault};
 use super::recognise::SampleHead;
 use super::resolve::{self, Choice, fold};
 use super::sample::{Line, Record, Text, split_line};
 use super::sniff::without_bom;
+use super::step::Step;
 use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
@@ -37,6 +38,8 @@ pub(super) struct Fit {
     pub(super) prices: Prices,
     /// What the first records leave in doubt.
     pub(super) doubts: Doubts,
+    /// What they tell of the time between two of them.
+    pub(super) step: Step,
 }
 
 /// One column that the file feeds.
@@ -47,8 +50,8 @@ pub(super) struct FitField {
     pub(super) time: Option<TimeFormat>,
     /// The zone of times of this form, if it is not the layout's.
     pub(super) zone: Option<Zone>,
-    /// Whether its times are those of a bar's end.
-    pub(super) ends: bool,
+    /// Whether its times are those of a bar's start or its end.
+    pub(super) stamp: Stamp,
     pub(super) rewrite: Option<Rewrite>,
     /// Whether the values' type tells their zone (Parquet).
     pub(super) zoned: bool,
@@ -213,10 +216,9 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         false => value_fault(record, layout),
     };
     check(&records, count, fault)?;
+    let sign = char::from(delimiter).to_string();
     let mut why = vec![match &head.header {
-        Some((names, _)) => {
-            format!("header {}", names.join(char::from(delimiter).to_string().as_str()))
-        }
+        Some((names, _)) => format!("header {}", names.join(&sign)),
         None => format!("{} fields and no header", count.max),
     }];
     let lines_of = |(_, bytes): &(_, Vec<u8>)| 1 + memchr_iter(b'\n', bytes).count();
@@ -243,12 +245,12 @@ fn fit_delimited(layout: &Layout, text: Text<'_>, delimiter: u8) -> Result<Fit, 
         nulls: layout.text.nulls.iter().map(|null| null.clone().into_bytes()).collect(),
     };
     let interval = told_interval(&head.choices, &records, &fields, layout);
-    let lines = text.lines().take(head.lines);
-    let head = lines.map(|line| String::from_utf8_lossy(line.bytes).into_owned()).collect();
-    let shape = Some(shape);
-    let prices = Prices::of(&records, &fields);
+    let line = |line: Line<'_>| String::from_utf8_lossy(line.bytes).into_owned();
+    let head = text.lines().take(head.lines).map(line).collect();
+    let (prices, step) = (Prices::of(&records, &fields), Step::of(&records, &fields));
     let doubts = Doubts::of(layout, &records, &fields, &others);
-    Ok(Fit { shape, fields, sieve, others, interval, head, why, prices, doubts, ..Fit::default() })
+    let fit = Fit { shape: Some(shape), fields, sieve, others, interval, ..Fit::default() };
+    Ok(Fit { head, why, prices, step, doubts, ..fit })
 }
 
 /// The records that the layout takes, by the position of the field that tells.
@@ -404,7 +406,7 @@ pub(super) fn field(column: &'static Column, source: &FieldSource, way: &Way) ->
         source: source.clone(),
         time: way.time.clone(),
         zone: way.zone.clone(),
-        ends: way.ends,
+        stamp: way.stamp,
         rewrite: way.rewrite.clone(),
         zoned: false,
         yields: way.tickers,

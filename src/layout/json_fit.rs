@@ -10,11 +10,12 @@ use super::fit::{
 use super::json_around::{ANY_KEY, Around};
 use super::json_rules::{join_path, split_path};
 use super::json_sample::{as_records, field_paths, first_keys, first_records, names};
-use super::model::{HeaderRule, Layout, WaySource};
+use super::model::{HeaderRule, Layout, Stamp, WaySource};
 use super::prices::Prices;
 use super::readable::{check, fault};
 use super::resolve;
 use super::sample::{Record, Text};
+use super::step::Step;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
 use crate::mapping::{FieldSource, JsonRecords, JsonShape, TimeFormat, ValueKind};
@@ -153,7 +154,7 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
         source: FieldSource::Field(at),
         time: (column.kind == ValueKind::Time).then_some(TimeFormat::Auto),
         zone: None,
-        ends: false,
+        stamp: Stamp::Start,
         rewrite: None,
         zoned: true,
         yields: false,
@@ -195,11 +196,11 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let others = unused(&keys, &fields);
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
     let interval = told_interval(&choices, &sampled, &fields, layout);
-    let prices = Prices::of(&sampled, &fields);
+    let (prices, step) = (Prices::of(&sampled, &fields), Step::of(&sampled, &fields));
     let doubts = Doubts::of(layout, &sampled, &fields, &others);
     add_later(layout, &mut fields, &mut paths);
     let json = Some(shape(layout, records, paths, None));
-    Ok(Fit { json, fields, others, interval, why, prices, doubts, ..Fit::default() })
+    Ok(Fit { json, fields, others, interval, why, prices, step, doubts, ..Fit::default() })
 }
 
 /// Keys that a vendor leaves out of records without such a value may come after the sample.
@@ -249,8 +250,8 @@ fn by_positions(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Resul
     let interval = told_interval(&choices, &sampled, &fields, layout);
     let paths = (0..count).map(|at| vec![at.to_string()]).collect();
     let json = shape(layout, records, paths, Some((count, count)));
-    let prices = Prices::of(&sampled, &fields);
-    Ok(Fit { json: Some(json), fields, others, interval, why, prices, ..Fit::default() })
+    let (prices, step) = (Prices::of(&sampled, &fields), Step::of(&sampled, &fields));
+    Ok(Fit { json: Some(json), fields, others, interval, why, prices, step, ..Fit::default() })
 }
 
 fn shape(

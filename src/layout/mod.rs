@@ -18,6 +18,8 @@ mod json_around;
 mod json_fit;
 mod json_rules;
 mod json_sample;
+#[cfg(test)]
+mod lookalikes;
 mod model;
 mod nearest;
 mod parse;
@@ -30,6 +32,7 @@ mod registry;
 mod resolve;
 mod sample;
 mod sniff;
+mod step;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -40,7 +43,7 @@ pub use error::{LayoutError, RecogniseError, Unknown};
 pub use interval::normalise_interval;
 pub use model::{
     ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, SieveField,
-    SieveRule, TextRules, Way, WaySource,
+    SieveRule, Stamp, TextRules, Way, WaySource,
 };
 pub use recognise::{
     Facts, GivenFacts, Recognised, RecognisedField, Sample, SampleHead, recognise,

@@ -157,6 +157,9 @@ pub struct RecogniseRules {
     /// Whether the first records must have their highest price as the high and their lowest as the
     /// low. Not asked when the user names the layout.
     pub prices: bool,
+    /// The interval that must lie between most of the first records; where they are too few, the
+    /// name must match one of [`FactRules::names`]. Not asked when the user names the layout.
+    pub step: Option<String>,
     /// Patterns for values at positions that no column may use (a close time among prices).
     pub values: Vec<(usize, Regex)>,
     /// Names for which the layout would be wrong, each with the reason.
@@ -186,8 +189,8 @@ pub struct Way {
     pub interval: Option<String>,
     /// The zone of times of this form, unless a flag says another; `None`: the layout's.
     pub zone: Option<Zone>,
-    /// Whether times of this form are those of a bar's end.
-    pub ends: bool,
+    /// Whether times of this form are those of a bar's start or its end.
+    pub stamp: Stamp,
     /// How the field's text is put right before it is read.
     pub rewrite: Option<Rewrite>,
     /// Parquet: what the field's type must start with, one of these; empty: any.
@@ -195,6 +198,17 @@ pub struct Way {
     /// Whether the field may hold tickers or the names of companies: it is taken if all of the
     /// sample look like tickers, and a flag wins over it.
     pub tickers: bool,
+}
+
+/// Which of a bar's instants its time is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stamp {
+    /// Its start.
+    Start,
+    /// Its end. Of bars that calendars measure the start is not known.
+    End,
+    /// Its end, and days are those of UTC, of 24 hours each.
+    UtcEnd,
 }
 
 /// How a field is found.
@@ -256,12 +270,16 @@ pub struct FactRule {
     pub constant: Option<String>,
     /// Upper case (`Some(true)`), lower case (`Some(false)`), or as it stands.
     pub upper: Option<bool>,
-    /// Parts to replace, in the order of the parts.
-    pub replace: Vec<(String, String)>,
+    /// Parts to replace, in the order of the parts: what each becomes in turn, the last whatever
+    /// is left. Never without one.
+    pub replace: Vec<(String, Vec<String>)>,
     /// Whole values to replace, after the above (`1440` to `1d`).
     pub map: BTreeMap<String, String>,
     /// Values that are no fact (`copy`, `backup`), in lower case.
     pub except: Vec<String>,
+    /// Of the interval: whether the time between the first records tells it, where nothing else
+    /// does.
+    pub spacing: bool,
     /// For a whole number, how many of its last digits stand after the point.
     pub scale: usize,
 }

@@ -6,11 +6,11 @@ use toml::de::{DeTable, DeValue};
 use super::error::LayoutError;
 use super::json_rules;
 use super::model::{
-    ColumnRule, Format, HeaderRule, Layout, RecogniseRules, SieveField, SieveRule, TextRules,
-    WaySource,
+    ColumnRule, Format, HeaderRule, Layout, RecogniseRules, SieveField, SieveRule, Stamp,
+    TextRules, WaySource,
 };
 use super::nearest::nearest;
-use super::parse_columns::{read_columns, with_comma};
+use super::parse_columns::{read_columns, read_interval, with_comma};
 use super::parse_facts::read_facts;
 use super::toml_table::{Doc, Table, Value};
 use crate::dataset::{self, Column, Dataset};
@@ -54,6 +54,7 @@ const RECOGNISE_KEYS: &[&str] = &[
     "aliases",
     "by_name",
     "prices",
+    "step",
     "not_names",
     "values",
 ];
@@ -143,7 +144,7 @@ fn agree(layout: &Layout, root: &Table<'_>) -> Result<(), LayoutError> {
         return Err(place.bad("only JSON has keys around its records"));
     }
     let ways = || layout.columns.iter().flat_map(|rule| &rule.ways);
-    if layout.format == Format::Parquet && ways().any(|way| way.ends) {
+    if layout.format == Format::Parquet && ways().any(|way| way.stamp != Stamp::Start) {
         let place = root.need("columns")?;
         return Err(place.bad("times of Parquet are read as they are: stamp is not for them"));
     }
@@ -343,6 +344,7 @@ fn read_recognise(
         members: Vec::new(),
         by_name: false,
         prices: false,
+        step: None,
         values: Vec::new(),
         not_names: Vec::new(),
     };
@@ -382,6 +384,9 @@ fn read_recognise(
     }
     if let Some(value) = table.get("prices") {
         rules.prices = value.bool()?;
+    }
+    if let Some(value) = table.get("step") {
+        rules.step = Some(read_interval(value.string()?, &value)?);
     }
     read_patterns(&table, &mut rules)?;
     Ok(rules)

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::error::LayoutError;
 use super::interval::normalise_interval;
-use super::model::{ColumnRule, Way, WaySource};
+use super::model::{ColumnRule, Stamp, Way, WaySource};
 use super::parse::{column, one_byte, one_of, regex};
 use super::toml_table::{Table, Value};
 use crate::dataset::{Column, Dataset};
@@ -80,7 +80,7 @@ fn plain(column: &Column, source: WaySource) -> Way {
         time_text,
         interval: None,
         zone: None,
-        ends: false,
+        stamp: Stamp::Start,
         rewrite: None,
         types: Vec::new(),
         tickers: false,
@@ -151,7 +151,8 @@ fn read_way(column: &'static Column, value: &Value<'_>) -> Result<Way, LayoutErr
         if column.kind != ValueKind::Time {
             return Err(stamp.bad(format!("{} is no time", column.name)));
         }
-        way.ends = one_of(&stamp, &[("start", false), ("end", true)])?;
+        let known = [("start", Stamp::Start), ("end", Stamp::End), ("utc_end", Stamp::UtcEnd)];
+        way.stamp = one_of(&stamp, &known)?;
     }
     if let Some(types) = table.get("types") {
         way.types = types.strings()?;

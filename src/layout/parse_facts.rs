@@ -16,7 +16,7 @@ use crate::mapping::Zone;
 /// Besides these, the columns of the dataset.
 const FACTS_KEYS: &[&str] =
     &["names", "paths", "lines", "keys", "example", "venue", "date", "zone"];
-const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except", "scale"];
+const FACT_KEYS: &[&str] = &["constant", "case", "replace", "map", "except", "spacing", "scale"];
 
 /// Where a symbol may start in a file's name. Words that renaming or a download put before it are
 /// known one by one: any other word before an underscore may be half of the symbol (`BTC_USD`).
@@ -67,10 +67,16 @@ pub(super) fn read_facts(
         }
         rules.example = Some(name.to_owned());
     }
+    let own_names = own.clone();
     for name in own.chain(["venue", "date"]) {
         if let Some(value) = table.get(name) {
             rules.rules.insert(name.to_owned(), read_fact(&value)?);
         }
+    }
+    let spaced = |name: &&str| rules.rules.get(*name).is_some_and(|rule| rule.spacing);
+    let others = own_names.filter(|name| *name != "interval").chain(["venue", "date"]);
+    if let Some(value) = others.into_iter().find(spaced).and_then(|name| table.get(name)) {
+        return Err(value.bad("times tell an interval by their spacing, and nothing else"));
     }
     if let (Some(value), Some(rule)) = (table.get("interval"), rules.rules.get("interval")) {
         for word in rule.map.values().chain(&rule.constant) {
@@ -100,13 +106,20 @@ fn read_fact(value: &Value<'_>) -> Result<FactRule, LayoutError> {
     }
     if let Some(replace) = table.get("replace") {
         for (from, to) in replace.any_table()?.entries() {
-            rule.replace.push((from.to_owned(), to.string()?.to_owned()));
+            let turns = to.strings()?;
+            if from.is_empty() || turns.is_empty() {
+                return Err(to.bad("expected a part, and what it becomes"));
+            }
+            rule.replace.push((from.to_owned(), turns));
         }
     }
     if let Some(map) = table.get("map") {
         for (from, to) in map.any_table()?.entries() {
             rule.map.insert(from.to_owned(), to.string()?.to_owned());
         }
+    }
+    if let Some(spacing) = table.get("spacing") {
+        rule.spacing = spacing.bool()?;
     }
     if let Some(scale) = table.get("scale") {
         rule.scale = scale.number()?;

@@ -305,8 +305,9 @@ fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
         )));
     }
     let tabs = fit.shape.as_ref().is_some_and(|shape| shape.delimiter == b'\t');
-    let order = fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices);
-    match order.or_else(|| fit.doubts.fault(layout, tabs)) {
+    let prices = fit.prices.fault(layout, sample.name).filter(|_| layout.recognise.prices);
+    let step = || fit.step.fault(layout, sample.name);
+    match prices.or_else(step).or_else(|| fit.doubts.fault(layout, tabs)) {
         Some(reason) => Err(late(reason)),
         None => Ok(fit),
     }

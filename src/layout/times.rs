@@ -30,7 +30,8 @@ pub(super) fn is_day(format: &TimeFormat, text: &str) -> bool {
     match format {
         TimeFormat::Auto => text.len() == 10 && is_iso(text),
         TimeFormat::Pattern(items) => {
-            !items.iter().any(|item| matches!(item, TimeItem::Hour | TimeItem::Hour12))
+            use TimeItem::{Hour, Hour12, MillisOfDay};
+            !items.iter().any(|item| matches!(item, Hour | Hour12 | MillisOfDay))
         }
         TimeFormat::Epoch | TimeFormat::LocalEpoch | TimeFormat::MillisOfDay(_) => false,
     }
@@ -100,23 +101,59 @@ fn matches_pattern(items: &[TimeItem], text: &[u8]) -> bool {
 
 /// The day of a time that a pattern tells, in days from 1970-01-01.
 pub(super) fn day_of(format: &TimeFormat, text: &str) -> Option<i64> {
-    let TimeFormat::Pattern(items) = format else { return None };
+    match format {
+        TimeFormat::Pattern(items) => read_pattern(items, text).map(|ms| ms.div_euclid(DAY_MS)),
+        _ => None,
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A time that is an epoch number or has a pattern, in milliseconds from 1970 by its own clock.
+pub(super) fn instant_of(format: &TimeFormat, text: &str) -> Option<i64> {
+    match format {
+        TimeFormat::Pattern(items) => read_pattern(items, text),
+        TimeFormat::Epoch | TimeFormat::LocalEpoch | TimeFormat::Auto if is_epoch(text) => {
+            let (whole, _) = text.split_once('.').unwrap_or((text, ""));
+            let value: i64 = whole.parse().ok()?;
+            Some(match whole.len() {
+                10 => value * 1_000,
+                13 => value,
+                16 => value / 1_000,
+                _ => value / 1_000_000,
+            })
+        }
+        _ => None,
+    }
+}
+
+/// What a time says that is written by a pattern, in milliseconds; its offset is not taken off.
+fn read_pattern(items: &[TimeItem], text: &str) -> Option<i64> {
     let (mut year, mut month, mut day) = (None, None, None);
+    let (mut hour, mut half_day, mut of_day) = (0, 0, 0);
     let mut rest = text.as_bytes();
     for item in items {
         let len = taken(item, rest)?;
         let value = || std::str::from_utf8(&rest[..len]).ok()?.parse::<i16>().ok();
+        let number = || std::str::from_utf8(&rest[..len]).ok()?.parse::<i64>().ok();
         match item {
             TimeItem::Year => year = value(),
             TimeItem::Month => month = value(),
             TimeItem::MonthName => month = month_name(rest).map(|(month, _)| i16::from(month)),
             TimeItem::Day => day = value(),
+            TimeItem::Hour => hour = number()?,
+            TimeItem::Hour12 => hour = number()? % 12,
+            TimeItem::AmPm => half_day = if rest[0].eq_ignore_ascii_case(&b'p') { 12 } else { 0 },
+            TimeItem::Minute => of_day += number()? * 60_000,
+            TimeItem::Second => of_day += number()? * 1_000,
+            TimeItem::MillisOfDay => of_day += number()?,
             _ => {}
         }
         rest = &rest[len..];
     }
     let date = Date::new(year?, month?.try_into().ok()?, day?.try_into().ok()?).ok()?;
-    Some(date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24)
+    let days = date.duration_since(Date::constant(1970, 1, 1)).as_hours() / 24;
+    Some(days * DAY_MS + (hour + half_day) * 3_600_000 + of_day)
 }
 
 /// How many bytes an item of a pattern takes.
@@ -132,6 +169,7 @@ fn taken(item: &TimeItem, rest: &[u8]) -> Option<usize> {
         TimeItem::Minute => number(rest, 2, 2, 0, 59),
         TimeItem::Second => number(rest, 2, 2, 0, 60),
         TimeItem::Fraction => number(rest, 1, 9, 0, 999_999_999),
+        TimeItem::MillisOfDay => number(rest, 1, 8, 0, 86_399_999),
         TimeItem::AmPm => rest
             .get(..2)
             .filter(|word| word.eq_ignore_ascii_case(b"am") || word.eq_ignore_ascii_case(b"pm"))
@@ -300,6 +338,27 @@ mod tests {
         assert!(reads("%d-%b-%y", "14-May-12") && !reads("%d-%b-%Y", "14-May-12"));
         assert!(reads("ms_of_day", "34200000") && reads("ms_of_day", "0"));
         assert!(!reads("ms_of_day", "86400000") && !reads("ms_of_day", "20131009 00:00"));
+    }
+
+    #[test]
+    fn instants_are_those_of_the_clock_that_is_written() {
+        let instant = |pattern: &str, text: &str| {
+            instant_of(&TimeFormat::parse(pattern).unwrap(), text).map(|ms| ms / 1_000)
+        };
+        let noon = Some(1_704_196_800);
+        for (pattern, text) in [
+            ("%Y-%m-%d %H:%M:%S", "2024-01-02 12:00:00"),
+            ("%d-%b-%y %I:%M %p", "02-Jan-24 12:00 PM"),
+            ("%Y%m%d %L", "20240102 43200000"),
+            ("epoch", "1704196800"),
+            ("epoch", "1704196800000"),
+            ("auto", "1704196800000000"),
+        ] {
+            assert_eq!(instant(pattern, text), noon.filter(|_| !pattern.contains("%y")), "{text}");
+        }
+        assert_eq!(instant("auto", "2024-01-02"), None);
+        assert!(reads("%Y%m%d %L", "20240102 0") && reads("%L", "86399999"));
+        assert!(!reads("%L", "86400000") && !reads("%L", ""));
     }
 
     #[test]

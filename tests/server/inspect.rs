@@ -211,12 +211,12 @@ fn open_and_close_are_told_apart_in_any_order_of_bars() {
 #[test]
 fn a_layout_that_reads_nothing_of_a_file_gives_way_to_a_draft() {
     let db = TestDb::new("another vendor");
-    // Called like one vendor's file, in the shape of another's: the close before the high, and a
-    // turnover where the first has whole numbers.
+    // Called like one vendor's file, in the shape of another's: a turnover where the first has
+    // whole numbers.
     let path = db.home().join("BTCUSDT_1440.csv");
     write_odd(&path, "", |at, [o, h, l, c, v]| {
         let day = 1_700_006_400 + 86_400 * at;
-        format!("{day},{o},{c},{h},{l},{v},{}", c * v + 0.5)
+        format!("{day},{o},{h},{l},{c},{v},{}", c * v + 0.5)
     });
     let text = std::fs::read_to_string(&path).expect("the file");
     std::fs::write(&path, text.trim_start()).expect("the folder is writable");

@@ -17,6 +17,8 @@
 //! - `inspect`: what is said of a file, and layouts that are drafted for unknown ones.
 //! - `json`: JSON in all its shapes.
 //! - `ladder`, `children`: each rung, for one table and for several.
+//! - `lookalikes`: files that look like a vendor's and are not, and what names of columns in other
+//!   languages load as.
 //! - `harness`: the test server, databases and program runner themselves.
 //! - `killmails`: killmails, whose rows are in three tables.
 //! - `nightly`: the cron job, night after night.
@@ -67,6 +69,7 @@ mod json;
 mod killmails;
 mod ladder;
 mod loadtest;
+mod lookalikes;
 mod memo;
 mod nightly;
 mod ops;

@@ -14,7 +14,7 @@ use crate::dataset::Column;
 use crate::generate::text::number;
 use crate::generate::{Records, Values, batch};
 use crate::layout::{
-    ColumnRule, Format, GivenFacts, HeaderRule, Layout, Sample, SampleHead, Way, WaySource,
+    ColumnRule, Format, GivenFacts, HeaderRule, Layout, Sample, SampleHead, Stamp, Way, WaySource,
     recognise, registry,
 };
 use crate::mapping::{Rewrite, TimeFormat, Zone};
@@ -374,7 +374,7 @@ fn spelled(
 ) -> Result<(Spelled, Option<Spelled>), String> {
     let zone = way.zone.clone().or_else(|| layout.facts.zone.clone()).unwrap_or(Zone::UTC);
     if let Some(format) = &way.time {
-        if way.ends {
+        if way.stamp != Stamp::Start {
             return Err("its times are those of a bar's end".to_owned());
         }
         if joined {

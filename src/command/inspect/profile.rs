@@ -42,7 +42,7 @@ const NOTHING: [&str; 14] = [
 ];
 
 /// Days, as people write them.
-const DAYS: [&str; 22] = [
+const DAYS: [&str; 24] = [
     "%Y%m%d",
     "%Y.%m.%d",
     "%Y/%m/%d",
@@ -65,6 +65,8 @@ const DAYS: [&str; 22] = [
     "%b %d, %Y",
     "%Y-%b-%d",
     "%Y %b %d",
+    "%Y年%m月%d日",
+    "%Y년 %m월 %d일",
 ];
 /// Times of day.
 pub(super) const CLOCKS: [&str; 9] = [

@@ -61,8 +61,8 @@ impl Inverse {
             let theirs = rule.map.iter().filter(|(_, value)| *value == ours);
             all.extend(theirs.map(|(name, _)| name.clone()));
             let mut replaced = ours.to_owned();
-            for (from, to) in rule.replace.iter().rev() {
-                if !to.is_empty() {
+            for (from, turns) in rule.replace.iter().rev() {
+                for to in turns.iter().filter(|to| !to.is_empty()) {
                     replaced = replaced.replace(to.as_str(), from);
                 }
             }

@@ -68,14 +68,16 @@ fn pattern(items: &[TimeItem], us: i64, zone: &Zone, into: &mut Vec<u8>) -> Resu
     let has = |wanted: &[TimeItem]| wanted.iter().any(|item| items.contains(item));
     let has_day = has(&[TimeItem::Day]);
     let has_clock = has(&[TimeItem::Hour, TimeItem::Hour12]);
-    let lost = has_clock
-        && ((second > 0 && !has(&[TimeItem::Second]))
-            || (fraction > 0 && !has(&[TimeItem::Fraction])));
+    let has_millis = has(&[TimeItem::MillisOfDay]);
+    let lost = (has_millis && fraction % 1_000 > 0)
+        || has_clock
+            && ((second > 0 && !has(&[TimeItem::Second]))
+                || (fraction > 0 && !has(&[TimeItem::Fraction])));
     // A day alone is one of two joined fields, or the day of a daily bar.
     if lost || (has_clock && !has(&[TimeItem::Minute]) && minute > 0) {
         return Err("its times are coarser than these".to_owned());
     }
-    debug_assert!(has_day || has_clock);
+    debug_assert!(has_day || has_clock || has_millis);
     for item in items {
         let text = match item {
             TimeItem::Year => format!("{year:04}"),
@@ -88,6 +90,7 @@ fn pattern(items: &[TimeItem], us: i64, zone: &Zone, into: &mut Vec<u8>) -> Resu
             TimeItem::Minute => format!("{minute:02}"),
             TimeItem::Second => format!("{second:02}"),
             TimeItem::Fraction => format!("{fraction:06}"),
+            TimeItem::MillisOfDay => (of_day / 1_000).to_string(),
             TimeItem::AmPm => if hour < 12 { "AM" } else { "PM" }.to_owned(),
             TimeItem::Offset => "+00:00".to_owned(),
             TimeItem::Literal(byte) => char::from(*byte).to_string(),
