@@ -581,7 +581,7 @@ mod tests {
         assert_eq!(millis.parse(b"20240702 86400000"), Err(TimeFault::OutOfRange));
         assert_eq!(millis.parse(b"20240702 "), Err(TimeFault::Bad));
         assert_eq!(millis.parse(b"20240702 -1"), Err(TimeFault::Bad));
-        assert_eq!(day.parse(b"2019060"), Err(TimeFault::OutOfRange), "day 0");
+        assert_eq!(day.parse(b"20190600"), Err(TimeFault::OutOfRange), "day 0");
         assert_eq!(day.parse(b"20190631"), Err(TimeFault::OutOfRange));
         assert_eq!(parser("%I%p", "UTC").parse(b"01AM"), Err(TimeFault::OutOfRange));
         assert_eq!(
