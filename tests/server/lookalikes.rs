@@ -209,7 +209,8 @@ fn days_with_names_of_other_languages_load_in_two_commands() {
         assert_eq!(loaded.total("inserted"), 40, "{header}: {next}");
         let rows = db.client().rows(&format!(
             "SELECT (ts AT TIME ZONE 'UTC')::text, m.interval, open * 100, high * 100, low * 100, \
-             close * 100, volume, quote_volume / 100 FROM market_data m JOIN tickers k ON k.id = ticker_id \
+             close * 100, volume, quote_volume / 100 \
+             FROM market_data m JOIN tickers k ON k.id = ticker_id \
              WHERE symbol = '{symbol}' ORDER BY ts"
         ));
         assert_eq!(rows.len(), 40, "{header}: {next}");
