@@ -10,6 +10,7 @@ use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, Sta
 
 use super::SourceError;
 use super::bunzip::Bunzip;
+use super::input::{HEAD_BYTES, Input};
 use super::meter::Meter;
 use super::stored::read_buffered;
 use super::utf16::{self, Units};
@@ -45,8 +46,6 @@ const XZ: &[u8] = b"\xfd7zXZ\x00";
 const LZ4: &[u8] = b"\x04\x22\x4d\x18";
 /// The last three of the four bytes with which a skippable frame of zstd or LZ4 begins.
 const SKIPPABLE: &[u8] = b"\x2a\x4d\x18";
-/// A bzip2 stream begins with a block, or with its end when it is empty.
-const BZIP2_NEXT: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
 
 impl Codec {
     /// The format whose stream these first bytes begin. `name` decides only for brotli.
@@ -66,11 +65,7 @@ impl Codec {
         match self {
             Self::Gzip => head.starts_with(GZIP),
             Self::Zstd => head.starts_with(ZSTD) || is_skippable(head),
-            Self::Bzip2 => {
-                head.starts_with(b"BZh")
-                    && matches!(head.get(3), Some(b'1'..=b'9'))
-                    && BZIP2_NEXT.iter().any(|next| head[4..].starts_with(next))
-            }
+            Self::Bzip2 => Bunzip::begins(head),
             Self::Xz => head.starts_with(XZ),
             Self::Lz4 => head.starts_with(LZ4) || is_skippable(head),
             Self::Brotli | Self::Deflate | Self::Utf16 { .. } => false,
@@ -151,7 +146,7 @@ impl<'a> Decoder<'a> {
         (name, base): (&str, u64),
         meter: Option<Meter>,
     ) -> Self {
-        let input = Input { inner: input, read: 0, starved: false };
+        let input = Input::new(input);
         let (state, name) = (State::Between(input, true), name.to_owned());
         Self { codec, name, base, state, meter, buffer: Vec::new(), used: 0 }
     }
@@ -276,56 +271,12 @@ fn after(codec: Codec, input: &mut Input<'_>, first: bool) -> io::Result<Next> {
     }
 }
 
-/// Bytes that tell whether a stream begins.
-const HEAD_BYTES: usize = 10;
-
-/// What a decoder reads from: counts, and notices when there is nothing left.
-struct Input<'a> {
-    inner: Box<dyn BufRead + 'a>,
-    read: u64,
-    starved: bool,
-}
-
-impl Input<'_> {
-    /// Copies the next bytes without consuming them; fewer only at the end.
-    fn peek(&mut self, into: &mut [u8; HEAD_BYTES]) -> io::Result<usize> {
-        let buffered = self.fill_buf()?;
-        if buffered.len() >= into.len() {
-            into.copy_from_slice(&buffered[..HEAD_BYTES]);
-            return Ok(into.len());
-        }
-        let len = super::stored::fill(&mut self.inner, into)?;
-        let inner = std::mem::replace(&mut self.inner, Box::new(io::empty()));
-        self.inner = Box::new(io::Cursor::new(into[..len].to_vec()).chain(inner));
-        Ok(len)
-    }
-}
-
-impl BufRead for Input<'_> {
-    fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        let bytes = self.inner.fill_buf()?;
-        self.starved = bytes.is_empty();
-        Ok(bytes)
-    }
-
-    fn consume(&mut self, amount: usize) {
-        self.read += amount as u64;
-        self.inner.consume(amount);
-    }
-}
-
-impl Read for Input<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        read_buffered(self, into)
-    }
-}
-
 /// One stream that is being decompressed.
 enum Running<'a> {
     Gzip(flate2::bufread::GzDecoder<Input<'a>>),
     Deflate(flate2::bufread::DeflateDecoder<Input<'a>>),
     Zstd(zstd::stream::read::Decoder<'static, Input<'a>>),
-    Bzip2(Bunzip<Input<'a>>),
+    Bzip2(Bunzip<'a>),
     Xz(liblzma::bufread::XzDecoder<Input<'a>>),
     Lz4(lz4_flex::frame::FrameDecoder<Input<'a>>),
     Brotli(Brotli<'a>),
@@ -339,7 +290,7 @@ impl<'a> Running<'a> {
         Ok(match codec {
             Codec::Gzip => Self::Gzip(flate2::bufread::GzDecoder::new(input)),
             Codec::Deflate => Self::Deflate(flate2::bufread::DeflateDecoder::new(input)),
-            Codec::Bzip2 => Self::Bzip2(Bunzip::new(input.read, input)),
+            Codec::Bzip2 => Self::Bzip2(Bunzip::new(input)),
             Codec::Brotli => Self::Brotli(Brotli::new(input)),
             Codec::Utf16 { low_first } => Self::Utf16(Units::new(low_first), input),
             Codec::Xz => {

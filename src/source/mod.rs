@@ -11,6 +11,7 @@ mod codec;
 mod content;
 mod find;
 mod hash;
+mod input;
 mod keep;
 mod location;
 mod meter;

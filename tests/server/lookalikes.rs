@@ -78,7 +78,7 @@ fn day_bar(at: u32) -> ([u32; 3], [u32; 4], u32) {
 
 /// Parts of a record by name: `Y m d` with and `M D` without leading noughts; prices as `1234.5`
 /// (`o h l c`), `1,234.50` (`O H L C`) or `1.234,50` (`o, h, l, c,`); the volume plainly (`v`) and
-/// with groups (`V`, `v,`).
+/// with groups (`V`, `v,`); the turnover (`q`).
 fn part(at: u32, name: &str) -> String {
     let ([year, month, day], bar, volume) = day_bar(at);
     let grouped = |whole: u32, group: char| {
@@ -101,6 +101,7 @@ fn part(at: u32, name: &str) -> String {
         ("M", _) => month.to_string(),
         ("D", _) => day.to_string(),
         ("v", _) => volume.to_string(),
+        ("q", _) => (volume * 100).to_string(),
         ("V", _) => grouped(volume, ','),
         ("v,", _) => grouped(volume, '.'),
         (_, letter) => {
@@ -137,6 +138,28 @@ fn days_with_names_of_other_languages_load_in_two_commands() {
             "JPB",
             "日付,始値,高値,安値,終値,出来高,調整後終値",
             "{Y}年{M}月{D}日,\"{O}\",\"{H}\",\"{L}\",\"{C}\",\"{V}\",\"{C}\"",
+        ),
+        ("JPC", "日付,始値,高値,安値,終値,売買代金,売買高", "{Y}/{M}/{D},{o},{h},{l},{c},{q},{v}"),
+        ("KRC", "일자,시가,고가,저가,종가,거래대금,거래량", "{Y}{m}{d},{o},{h},{l},{c},{q},{v}"),
+        (
+            "CNC",
+            "日期,代码,开盘,最高,最低,收盘,成交额,成交量",
+            "{Y}-{m}-{d},CNC,{o},{h},{l},{c},{q},{v}",
+        ),
+        (
+            "600999",
+            "日期,股票代码,开盘,最高,最低,收盘,成交量",
+            "{Y}-{m}-{d},600999,{o},{h},{l},{c},{v}",
+        ),
+        (
+            "7299",
+            "銘柄コード,日付,始値,高値,安値,終値,出来高",
+            "7299,{Y}/{m}/{d},{o},{h},{l},{c},{v}",
+        ),
+        (
+            "TWB",
+            "日期,成交金額,成交股數,開盤價,最高價,最低價,收盤價",
+            "{Y}/{m}/{d},{q},{v},{o},{h},{l},{c}",
         ),
         ("KRA", "날짜,종가,시가,고가,저가,거래량", "{Y}-{m}-{d},{c},{o},{h},{l},{v}"),
         (
@@ -186,7 +209,8 @@ fn days_with_names_of_other_languages_load_in_two_commands() {
         assert_eq!(loaded.total("inserted"), 40, "{header}: {next}");
         let rows = db.client().rows(&format!(
             "SELECT (ts AT TIME ZONE 'UTC')::text, m.interval, open * 100, high * 100, low * 100, \
-             close * 100, volume FROM market_data m JOIN tickers k ON k.id = ticker_id \
+             close * 100, volume, quote_volume / 100 \
+             FROM market_data m JOIN tickers k ON k.id = ticker_id \
              WHERE symbol = '{symbol}' ORDER BY ts"
         ));
         assert_eq!(rows.len(), 40, "{header}: {next}");
@@ -197,7 +221,8 @@ fn days_with_names_of_other_languages_load_in_two_commands() {
                 .iter()
                 .map(|word| word.parse::<f64>().expect("a number").round())
                 .collect();
-            let expected: Vec<f64> = bar.iter().chain([&volume]).map(|n| f64::from(*n)).collect();
+            let amounts = [volume; 2].into_iter().take(1 + usize::from(form.contains("{q}")));
+            let expected: Vec<f64> = bar.into_iter().chain(amounts).map(f64::from).collect();
             let day = format!("{year}-{month:02}-{day:02} 00:00:00");
             assert_eq!((words[0].as_str(), words[1].as_str()), (day.as_str(), "1d"), "{header}");
             assert_eq!(found, expected, "{header}: {next}");

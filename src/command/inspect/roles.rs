@@ -192,7 +192,12 @@ fn words(profile: &Profile, roles: &mut Roles) {
         roles.give("interval", Source::One(at), "its values, which are intervals");
     }
     let wordy = |column: &Column| !column.is_numeric() && column.filled() == column.rows;
-    let symbol = named(profile, roles, "symbol", wordy);
+    // Codes of shares in Asia are numbers: a name that says nothing else is believed.
+    let code = |column: &Column| {
+        let whole = column.filled() == column.rows && column.whole == column.numbers;
+        whole && says(&column.name, "symbol") == 100
+    };
+    let symbol = named(profile, roles, "symbol", |column| wordy(column) || code(column));
     if let Some(at) = symbol {
         roles.give("symbol", Source::One(at), by_name(profile, at));
         return;

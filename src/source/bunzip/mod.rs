@@ -1,7 +1,8 @@
-//! One bzip2 stream, its blocks decompressed by several threads at once. Blocks know nothing of one
-//! another but begin at any bit, so the stream is cut where the bits of a block's mark stand, each
+//! bzip2 streams, their blocks decompressed by several threads at once. Blocks know nothing of one
+//! another but begin at any bit, so a stream is cut where the bits of a block's mark stand, each
 //! piece is decompressed by itself, and what comes out is put in order again. The marks may stand
-//! inside a block by chance: a piece that is no block is joined with the next.
+//! inside a block by chance: a piece that is no block is joined with the next. Where streams follow
+//! one another, as parallel compressors write them, all are read as one.
 //!
 //! The blocks are taken apart by our own code (`block`, `transform`): it needs no stream around
 //! each, uses its memory again, and takes a third of the library's time. The library decompresses
@@ -11,13 +12,14 @@
 //! as those of bombs do, is decompressed bit by bit by the thread that reads. Called by `codec`.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 use std::sync::{Arc, mpsc};
 
 use bits::Bits;
 use scan::Scanner;
 use unpack::{Failure, Unpacked, Unpacker, Workers};
 
+use super::input::Input;
 use crate::limit::BUNZIP_BLOCK_BYTES_MAX;
 
 mod bits;
@@ -34,9 +36,9 @@ const MARK_BITS: usize = 48;
 /// A mark and the checksum behind it.
 const HEAD_BITS: usize = MARK_BITS + 32;
 
-/// Decompresses one stream.
-pub(super) struct Bunzip<R> {
-    scanner: Scanner<R>,
+/// Decompresses a stream, and those that follow it without a byte in between.
+pub(super) struct Bunzip<'a> {
+    scanner: Scanner<'a>,
     /// Pieces in their order.
     queue: VecDeque<Piece>,
     /// None, until there are two blocks for them.
@@ -47,9 +49,8 @@ pub(super) struct Bunzip<R> {
     spare: Vec<Vec<u8>>,
     /// What comes out of the piece at hand.
     out: Out,
-    /// Made of the checksums of the blocks so far.
+    /// Made of the checksums of the stream's blocks so far.
     checksum: u32,
-    ended: bool,
     /// Byte of the input at which the piece at hand begins.
     at: u64,
 }
@@ -62,6 +63,8 @@ enum Out {
 
 struct Piece {
     bits: Arc<Bits>,
+    /// Size of its stream's blocks, in 100,000 bytes.
+    level: u8,
     /// Byte of the input at which it begins.
     at: u64,
     kind: Kind,
@@ -74,30 +77,33 @@ enum Kind {
     Truncated,
 }
 
-impl<R: BufRead> Bunzip<R> {
-    /// Reads the stream that begins with the next byte, which is byte `read` of the input.
-    pub fn new(read: u64, input: R) -> Self {
-        let scanner = Scanner::new(read, input);
-        let out = Out::Ready(Vec::new(), 0);
+impl<'a> Bunzip<'a> {
+    /// Reads the stream that begins with the next byte.
+    pub fn new(input: Input<'a>) -> Self {
+        let at = input.read;
         Self {
-            scanner,
+            scanner: Scanner::new(input),
             queue: VecDeque::new(),
             workers: None,
             own: Unpacker::default(),
             spare: Vec::new(),
-            out,
+            out: Out::Ready(Vec::new(), 0),
             checksum: 0,
-            ended: false,
-            at: read,
+            at,
         }
     }
 
-    pub fn get_ref(&self) -> &R {
+    /// Whether a stream begins so.
+    pub fn begins(head: &[u8]) -> bool {
+        scan::begins(head)
+    }
+
+    pub fn get_ref(&self) -> &Input<'a> {
         &self.scanner.input
     }
 
-    /// The input, behind the stream once that is read to its end.
-    pub fn into_inner(self) -> R {
+    /// The input, behind the last stream once that is read to its end.
+    pub fn into_inner(self) -> Input<'a> {
         self.scanner.input
     }
 
@@ -106,25 +112,21 @@ impl<R: BufRead> Bunzip<R> {
         self.at
     }
 
-    /// Makes the next piece's output ready. False at the stream's end.
+    /// Makes the next piece's output ready. False at the end.
     fn advance(&mut self) -> io::Result<bool> {
-        if self.ended {
-            return Ok(false);
-        }
-        if self.scanner.level == 0 {
-            self.scanner.header()?;
-        }
         self.look_ahead()?;
-        let Some(piece) = self.queue.pop_front() else { return Ok(false) };
-        self.at = piece.at;
-        match piece.kind {
+        let Some(Piece { bits, level, at, kind }) = self.queue.pop_front() else {
+            return Ok(false);
+        };
+        self.at = at;
+        match kind {
             Kind::Truncated => Err(io::ErrorKind::UnexpectedEof.into()),
             Kind::End => {
-                self.ended = true;
-                if piece.bits.word(MARK_BITS) == self.checksum {
-                    return Ok(false);
+                if bits.word(MARK_BITS) != std::mem::take(&mut self.checksum) {
+                    return Err(bad("the checksum of the whole does not fit"));
                 }
-                Err(bad("the checksum of the whole does not fit"))
+                self.out = Out::Ready(Vec::new(), 0);
+                Ok(true)
             }
             Kind::Block(made) => {
                 let made = match made {
@@ -132,14 +134,14 @@ impl<R: BufRead> Bunzip<R> {
                         Ok(made) => made,
                         Err(_) => return Err(io::Error::other("a thread that unpacks ended")),
                     },
-                    None => self.unpack(&piece.bits),
+                    None => self.unpack(&bits, level),
                 };
-                let mut checksum = piece.bits.word(MARK_BITS);
+                let mut checksum = bits.word(MARK_BITS);
                 let out = match made {
                     Ok(bytes) => Out::Ready(bytes, 0),
-                    Err(Failure::Flows) => self.flow(&piece.bits),
+                    Err(Failure::Flows) => flow(&bits, level),
                     Err(Failure::Bad(reason)) => {
-                        let (out, of_whole) = self.join(&piece.bits, reason)?;
+                        let (out, of_whole) = self.join(&bits, level, reason)?;
                         checksum = of_whole;
                         out
                     }
@@ -156,9 +158,7 @@ impl<R: BufRead> Bunzip<R> {
 
     /// Finds blocks and hands them out, as many as may be under way.
     fn look_ahead(&mut self) -> io::Result<()> {
-        while self.queue.len() < Workers::threads() + 2
-            && self.queue.back().is_none_or(|piece| matches!(piece.kind, Kind::Block(_)))
-        {
+        while self.queue.len() < Workers::threads() + 2 && !self.scanner.ended {
             let piece = self.scanner.next()?;
             self.queue.push_back(piece);
         }
@@ -172,43 +172,42 @@ impl<R: BufRead> Bunzip<R> {
             if let Kind::Block(made @ None) = &mut piece.kind {
                 let into = self.spare.pop().unwrap_or_default();
                 let bits = Arc::clone(&piece.bits);
-                *made = Some(workers.unpack(bits, self.scanner.level, into));
+                *made = Some(workers.unpack(bits, piece.level, into));
             }
         }
         Ok(())
     }
 
-    fn unpack(&mut self, bits: &Bits) -> Unpacked {
+    fn unpack(&mut self, bits: &Bits, level: u8) -> Unpacked {
         let into = self.spare.pop().unwrap_or_default();
-        self.own.unpack(bits, self.scanner.level, into)
-    }
-
-    /// A block whose output is not kept.
-    fn flow(&self, bits: &Bits) -> Out {
-        let stream = io::Cursor::new(bits.stream(self.scanner.level));
-        Out::Flowing(Box::new(bzip2::bufread::BzDecoder::new(stream)))
+        self.own.unpack(bits, level, into)
     }
 
     /// A piece that is no block may be the start of one, with a mark in it that is none. Gives the
     /// output of the whole, and its checksum.
-    fn join(&mut self, bits: &Bits, reason: &str) -> io::Result<(Out, u32)> {
+    fn join(&mut self, bits: &Bits, level: u8, reason: &str) -> io::Result<(Out, u32)> {
         let mut joined = bits.clone();
         for _ in 0..2 {
             let next = match self.queue.pop_front() {
                 Some(piece) => piece,
                 None => self.scanner.next()?,
             };
-            if matches!(next.kind, Kind::Truncated) {
-                self.queue.push_front(next);
-                break;
+            match next.kind {
+                Kind::Block(_) => {}
+                // If what ends here is the block's own data, the stream goes on.
+                Kind::End => self.scanner.ended = false,
+                Kind::Truncated => {
+                    self.queue.push_front(next);
+                    break;
+                }
             }
             joined.push(&next.bits, 0, next.bits.len);
             if joined.len > BUNZIP_BLOCK_BYTES_MAX * 8 {
                 break;
             }
-            let out = match self.unpack(&joined) {
+            let out = match self.unpack(&joined, level) {
                 Ok(bytes) => Out::Ready(bytes, 0),
-                Err(Failure::Flows) => self.flow(&joined),
+                Err(Failure::Flows) => flow(&joined, level),
                 Err(Failure::Bad(_)) => continue,
             };
             return Ok((out, joined.word(MARK_BITS)));
@@ -217,7 +216,13 @@ impl<R: BufRead> Bunzip<R> {
     }
 }
 
-impl<R: BufRead> Read for Bunzip<R> {
+/// A block whose output is not kept.
+fn flow(bits: &Bits, level: u8) -> Out {
+    let stream = io::Cursor::new(bits.stream(level));
+    Out::Flowing(Box::new(bzip2::bufread::BzDecoder::new(stream)))
+}
+
+impl Read for Bunzip<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         loop {
             let len = match &mut self.out {

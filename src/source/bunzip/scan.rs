@@ -1,40 +1,49 @@
-//! A bzip2 stream, cut where the marks of its blocks stand. Called by `bunzip`, for which it reads.
+//! bzip2 streams, one right after another, cut where the marks of their blocks stand. Called by
+//! `bunzip`, for which it reads.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead as _, Read as _};
 use std::sync::Arc;
 
 use super::bits::Bits;
 use super::{HEAD_BITS, Kind, MARK_BITS, Piece, bad};
 use crate::limit::BUNZIP_BLOCK_BYTES_MAX;
+use crate::source::input::{HEAD_BYTES, Input};
 
 /// Before every block: the digits of pi.
 pub const BLOCK: u64 = 0x3141_5926_5359;
 /// Before the stream's checksum: those of its square root.
 pub const END: u64 = 0x1772_4538_5090;
 
-/// Cuts the stream into pieces.
-pub struct Scanner<R> {
-    pub input: R,
-    /// Size of the stream's blocks, in 100,000 bytes; 0: its header was not read yet.
-    pub level: u8,
+/// Cuts streams into pieces.
+pub struct Scanner<'a> {
+    pub input: Input<'a>,
+    /// Size of the stream's blocks, in 100,000 bytes; 0: a header comes next.
+    level: u8,
+    /// Whether the last stream's end, or that of the input, was come upon.
+    pub ended: bool,
     /// Bits of the piece that begins last, from its mark on.
     held: Bits,
     /// The bits that came last.
     register: u64,
-    /// Bytes that were read.
-    read: u64,
 }
 
-impl<R: BufRead> Scanner<R> {
-    /// Begins with the next byte, which is byte `read` of the input.
-    pub fn new(read: u64, input: R) -> Self {
-        Self { input, level: 0, held: Bits::default(), register: 0, read }
+/// Whether a stream begins so: with its header, and a block, or its end when it is empty.
+pub fn begins(head: &[u8]) -> bool {
+    let marks = [BLOCK.to_be_bytes(), END.to_be_bytes()];
+    head.starts_with(b"BZh")
+        && matches!(head.get(3), Some(b'1'..=b'9'))
+        && marks.iter().any(|mark| head[4..].starts_with(&mark[2..]))
+}
+
+impl<'a> Scanner<'a> {
+    /// Begins with the next byte.
+    pub fn new(input: Input<'a>) -> Self {
+        Self { input, level: 0, ended: false, held: Bits::default(), register: 0 }
     }
 
-    pub fn header(&mut self) -> io::Result<()> {
+    fn header(&mut self) -> io::Result<()> {
         let mut header = [0; 4];
         self.input.read_exact(&mut header)?;
-        self.read += 4;
         match header {
             [b'B', b'Z', b'h', level @ b'1'..=b'9'] => {
                 self.level = level - b'0';
@@ -46,6 +55,9 @@ impl<R: BufRead> Scanner<R> {
 
     /// The next piece: from the mark that was found last to the one that is found next.
     pub fn next(&mut self) -> io::Result<Piece> {
+        if self.level == 0 {
+            self.header()?;
+        }
         let mark = END.to_be_bytes();
         if self.held.len >= MARK_BITS && self.held.bytes.starts_with(&mark[2..]) {
             return self.end();
@@ -53,8 +65,7 @@ impl<R: BufRead> Scanner<R> {
         loop {
             let buffer = self.input.fill_buf()?;
             if buffer.is_empty() {
-                let (bits, at) = (Arc::default(), self.read);
-                return Ok(Piece { bits, at, kind: Kind::Truncated });
+                return Ok(self.truncated());
             }
             let (mut used, mut found) = (0, None);
             for &byte in buffer {
@@ -73,7 +84,6 @@ impl<R: BufRead> Scanner<R> {
                 }
             }
             self.input.consume(used);
-            self.read += used as u64;
             match found {
                 Some(mark) if mark > 0 => return Ok(self.cut(mark, Kind::Block(None))),
                 Some(_) => return self.end(),
@@ -90,29 +100,36 @@ impl<R: BufRead> Scanner<R> {
         let (mut piece, mut rest) = (Bits::default(), Bits::default());
         piece.push(&self.held, 0, bits);
         rest.push(&self.held, bits, self.held.len - bits);
-        let at = self.read - (self.held.len as u64).div_ceil(8);
+        let at = self.input.read - (self.held.len as u64).div_ceil(8);
         self.held = rest;
-        Piece { bits: Arc::new(piece), at, kind }
+        Piece { bits: Arc::new(piece), level: self.level, at, kind }
+    }
+
+    fn truncated(&mut self) -> Piece {
+        self.ended = true;
+        let (bits, at) = (Arc::default(), self.input.read);
+        Piece { bits, level: self.level, at, kind: Kind::Truncated }
     }
 
     /// The stream's end, whose mark is what is held: its checksum follows, and bits up to the next
     /// byte.
     fn end(&mut self) -> io::Result<Piece> {
         while self.held.len < HEAD_BITS {
-            let mut byte = [0];
-            match self.input.read_exact(&mut byte) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    let (bits, at) = (Arc::default(), self.read);
-                    return Ok(Piece { bits, at, kind: Kind::Truncated });
-                }
-                Err(error) => return Err(error),
-            }
-            self.read += 1;
-            self.register = self.register << 8 | u64::from(byte[0]);
-            self.held.push_byte(byte[0]);
+            let Some(&byte) = self.input.fill_buf()?.first() else { return Ok(self.truncated()) };
+            self.input.consume(1);
+            self.register = self.register << 8 | u64::from(byte);
+            self.held.push_byte(byte);
         }
-        Ok(self.cut(HEAD_BITS, Kind::End))
+        let end = self.cut(HEAD_BITS, Kind::End);
+        let mut head = [0; HEAD_BYTES];
+        let len = self.input.peek(&mut head)?;
+        if begins(&head[..len]) {
+            (self.level, self.register, self.held) = (0, 0, Bits::default());
+        } else {
+            // What is held counts if this end is none, and the block around it goes on.
+            self.ended = true;
+        }
+        Ok(end)
     }
 }
 

@@ -7,6 +7,18 @@ fn pack(bytes: &[u8], level: u32) -> Vec<u8> {
     to.write_all(bytes).and_then(|()| to.finish()).unwrap()
 }
 
+/// Reads `packed`, at most `part` bytes at once.
+fn bunzip(packed: &[u8], part: usize) -> Bunzip<'_> {
+    Bunzip::new(Input::new(Box::new(io::BufReader::with_capacity(part, packed))))
+}
+
+/// What comes out, and whether it is all.
+fn unpack(packed: &[u8]) -> (Vec<u8>, io::Result<usize>) {
+    let mut made = Vec::new();
+    let read = bunzip(packed, 4_096).read_to_end(&mut made);
+    (made, read)
+}
+
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 7_u64;
     let next = || {
@@ -24,8 +36,7 @@ fn blocks_come_out_in_order_and_the_input_stands_behind_the_stream() {
         packed.extend(b"rest");
         // Small reads, so that marks are met at every edge.
         for part in [1, 7, 4_096] {
-            let input = io::BufReader::with_capacity(part, &packed[..]);
-            let mut stream = Bunzip::new(0, input);
+            let mut stream = bunzip(&packed, part);
             let mut made = Vec::new();
             stream.read_to_end(&mut made).unwrap();
             assert!(made == bytes, "{len} by {part}");
@@ -37,27 +48,46 @@ fn blocks_come_out_in_order_and_the_input_stands_behind_the_stream() {
 }
 
 #[test]
+fn streams_right_after_one_another_are_one() {
+    let bytes = noise(1_000_000);
+    let parts = [&bytes[..250_000], b"", &bytes[250_000..300_000], &bytes[300_000..]];
+    let streams: Vec<Vec<u8>> = parts.iter().zip([1, 9, 2, 5]).map(|(p, l)| pack(p, l)).collect();
+    let packed = streams.concat();
+    for part in [1, 13, 4_096] {
+        let (mut stream, mut made) = (bunzip(&packed, part), Vec::new());
+        stream.read_to_end(&mut made).unwrap();
+        assert!(made == bytes, "by {part}");
+        assert_eq!(stream.into_inner().read, packed.len() as u64);
+    }
+    // The threads have blocks of several streams at once.
+    let mut stream = bunzip(&packed[streams[0].len()..], 4_096);
+    stream.look_ahead().unwrap();
+    let levels: Vec<u8> = stream.queue.iter().map(|piece| piece.level).collect();
+    assert!(levels.starts_with(&[9, 2]), "{levels:?}");
+    assert!(stream.workers.is_some());
+    // A checksum that does not fit is that of its own stream; what came before it is good.
+    let mut broken = packed.clone();
+    broken[streams[0].len() + streams[1].len() - 2] ^= 1;
+    let (made, read) = unpack(&broken);
+    assert!(read.is_err() && made == bytes[..250_000]);
+}
+
+#[test]
 fn a_mark_inside_a_block_is_no_mark() {
     // Not compressible, so the digits of the mark survive: two marks' worth of any alignment
     // cannot be made on purpose, but a cut in the middle of a block can be.
     let bytes = noise(250_000);
     let packed = pack(&bytes, 1);
-    let mut whole = Bunzip::new(0, &packed[..]);
-    whole.scanner.header().unwrap();
+    let mut whole = bunzip(&packed, 4_096);
     let mut pieces = Vec::new();
-    loop {
-        let piece = whole.scanner.next().unwrap();
-        let last = matches!(piece.kind, Kind::End);
-        pieces.push(piece);
-        if last {
-            break;
-        }
+    while !whole.scanner.ended {
+        pieces.push(whole.scanner.next().unwrap());
     }
     let first = pieces.remove(0);
     let (mut left, mut right) = (Bits::default(), Bits::default());
     left.push(&first.bits, 0, 1_003);
     right.push(&first.bits, 1_003, first.bits.len - 1_003);
-    let cut = |bits: Bits| Piece { bits: Arc::new(bits), at: 4, kind: Kind::Block(None) };
+    let cut = |bits: Bits| Piece { bits: Arc::new(bits), level: 1, at: 4, kind: Kind::Block(None) };
     whole.queue.extend([cut(left), cut(right)]);
     whole.queue.extend(pieces);
     let mut made = Vec::new();
@@ -72,12 +102,10 @@ fn what_is_damaged_is_noticed_in_every_byte() {
     for at in (4..packed.len()).step_by(packed.len() / 97) {
         let mut broken = packed.clone();
         broken[at] ^= 0x10;
-        let mut made = Vec::new();
-        let read = Bunzip::new(0, &broken[..]).read_to_end(&mut made);
+        let (made, read) = unpack(&broken);
         // Bits behind the end count for nothing.
         assert!(read.is_err() || made == bytes && at == packed.len() - 1, "byte {at}");
-        let mut made = Vec::new();
-        let read = Bunzip::new(0, &packed[..at]).read_to_end(&mut made);
+        let (made, read) = unpack(&packed[..at]);
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof, "cut at {at}");
         assert!(bytes.starts_with(&made));
     }
@@ -86,9 +114,7 @@ fn what_is_damaged_is_noticed_in_every_byte() {
 #[test]
 fn a_block_that_becomes_too_much_flows() {
     let bytes = vec![b'1'; 30_000_000];
-    let mut made = Vec::new();
-    Bunzip::new(0, &pack(&bytes, 9)[..]).read_to_end(&mut made).unwrap();
-    assert!(made == bytes);
+    assert!(unpack(&pack(&bytes, 9)).0 == bytes);
 }
 
 #[test]
@@ -102,8 +128,7 @@ fn runs_and_ranks_of_all_kinds_come_back() {
     let text = r#"{"killmail_id":1,"attackers":[{"damage_done":4444}]}"#.repeat(9_000);
     for bytes in [b"a".to_vec(), b"aaaa".to_vec(), every, of_four, runs, text.into_bytes()] {
         for level in [1, 9] {
-            let mut made = Vec::new();
-            Bunzip::new(0, &pack(&bytes, level)[..]).read_to_end(&mut made).unwrap();
+            let (made, _) = unpack(&pack(&bytes, level));
             assert!(made == bytes, "{} bytes at level {level}", bytes.len());
         }
     }
@@ -117,10 +142,11 @@ fn a_shuffled_block_is_left_to_the_library() {
         let bytes = noise(len);
         let mut packed = pack(&bytes, 1);
         packed[4 + HEAD_BITS / 8] |= 0x80;
-        let mut stream = Bunzip::new(0, &packed[..]);
-        let mut made = Vec::new();
-        let read = stream.read_to_end(&mut made);
+        let mut stream = bunzip(&packed, 4_096);
+        let mut made = vec![0];
+        stream.read_exact(&mut made).unwrap();
         assert!(matches!(stream.out, Out::Flowing(_)));
+        let read = stream.read_to_end(&mut made);
         assert_eq!(read.is_ok() && made == bytes, same, "{len} bytes: {read:?}");
     }
 }
@@ -135,9 +161,7 @@ proptest::proptest! {
             std::iter::repeat_n(at % letters, if len % 3 == 0 { *len } else { 1 })
         };
         let bytes: Vec<u8> = parts.iter().flat_map(letter).collect();
-        let mut made = Vec::new();
-        Bunzip::new(0, &pack(&bytes, 1)[..]).read_to_end(&mut made).unwrap();
-        proptest::prop_assert!(made == bytes);
+        proptest::prop_assert!(unpack(&pack(&bytes, 1)).0 == bytes);
     }
 
     #[test]
@@ -150,8 +174,8 @@ proptest::proptest! {
             let at = 4 + at % (packed.len() - 4);
             packed[at] ^= 1 << bit;
         }
-        let mut made = Vec::new();
-        if Bunzip::new(0, &packed[..]).read_to_end(&mut made).is_ok() {
+        let (made, read) = unpack(&packed);
+        if read.is_ok() {
             proptest::prop_assert!(made == bytes);
         }
     }
