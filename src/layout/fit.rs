@@ -3,7 +3,8 @@
 
 use memchr::memchr_iter;
 
-use super::doubt::Doubts;
+mod doubt;
+
 use super::json_fit::fit_json;
 use super::model::{Format, HeaderRule, Layout, SieveField, Stamp, Way};
 use super::prices::Prices;
@@ -17,6 +18,7 @@ use super::times;
 use crate::dataset::Column;
 use crate::limit::SAMPLE_RECORDS;
 use crate::mapping::{FieldSource, JsonShape, Rewrite, Sieve, TextShape, TimeFormat, Zone};
+pub(super) use doubt::Doubts;
 
 /// A layout that fits.
 #[derive(Debug, Clone, Default)]

@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use super::doubt::Doubts;
 use super::fit::{
-    Count, Fit, FitField, Miss, field, known_header, pick, told_interval, unused, usual_count,
+    Count, Doubts, Fit, FitField, Miss, field, known_header, pick, told_interval, unused,
+    usual_count,
 };
 use super::json_around::{ANY_KEY, Around};
 use super::json_rules::{join_path, split_path};

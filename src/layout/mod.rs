@@ -7,7 +7,6 @@
 //! makes the mapping from its answer.
 
 mod document;
-mod doubt;
 mod error;
 mod example;
 mod facts;

@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 
-use super::fit::FitField;
-use super::model::Layout;
-use super::registry::CANONICAL_RANK;
-use super::resolve::fold;
-use super::sample::Record;
-use super::times;
+use super::super::model::Layout;
+use super::super::registry::CANONICAL_RANK;
+use super::super::resolve::fold;
+use super::super::sample::Record;
+use super::super::times;
+use super::FitField;
 use crate::mapping::{FieldSource, Rewrite};
 
 /// Names of fields that tell the zone of the times beside them.
@@ -17,19 +17,19 @@ const ZONE_NAMES: [&str; 6] =
 
 /// What is in doubt; an example of each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Doubts {
+pub(in crate::layout) struct Doubts {
     /// The time of two records of one series, which are days alone: fatal for bars of less than a
     /// day, whose times of day stand elsewhere then.
-    pub(super) day_twice: Option<String>,
+    pub(in crate::layout) day_twice: Option<String>,
     /// A field that is not read and tells the zone of times that carry none.
-    pub(super) zone_field: Option<String>,
+    pub(in crate::layout) zone_field: Option<String>,
     /// A number whose comma may stand before a fraction or between thousands.
     comma: Option<String>,
 }
 
 impl Doubts {
     /// Looks at the first records of a file. `others` are names of fields that no column uses.
-    pub(super) fn of(
+    pub(in crate::layout) fn of(
         layout: &Layout,
         records: &[Record],
         fields: &[FitField],
@@ -48,7 +48,7 @@ impl Doubts {
     /// Why nobody but the user can know how the numbers are meant; `tabs`: fields are parted by
     /// tabs, as tables are copied from anywhere. Spreadsheets write semicolons where commas stand
     /// before fractions.
-    pub(super) fn fault(&self, layout: &Layout, tabs: bool) -> Option<String> {
+    pub(in crate::layout) fn fault(&self, layout: &Layout, tabs: bool) -> Option<String> {
         let number = self.comma.as_ref().filter(|_| tabs)?;
         Some(format!(
             "its records fit, but whether the comma in {number} stands before a fraction or \
