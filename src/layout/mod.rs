@@ -17,8 +17,6 @@ mod json_around;
 mod json_fit;
 mod json_rules;
 mod json_sample;
-#[cfg(test)]
-mod lookalikes;
 mod model;
 mod nearest;
 mod parse;
