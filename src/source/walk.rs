@@ -400,6 +400,11 @@ impl<V: Visitor> Walk<'_, V> {
         let mut reader =
             StoredReader::open(&home.location, stored).map_err(SourceError::into_io)?;
         let members = zip::index(&mut reader, home.stored.bytes, spot.name, self.limits)?;
+        if members.iter().any(|member| zip::WORKBOOKS.contains(&member.name.as_str())) {
+            let why = "it is a workbook of a spreadsheet: save the sheet as CSV, and load that";
+            self.visitor.ignored(spot.name.to_owned(), why.to_owned());
+            return Ok(());
+        }
         for member in members {
             let name = format!("{}!{}", spot.name, member.name);
             match (member.refused, &member.unreadable) {

@@ -54,6 +54,10 @@ struct Directory {
     shift: u64,
 }
 
+/// Members that only a workbook of Excel, or one of other spreadsheets, has.
+pub(super) const WORKBOOKS: [&str; 3] =
+    ["xl/workbook.xml", "xl/workbook.bin", "META-INF/manifest.xml"];
+
 /// Reads the index of the archive called `archive`, of `size` bytes.
 ///
 /// # Errors

@@ -310,3 +310,13 @@ fn a_bomb_is_stopped_at_what_its_size_allows() {
     let error = look("m.zip", &zip_of(&many), limits).unwrap_err().to_string();
     assert!(error.contains("more than 10 members"), "{error}");
 }
+
+#[test]
+fn a_workbook_is_passed_over_as_a_whole() {
+    let sheet = b"<worksheet/>";
+    let members = [("xl/workbook.xml", &sheet[..], STORED), ("xl/a.csv", b"1,2\n", STORED)];
+    let (heard, outcome) = Folder::new().look("a.xlsx", &zip_of(&members));
+    outcome.unwrap();
+    assert!(heard.contents.is_empty() && heard.ignored.len() == 1, "{:?}", heard.ignored);
+    assert!(heard.ignored[0].1.contains("save the sheet as CSV"));
+}
