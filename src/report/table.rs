@@ -170,8 +170,8 @@ fn totals(out: &mut String, report: &Report, look: Look) {
     line(out, &Style::Bold.paint(&equation(counts), look.colour));
     if counts.conflicting > 0 {
         let text = format!(
-            "{} of the duplicates differ from what is stored: newer values (--on-conflict update takes \
-             them), or series told apart by a field that is not loaded (inspect shows those)",
+            "{} of the duplicates differ from what is stored: newer values (--on-conflict update \
+             takes them), or series told apart by a field that is not loaded (inspect shows those)",
             human::count(counts.conflicting)
         );
         line(out, &Style::Yellow.paint(&text, look.colour));

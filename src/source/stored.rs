@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 use super::SourceError;
 use super::hash;
 use super::location::{Location, Opened, Stamp};
-use crate::limit::BLOCK_BYTES;
+use crate::limit::{BLOCK_BYTES, SAMPLE_BYTES};
 
 /// What a file's stored bytes must be when they are read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +112,17 @@ impl Read for Recorder {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         read_buffered(self, into)
     }
+}
+
+/// A file's first bytes, and its size.
+pub(super) fn first_bytes(location: &Location) -> Result<(Vec<u8>, u64), SourceError> {
+    let failed = |cause| SourceError::of(location, cause);
+    let mut opened = Opened::open(location)?;
+    let size = opened.stamp().map_err(failed)?.bytes();
+    let mut head = vec![0; SAMPLE_BYTES];
+    let len = opened.read_block(0, &mut head).map_err(failed)?;
+    head.truncate(len);
+    Ok((head, size))
 }
 
 /// [`Read::read`] by way of the buffer.

@@ -13,11 +13,11 @@ use super::archive::{FOLDER, TarMembers, is_tar};
 use super::codec::{Codec, Decoder};
 use super::content::{Fingerprint, Place, fingerprint, hash_all};
 use super::keep::Keeping;
-use super::location::{Location, Opened};
+use super::location::Location;
 use super::meter::{Limits, Meter};
 use super::pending::{Hashing, Pending};
 use super::spool::{Spool, Spooler};
-use super::stored::{Recorder, Stored, StoredReader};
+use super::stored::{Recorder, Stored, StoredReader, first_bytes};
 use super::{SourceError, zip};
 use crate::limit::{ARCHIVES_NESTED_MAX, CODECS_NESTED_MAX, KIB, SAMPLE_BYTES};
 use crate::mapping::is_columnar;
@@ -145,17 +145,6 @@ pub(super) fn look_within<V: Visitor>(
         walk.deliver(Some(&Arc::new(recorder.finish()?)));
     }
     outcome.map_err(|cause| SourceError::of(location, cause))
-}
-
-/// A file's first bytes, and its size.
-fn first_bytes(location: &Location) -> Result<(Vec<u8>, u64), SourceError> {
-    let failed = |cause| SourceError::of(location, cause);
-    let mut opened = Opened::open(location)?;
-    let size = opened.stamp().map_err(failed)?.bytes();
-    let mut head = vec![0; SAMPLE_BYTES];
-    let len = opened.read_block(0, &mut head).map_err(failed)?;
-    head.truncate(len);
-    Ok((head, size))
 }
 
 /// A file that is neither compressed nor an archive is not read further unless it is wanted.
@@ -396,12 +385,10 @@ impl<V: Visitor> Walk<'_, V> {
 
     fn zip(&mut self, home: &Home, spot: &Spot<'_>) -> io::Result<()> {
         not_too_deep(spot)?;
-        let stored = Arc::clone(&home.stored);
-        let mut reader =
-            StoredReader::open(&home.location, stored).map_err(SourceError::into_io)?;
+        let reader = StoredReader::open(&home.location, Arc::clone(&home.stored));
+        let mut reader = reader.map_err(SourceError::into_io)?;
         let members = zip::index(&mut reader, home.stored.bytes, spot.name, self.limits)?;
-        if members.iter().any(|member| zip::WORKBOOKS.contains(&member.name.as_str())) {
-            let why = "it is a workbook of a spreadsheet: save the sheet as CSV, and load that";
+        if let Some(why) = zip::refuse_workbook(&members) {
             self.visitor.ignored(spot.name.to_owned(), why.to_owned());
             return Ok(());
         }

@@ -54,9 +54,12 @@ struct Directory {
     shift: u64,
 }
 
-/// Members that only a workbook of Excel, or one of other spreadsheets, has.
-pub(super) const WORKBOOKS: [&str; 3] =
-    ["xl/workbook.xml", "xl/workbook.bin", "META-INF/manifest.xml"];
+/// Why an archive with these members is no archive for us, if it is a spreadsheet's workbook.
+pub(super) fn refuse_workbook(members: &[ZipMember]) -> Option<&'static str> {
+    const OF_WORKBOOKS: [&str; 3] = ["xl/workbook.xml", "xl/workbook.bin", "META-INF/manifest.xml"];
+    let is_one = members.iter().any(|member| OF_WORKBOOKS.contains(&member.name.as_str()));
+    is_one.then_some("it is a workbook of a spreadsheet: save the sheet as CSV, and load that")
+}
 
 /// Reads the index of the archive called `archive`, of `size` bytes.
 ///
