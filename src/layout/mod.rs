@@ -22,6 +22,7 @@ mod nearest;
 mod parse;
 mod parse_columns;
 mod parse_facts;
+mod parse_recognise;
 mod prices;
 mod readable;
 mod recognise;
