@@ -86,7 +86,7 @@ pub fn read(path: &Path) -> Result<Config, CommandError> {
 }
 
 fn parse_text(text: &str, origin: &str, folder: &Path) -> Result<Config, LayoutError> {
-    let doc = Doc { origin, text };
+    let doc = Doc { origin, text, trusted: false };
     let table = DeTable::parse(text).map_err(|error| LayoutError::Syntax {
         origin: origin.to_owned(),
         line: doc.line(error.span().map_or(0, |span| span.start)),

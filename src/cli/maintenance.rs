@@ -117,7 +117,7 @@ mod tests {
     fn parsed(text: &str) -> Result<UpkeepPlan, String> {
         let text = format!("[maintenance]\n{text}\n");
         let table = DeTable::parse(&text).map_err(|error| error.to_string())?;
-        let doc = Doc { origin: "c.toml", text: &text };
+        let doc = Doc { origin: "c.toml", text: &text, trusted: false };
         let root = Table::root(doc, &table, &["maintenance"]).map_err(|e| e.to_string())?;
         let plan = read(&root, Path::new("/etc/tidegate")).map_err(|error| error.to_string())?;
         Ok(plan.unwrap())
@@ -128,7 +128,8 @@ mod tests {
         assert_eq!(parsed(""), Ok(UpkeepPlan::default()));
         let root = "";
         let table = DeTable::parse(root).unwrap();
-        let root = Table::root(Doc { origin: "c", text: root }, &table, &[]).unwrap();
+        let root =
+            Table::root(Doc { origin: "c", text: root, trusted: false }, &table, &[]).unwrap();
         assert_eq!(read(&root, Path::new("/")).unwrap(), None);
     }
 

@@ -227,8 +227,8 @@ impl Running<'_> {
         let before = Before::read(&connection, self.run_id).await?;
         let begun = begin(self.request, &connection, self.run_id, planning).await?;
         fit_chunks(&connection, planning).await?;
-        let ended = self.load(planning, &begun, cancel).await?;
-        // It was idle while the load ran: the server may have restarted behind its back.
+        let ended = self.load(&connection, planning, &begun, cancel).await?;
+        // It was idle for most of the load: the server may have restarted behind its back.
         let connection = match connection.batch_execute("").await {
             Ok(()) => connection,
             Err(_) => self.database.connect_within(self.request.retry_deadline, true).await?,
@@ -242,22 +242,18 @@ impl Running<'_> {
     /// Runs the pipeline over the loads that were begun.
     async fn load(
         &self,
+        connection: &Connection,
         planning: &Planning,
         begun: &Begun,
         cancel: Cancel,
     ) -> Result<Ended, CommandError> {
         use std::sync::atomic::Ordering::Relaxed;
-        let mut connection = None;
         let mut loads = Vec::with_capacity(begun.len());
         for (&at, load) in begun {
             let planned = &planning.loads[at];
             let done = if load.sealed {
                 continue;
             } else if planned.found.is_some() && !load.scattered {
-                let connection = match &mut connection {
-                    Some(connection) => connection,
-                    none => none.insert(self.database.connect().await?),
-                };
                 ledger::done_portions(connection, load.set_id).await?
             } else {
                 BTreeMap::new()
@@ -292,7 +288,7 @@ impl Running<'_> {
         };
         let counters = Arc::clone(&self.watch.counters);
         let observer = Observer::start(self.database, self.run_id, self.watch);
-        let ended = pipeline::run(plan, cancel, Arc::clone(live), counters).await;
+        let ended = pipeline::run(plan, connection, cancel, Arc::clone(live), counters).await;
         observer.end().await;
         Ok(ended)
     }

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::model::{Format, HeaderRule, Layout, Stamp, WaySource};
+use super::pattern::Pattern;
 
 /// The page of all layouts, in Markdown.
 pub fn document(layouts: &[Layout]) -> String {
@@ -100,7 +101,7 @@ fn fact(layout: &Layout, fact: &str) -> String {
     if fact == "interval" && times.clone().any(|way| way.interval.is_some()) {
         told.push("form of the times");
     }
-    let group = |pattern: &regex::Regex| pattern.capture_names().flatten().any(|n| n == fact);
+    let group = |pattern: &Pattern| pattern.tells(fact);
     if layout.facts.lines.iter().any(group) {
         told.push("header lines");
     }

@@ -1,11 +1,10 @@
 //! What is known from outside a file's records: flags first, then what the layout reads in the
 //! lines before them and in the file's name.
 
-use regex::Regex;
-
 use super::error::RecogniseError;
 use super::interval::normalise_interval;
 use super::model::Layout;
+use super::pattern::Pattern;
 use super::recognise::GivenFacts;
 use crate::mapping::ValueKind;
 
@@ -55,11 +54,10 @@ pub(super) fn from_lines(layout: &Layout, fact: &str, lines: &[String]) -> Optio
 /// What a document says of `fact` outside of its records.
 pub(super) fn from_keys(layout: &Layout, fact: &str, around: &[(String, String)]) -> Option<Found> {
     let mut words = around.iter().filter(|(known, _)| known == fact);
-    let tells = |pattern: &&Regex| pattern.capture_names().flatten().any(|group| group == fact);
-    let mut patterns = layout.facts.lines.iter().filter(tells).peekable();
+    let mut patterns = layout.facts.lines.iter().filter(|pattern| pattern.tells(fact)).peekable();
     let whole = patterns.peek().is_none();
     let value = words.find_map(|(_, word)| {
-        let part = |pattern: &Regex| Some(pattern.captures(word)?.name(fact)?.as_str());
+        let part = |pattern: &Pattern| Some(pattern.captures(word)?.name(fact)?.as_str());
         refine(layout, fact, if whole { word } else { patterns.clone().find_map(part)? })
     })?;
     Some(Found { value, from: "from the keys around its records".to_owned() })

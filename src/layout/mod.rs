@@ -23,6 +23,7 @@ mod parse;
 mod parse_columns;
 mod parse_facts;
 mod parse_recognise;
+mod pattern;
 mod prices;
 mod readable;
 mod recognise;
@@ -43,6 +44,7 @@ pub use model::{
     ColumnRule, FactRule, FactRules, Format, HeaderRule, Layout, RecogniseRules, SieveField,
     SieveRule, Stamp, TextRules, Way, WaySource,
 };
+pub use pattern::Pattern;
 pub use recognise::{
     Facts, GivenFacts, Recognised, RecognisedField, Sample, SampleHead, recognise,
 };

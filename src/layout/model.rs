@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
-
+use super::pattern::Pattern;
 use crate::dataset::{Column, Dataset};
 use crate::mapping::{JsonRecords, Quirks, Rewrite, TimeFormat, Zone};
 
@@ -121,7 +120,7 @@ pub struct TextRules {
     /// Lines that may stand before the header.
     pub preamble_lines_max: usize,
     /// Lines that may stand between the header and the first record, each once, in this order.
-    pub below: Vec<Regex>,
+    pub below: Vec<Pattern>,
     /// Spellings of "nothing" besides the empty field. Case matters, for tickers may be called so.
     pub nulls: Vec<String>,
 }
@@ -141,7 +140,7 @@ pub struct RecogniseRules {
     /// Names that a header must have several times.
     pub repeats: Vec<String>,
     /// For JSON that is not loaded: a pattern for every key of the whole document.
-    pub document_keys: Option<Regex>,
+    pub document_keys: Option<Pattern>,
     /// For JSON that is not loaded: keys of the document under which it has lists.
     pub document_lists: Vec<String>,
     /// Numbers of fields that a record may have; empty: any.
@@ -161,9 +160,9 @@ pub struct RecogniseRules {
     /// name must match one of [`FactRules::names`]. Not asked when the user names the layout.
     pub step: Option<String>,
     /// Patterns for values at positions that no column may use (a close time among prices).
-    pub values: Vec<(usize, Regex)>,
+    pub values: Vec<(usize, Pattern)>,
     /// Names for which the layout would be wrong, each with the reason.
-    pub not_names: Vec<(Regex, String)>,
+    pub not_names: Vec<(Pattern, String)>,
 }
 
 /// Where one column of the dataset may come from.
@@ -219,7 +218,7 @@ pub enum WaySource {
     /// By the dataset's own name and aliases for the column, in any case.
     Aliases,
     /// The header name, counted from 0 among all that match the pattern.
-    Pattern(Regex, usize),
+    Pattern(Pattern, usize),
     /// By position, from 0.
     At(usize),
     /// Two named fields, a date and a time of day, joined by a space.
@@ -235,12 +234,12 @@ pub struct FactRules {
     /// `venue`, `date`, or any column of the dataset. The first that matches and has the group
     /// supplies the value. In the text `{start}` stands for the start of the name or a word that
     /// renaming put there (`copy of `, `old_`), and `{end}` for the end of a word.
-    pub names: Vec<Regex>,
+    pub names: Vec<Pattern>,
     /// Patterns over the whole path, with `/` between its parts, asked after the names.
-    pub paths: Vec<Regex>,
+    pub paths: Vec<Pattern>,
     /// Patterns over the lines before the first record, asked before the names; of JSON over the
     /// values that [`FactRules::keys`] lead to, where they are not the facts themselves.
-    pub lines: Vec<Regex>,
+    pub lines: Vec<Pattern>,
     /// Of JSON: paths from a document's root to values outside of its records, each with the fact
     /// that it tells; those of one fact are asked in this order.
     pub keys: Vec<(String, Vec<String>)>,
@@ -255,11 +254,10 @@ pub struct FactRules {
 impl FactRules {
     /// Whether a name, a line, a key or the layout itself may tell this fact.
     pub fn tell(&self, fact: &str) -> bool {
-        let patterns = self.names.iter().chain(&self.paths).chain(&self.lines);
-        let mut groups = patterns.flat_map(|pattern| pattern.capture_names().flatten());
+        let mut patterns = self.names.iter().chain(&self.paths).chain(&self.lines);
         let constant = self.rules.get(fact).is_some_and(|rule| rule.constant.is_some());
         let keys = self.keys.iter().any(|(known, _)| known == fact);
-        constant || keys || groups.any(|group| group == fact)
+        constant || keys || patterns.any(|pattern| pattern.tells(fact))
     }
 }
 

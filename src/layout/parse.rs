@@ -1,6 +1,5 @@
 //! Reads a layout's TOML text, strictly: every mistake names the key and the line.
 
-use regex::Regex;
 use toml::de::{DeTable, DeValue};
 
 use super::error::LayoutError;
@@ -12,6 +11,7 @@ use super::nearest::nearest;
 use super::parse_columns::{read_columns, with_comma};
 use super::parse_facts::read_facts;
 use super::parse_recognise::{read_aliases, read_recognise};
+use super::pattern::Pattern;
 use super::toml_table::{Doc, Table, Value};
 use crate::dataset::{self, Column, Dataset};
 use crate::mapping::{Order, Quirks, Rewrite};
@@ -48,7 +48,12 @@ impl Layout {
     /// The first mistake, with its line and key, and the nearest known key for one that is not
     /// known.
     pub fn parse(text: &str, origin: &str) -> Result<Self, LayoutError> {
-        let doc = Doc { origin, text };
+        Self::read(Doc { origin, text, trusted: false })
+    }
+
+    /// Reads a layout.
+    pub(super) fn read(doc: Doc<'_>) -> Result<Self, LayoutError> {
+        let Doc { origin, text, .. } = doc;
         let table = DeTable::parse(text).map_err(|error| LayoutError::Syntax {
             origin: origin.to_owned(),
             line: doc.line(error.span().map_or(0, |span| span.start)),
@@ -260,7 +265,7 @@ fn agree_on_comma(place: &Value<'_>, columns: &[ColumnRule]) -> Result<(), Layou
     }
 }
 
-fn read_regexes(value: &Value<'_>) -> Result<Vec<Regex>, LayoutError> {
+fn read_regexes(value: &Value<'_>) -> Result<Vec<Pattern>, LayoutError> {
     value.list().iter().map(|item| regex(item.string()?, item)).collect()
 }
 
@@ -309,8 +314,11 @@ pub(super) fn one_byte(value: &Value<'_>) -> Result<u8, LayoutError> {
     }
 }
 
-pub(super) fn regex(pattern: &str, value: &Value<'_>) -> Result<Regex, LayoutError> {
-    Regex::new(pattern).map_err(|error| {
+pub(super) fn regex(pattern: &str, value: &Value<'_>) -> Result<Pattern, LayoutError> {
+    if value.doc.trusted {
+        return Ok(Pattern::built_in(pattern));
+    }
+    Pattern::new(pattern).map_err(|error| {
         let text = error.to_string();
         let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
         value.bad(format!("{pattern:?} is no regular expression: {reason}"))

@@ -1,8 +1,6 @@
 //! Which layout a file has. Every candidate is tried on the sample; the highest rank that fits
 //! wins, and what the file does not say itself is taken from flags, then from its name.
 
-use regex::Regex;
-
 use super::error::{RecogniseError, Unknown};
 use super::example;
 use super::facts;
@@ -10,6 +8,7 @@ use super::finish::finish;
 use super::fit::{Fit, Miss, fit};
 use super::model::{Format, Layout};
 use super::nearest::nearest;
+use super::pattern::Pattern;
 use super::registry::{CANONICAL_RANK, registry};
 use super::sniff::{is_json, refuse_foreign};
 use crate::mapping::{FieldSource, JsonShape, Quirks, Rewrite, TextShape, TimeRule};
@@ -281,21 +280,22 @@ fn is_far(layout: &Layout, given: &GivenFacts, miss: &Miss) -> bool {
 /// Fits by content and, where the content says too little, by name.
 fn fit_named(layout: &Layout, sample: &Sample<'_>) -> Result<Fit, Miss> {
     let late = |reason: String| Miss { reason, progress: usize::MAX };
-    let named = facts::name_fits(layout, sample.name);
-    let fit =
-        fit(layout, sample.head).map_err(|miss| match layout.recognise.by_name && !named {
+    let named = || facts::name_fits(layout, sample.name);
+    let fit = fit(layout, sample.head).map_err(|miss| {
+        match miss.progress > 0 && layout.recognise.by_name && !named() {
             true => Miss { progress: 0, ..miss },
             false => miss,
-        })?;
+        }
+    })?;
     let name = facts::base_name(sample.name);
     let path = sample.name.replace('\\', "/");
-    let is_not = |pattern: &Regex| pattern.is_match(name) || pattern.is_match(&path);
+    let is_not = |pattern: &Pattern| pattern.is_match(name) || pattern.is_match(&path);
     if let Some((_, reason)) =
         layout.recognise.not_names.iter().find(|(pattern, _)| is_not(pattern))
     {
         return Err(late(format!("its records fit, but its name does not: {reason}")));
     }
-    if layout.recognise.by_name && !named {
+    if layout.recognise.by_name && !named() {
         let like = layout.facts.example.as_ref();
         return Err(late(format!(
             "its records fit, but their shape alone says too little and its name is not {}; \

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use super::error::LayoutError;
 use super::model::{Format, Layout};
+use super::toml_table::Doc;
 use crate::dataset::{self, Dataset};
 
 /// Above the generic layouts of bars, whose few columns many files have, and below those of
@@ -23,14 +24,15 @@ pub fn registry() -> Result<&'static [Layout], &'static LayoutError> {
     static PARSED: OnceLock<Result<Vec<Layout>, LayoutError>> = OnceLock::new();
     PARSED
         .get_or_init(|| {
+            let read = |text: &str, origin: &str| Layout::read(Doc { origin, text, trusted: true });
             let files = LAYOUTS
                 .iter()
-                .map(|(stem, text)| Layout::parse(text, &format!("schema/layouts/{stem}.toml")));
+                .map(|(stem, text)| read(text, &format!("schema/layouts/{stem}.toml")));
             let marked = dataset::ALL.iter().filter(|dataset| !dataset.marks.is_empty());
             let canonical = marked.flat_map(|dataset| {
                 [Format::Text, Format::Json, Format::Parquet].map(|format| {
                     let origin = format!("the canonical layout of {}", dataset.name);
-                    Layout::parse(&canonical(dataset, format), &origin)
+                    read(&canonical(dataset, format), &origin)
                 })
             });
             files.chain(canonical).collect()
@@ -99,4 +101,34 @@ fn canonical(dataset: &Dataset, format: Format) -> String {
         quoted(dataset.marks),
     );
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_for_built_in_layouts_holds_for_each() {
+        for layout in registry().unwrap() {
+            let name = &layout.name;
+            let file = LAYOUTS.iter().find(|(stem, _)| stem == name);
+            let made = |dataset: &Dataset| {
+                [Format::Text, Format::Json, Format::Parquet]
+                    .map(|format| canonical(dataset, format))
+                    .into_iter()
+                    .find(|text| text.contains(&format!("name = {name:?}\n")))
+            };
+            let text = match file {
+                Some((_, text)) => (*text).to_owned(),
+                None => dataset::ALL.iter().find_map(|dataset| made(dataset)).expect("a text"),
+            };
+            let strict = Layout::parse(&text, name).unwrap_or_else(|error| panic!("{error}"));
+            let told = |layout: &Layout| -> Vec<bool> {
+                let own = layout.dataset.columns.iter().map(|column| column.name);
+                own.chain(["venue", "date"]).map(|fact| layout.facts.tell(fact)).collect()
+            };
+            let lazy = Layout::read(Doc { origin: name, text: &text, trusted: true }).unwrap();
+            assert_eq!(told(&lazy), told(&strict), "{name}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ use super::nearest::nearest;
 pub struct Doc<'a> {
     pub origin: &'a str,
     pub text: &'a str,
+    /// Whether it is a part of the program, whose tests have read it as if it were not.
+    pub trusted: bool,
 }
 
 impl Doc<'_> {

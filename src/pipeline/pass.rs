@@ -22,7 +22,7 @@ use super::schedule::{Pace, PassEnd, Scheduler};
 use super::{Cancel, PipelineError, Plan, Stage, order};
 use crate::count::Counts;
 use crate::db::ledger::{self, Seal, Window};
-use crate::db::{Connection, DbError};
+use crate::db::{Connection, Database, DbError};
 use crate::error::Class;
 use crate::limit::{BACKOFF_FIRST_MS, BACKOFF_LAST_MS, PASSES_MAX, UNITS_QUEUED_MAX};
 use crate::write::{LadderCounters, WriteError};
@@ -42,15 +42,16 @@ pub struct Ended {
     pub broken: Vec<String>,
 }
 
-/// Runs a plan to its end.
+/// Runs a plan to its end. `connection` is to its database; others are opened beside it.
 pub async fn run(
     plan: Plan,
+    connection: &Connection,
     cancel: Cancel,
     live: Arc<Live>,
     counters: Arc<LadderCounters>,
 ) -> Ended {
     let polite = plan.polite.then(|| Polite::start(&plan.database, &live));
-    let ended = passes(plan, cancel, Arc::clone(&live), counters).await;
+    let ended = passes(plan, connection, cancel, Arc::clone(&live), counters).await;
     if let Some(polite) = polite {
         polite.end(&live).await;
     }
@@ -59,6 +60,7 @@ pub async fn run(
 
 async fn passes(
     plan: Plan,
+    connection: &Connection,
     cancel: Cancel,
     live: Arc<Live>,
     counters: Arc<LadderCounters>,
@@ -67,7 +69,7 @@ async fn passes(
     let mut ended = Ended::default();
     let mut pause_ms = BACKOFF_FIRST_MS;
     for pass in 0..PASSES_MAX {
-        let began = match begin_pass(&mut plan, pass > 0).await {
+        let began = match begin_pass(&mut plan, connection, pass > 0).await {
             Ok(began) => began,
             Err(error) => {
                 ended.error = Some(error.into());
@@ -104,7 +106,7 @@ async fn passes(
             pause_ms = (pause_ms * 2).min(BACKOFF_LAST_MS);
             continue;
         }
-        match seal_all(&plan, &mut ended).await {
+        match seal_all(&plan, connection, &mut ended).await {
             Ok(true) => return ended,
             // Another process holds portions, or the server lost what it had acknowledged.
             Ok(false) => {
@@ -123,11 +125,15 @@ async fn passes(
 }
 
 /// Learns which server this pass talks to and, after the first pass, what is committed by now.
-async fn begin_pass(plan: &mut Arc<Plan>, again: bool) -> Result<f64, DbError> {
+async fn begin_pass(
+    plan: &mut Arc<Plan>,
+    connection: &Connection,
+    again: bool,
+) -> Result<f64, DbError> {
     let began = std::time::Instant::now();
     let mut pause_ms = BACKOFF_FIRST_MS;
     loop {
-        let error = match look(plan, again).await {
+        let error = match look(plan, connection, again).await {
             Ok(server_started_at) => return Ok(server_started_at),
             Err(error) => error,
         };
@@ -139,14 +145,27 @@ async fn begin_pass(plan: &mut Arc<Plan>, again: bool) -> Result<f64, DbError> {
     }
 }
 
-async fn look(plan: &mut Arc<Plan>, again: bool) -> Result<f64, DbError> {
-    let connection = plan.database.connect().await?;
+async fn look(plan: &mut Arc<Plan>, connection: &Connection, again: bool) -> Result<f64, DbError> {
+    let mut other = None;
+    let connection = open(connection, &plan.database, &mut other).await?;
     if again {
         for load in Arc::make_mut(plan).loads.iter_mut().filter(|load| !load.scattered) {
-            load.done = ledger::done_portions(&connection, load.set_id).await?;
+            load.done = ledger::done_portions(connection, load.set_id).await?;
         }
     }
     Ok(connection.server().await?.started_at)
+}
+
+/// A connection that is open: `given`, or another one, put into `other`.
+async fn open<'a>(
+    given: &'a Connection,
+    database: &Database,
+    other: &'a mut Option<Connection>,
+) -> Result<&'a Connection, DbError> {
+    match given.is_closed() {
+        true => Ok(other.insert(database.connect().await?)),
+        false => Ok(given),
+    }
 }
 
 /// One pass over all sources.
@@ -330,19 +349,24 @@ async fn set_is_complete(
 }
 
 /// Seals every load that did not fail. `false`: some are not complete yet.
-async fn seal_all(plan: &Plan, ended: &mut Ended) -> Result<bool, WriteError> {
-    let connection: Connection = plan.database.connect().await?;
+async fn seal_all(
+    plan: &Plan,
+    connection: &Connection,
+    ended: &mut Ended,
+) -> Result<bool, WriteError> {
+    let mut other = None;
+    let connection = open(connection, &plan.database, &mut other).await?;
     let mut complete = true;
     let mut sets: HashMap<i64, bool> = HashMap::new();
     for (at, load) in plan.loads.iter().enumerate() {
         if ended.failures.contains_key(&at) {
             continue;
         }
-        if load.scattered && !set_is_complete(&connection, load.set_id, &mut sets).await? {
+        if load.scattered && !set_is_complete(connection, load.set_id, &mut sets).await? {
             complete = false;
             continue;
         }
-        match ledger::seal(&connection, load.id).await? {
+        match ledger::seal(connection, load.id).await? {
             Seal::Sealed => {}
             Seal::Incomplete => complete = false,
             Seal::Broken(why) => {

@@ -111,7 +111,15 @@ pub fn fingerprint(location: &Location) -> Result<Fingerprint, SourceError> {
 
 /// Hash and number of the bytes that are left.
 pub(super) fn hash_all(input: &mut dyn BufRead) -> io::Result<([u8; 32], u64)> {
-    let (mut hash, mut bytes) = (blake3::Hasher::new(), 0);
+    hash_rest(blake3::Hasher::new(), input)
+}
+
+/// Hash of what `hash` was made of so far and of the bytes that are left, and the number of these.
+pub(super) fn hash_rest(
+    mut hash: blake3::Hasher,
+    input: &mut dyn BufRead,
+) -> io::Result<([u8; 32], u64)> {
+    let mut bytes = 0;
     loop {
         let part = input.fill_buf()?;
         if part.is_empty() {

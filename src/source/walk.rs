@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::archive::{FOLDER, TarMembers, is_tar};
 use super::codec::{Codec, Decoder};
-use super::content::{Fingerprint, Place, fingerprint, hash_all};
+use super::content::{Fingerprint, Place, fingerprint, hash_all, hash_rest};
 use super::keep::Keeping;
 use super::location::Location;
 use super::meter::{Limits, Meter};
@@ -366,20 +366,18 @@ impl<V: Visitor> Walk<'_, V> {
     fn whole_tar(
         &mut self,
         known: V::Known,
-        mut stream: Hashing<'_>,
+        stream: Hashing<'_>,
         spot: &Spot<'_>,
     ) -> io::Result<()> {
-        if stream.hash.is_none() {
+        let Some(hash) = stream.hash else {
             return Err(refused(
                 spot.name,
                 "it holds records and files of records: load the files by themselves",
             ));
-        }
+        };
         let left = self.visitor.enough().saturating_sub(stream.bytes);
-        io::copy(&mut (&mut stream).take(left), &mut io::sink())?;
-        if let Some(hash) = stream.hash {
-            self.wanted(known, (*hash.finalize().as_bytes(), stream.bytes), spot);
-        }
+        let (hash, bytes) = hash_rest(hash, &mut stream.inner.take(left))?;
+        self.wanted(known, (hash, stream.bytes + bytes), spot);
         Ok(())
     }
 

@@ -361,7 +361,7 @@ fn filler(layout: &Layout, at: usize) -> Result<String, String> {
     let Some((_, pattern)) = pattern else { return Ok("0".to_owned()) };
     let fits = FILLERS.iter().find(|filler| pattern.is_match(filler));
     fits.map(|filler| (*filler).to_owned()).ok_or_else(|| {
-        format!("field {at} must look like {}, and nothing says what it is", pattern)
+        format!("field {at} must look like {}, and nothing says what it is", pattern.as_str())
     })
 }
 

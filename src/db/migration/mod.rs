@@ -153,9 +153,14 @@ async fn up_with(
     (extent, wait): (Extent, bool),
 ) -> Result<Vec<Applied>, DbError> {
     let mut applied = Vec::new();
+    let recorded = read_recorded(connection).await?;
     for domain in domains {
         let of_domain = of_domain(all, domain)?;
         for migration in of_domain.into_iter().filter(|migration| migration.is_in(extent)) {
+            // Mostly all are, and nothing needs a lock.
+            if is_among(&recorded, all, migration)? {
+                continue;
+            }
             let done = if migration.indexes && index::has_big_table(connection, migration).await? {
                 let mut second = database.connect().await?;
                 build_indexes(connection, &mut second, all, migration, wait).await?
@@ -255,15 +260,23 @@ async fn apply(
     Ok(true)
 }
 
-/// Whether it is applied as its file has it.
+/// Whether it is applied. Makes the bookkeeping table.
 async fn is_recorded(
     transaction: &Transaction<'_>,
     all: &[Migration],
     migration: &Migration,
 ) -> Result<bool, DbError> {
     make_bookkeeping(transaction).await?;
-    let recorded = read_recorded(transaction.client()).await?;
-    refuse_unknown(all, migration.domain, &recorded)?;
+    is_among(&read_recorded(transaction.client()).await?, all, migration)
+}
+
+/// Whether it is one of those that are applied, as its file has it.
+fn is_among(
+    recorded: &[Recorded],
+    all: &[Migration],
+    migration: &Migration,
+) -> Result<bool, DbError> {
+    refuse_unknown(all, migration.domain, recorded)?;
     let same = |row: &&Recorded| row.domain == migration.domain && row.version == migration.version;
     match recorded.iter().find(same) {
         None => Ok(false),

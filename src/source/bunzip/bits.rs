@@ -11,7 +11,22 @@ pub struct Bits {
 }
 
 impl Bits {
-    pub fn push_byte(&mut self, byte: u8) {
+    /// `len` bits of `bytes` from bit `from` on.
+    pub fn of(bytes: &[u8], from: usize, len: usize) -> Self {
+        let (shift, bytes) = (from % 8, &bytes[from / 8..(from + len).div_ceil(8)]);
+        let mut all: Vec<u8> = match shift {
+            0 => bytes.to_vec(),
+            _ => bytes.windows(2).map(|pair| pair[0] << shift | pair[1] >> (8 - shift)).collect(),
+        };
+        if let (Some(last), 1..) = (bytes.last(), shift) {
+            all.push(last << shift);
+        }
+        let mut bits = Self { bytes: all, len };
+        bits.end();
+        bits
+    }
+
+    fn push_byte(&mut self, byte: u8) {
         let shift = self.len % 8;
         if shift == 0 {
             self.bytes.push(byte);
@@ -36,11 +51,15 @@ impl Bits {
             });
             self.push_byte(high | low);
         }
-        // What was appended beyond the end is zero again.
         self.len = end;
-        self.bytes.truncate(end.div_ceil(8));
-        if let (Some(last), 1..) = (self.bytes.last_mut(), end % 8) {
-            *last &= 0xff << (8 - end % 8);
+        self.end();
+    }
+
+    /// Makes what is beyond the end zero.
+    fn end(&mut self) {
+        self.bytes.truncate(self.len.div_ceil(8));
+        if let (Some(last), 1..) = (self.bytes.last_mut(), self.len % 8) {
+            *last &= 0xff << (8 - self.len % 8);
         }
     }
 

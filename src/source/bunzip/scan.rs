@@ -21,10 +21,12 @@ pub struct Scanner<'a> {
     level: u8,
     /// Whether the last stream's end, or that of the input, was come upon.
     pub ended: bool,
-    /// Bits of the piece that begins last, from its mark on.
-    held: Bits,
-    /// The bits that came last.
-    register: u64,
+    /// Bytes with the piece that begins last, from the byte with the first bit of its mark on.
+    held: Vec<u8>,
+    /// Which bit of the first of them that is.
+    first: usize,
+    /// The bit of them before which no further mark begins; a piece's own is no end of it.
+    searched: usize,
 }
 
 /// Whether a stream begins so: with its header, and a block, or its end when it is empty.
@@ -38,7 +40,7 @@ pub fn begins(head: &[u8]) -> bool {
 impl<'a> Scanner<'a> {
     /// Begins with the next byte.
     pub fn new(input: Input<'a>) -> Self {
-        Self { input, level: 0, ended: false, held: Bits::default(), register: 0 }
+        Self { input, level: 0, ended: false, held: Vec::new(), first: 0, searched: 1 }
     }
 
     fn header(&mut self) -> io::Result<()> {
@@ -58,8 +60,10 @@ impl<'a> Scanner<'a> {
         if self.level == 0 {
             self.header()?;
         }
-        let mark = END.to_be_bytes();
-        if self.held.len >= MARK_BITS && self.held.bytes.starts_with(&mark[2..]) {
+        if !self.hold(MARK_BITS)? {
+            return Ok(self.truncated());
+        }
+        if mark_at(&self.held, self.first) == Some(END) {
             return self.end();
         }
         loop {
@@ -67,41 +71,41 @@ impl<'a> Scanner<'a> {
             if buffer.is_empty() {
                 return Ok(self.truncated());
             }
-            let (mut used, mut found) = (0, None);
-            for &byte in buffer {
-                used += 1;
-                self.register = self.register << 8 | u64::from(byte);
-                self.held.push_byte(byte);
-                if let Some(behind) = mark_behind(self.register)
-                    && self.held.len >= MARK_BITS + behind
-                {
-                    let mark = self.held.len - behind - MARK_BITS;
-                    // The piece's own mark is no end of it.
-                    if mark > 0 || is_end(self.register, behind) {
-                        found = Some(mark);
-                        break;
-                    }
-                }
-            }
-            self.input.consume(used);
+            let before = self.held.len();
+            let looked_at = &buffer[..buffer.len().min(SEARCH_BYTES)];
+            self.held.extend_from_slice(looked_at);
+            let found = find_mark(&self.held, self.searched);
+            // What is behind the mark stays in the input.
+            let end = found.map_or(self.held.len(), |mark| (mark + MARK_BITS).div_ceil(8));
+            self.held.truncate(end);
+            self.input.consume(end - before);
             match found {
-                Some(mark) if mark > 0 => return Ok(self.cut(mark, Kind::Block(None))),
-                Some(_) => return self.end(),
-                None if self.held.len > BUNZIP_BLOCK_BYTES_MAX * 8 => {
+                Some(mark) => return Ok(self.cut(mark - self.first, Kind::Block(None))),
+                None if self.held.len() > BUNZIP_BLOCK_BYTES_MAX => {
                     return Err(bad("a block is longer than blocks are"));
                 }
-                None => {}
+                None => self.searched = self.searched.max((end * 8).saturating_sub(MARK_BITS - 1)),
             }
         }
     }
 
+    /// Takes what is missing of the first `bits`. `false`: the input ends before.
+    fn hold(&mut self, bits: usize) -> io::Result<bool> {
+        while self.held.len() * 8 < self.first + bits {
+            let Some(&byte) = self.input.fill_buf()?.first() else { return Ok(false) };
+            self.input.consume(1);
+            self.held.push(byte);
+        }
+        Ok(true)
+    }
+
     /// Hands out the first bits that are held.
     fn cut(&mut self, bits: usize, kind: Kind) -> Piece {
-        let (mut piece, mut rest) = (Bits::default(), Bits::default());
-        piece.push(&self.held, 0, bits);
-        rest.push(&self.held, bits, self.held.len - bits);
-        let at = self.input.read - (self.held.len as u64).div_ceil(8);
-        self.held = rest;
+        let piece = Bits::of(&self.held, self.first, bits);
+        let at = self.input.read - self.held.len() as u64;
+        let end = self.first + bits;
+        self.held.drain(..end / 8);
+        (self.first, self.searched) = (end % 8, end % 8 + 1);
         Piece { bits: Arc::new(piece), level: self.level, at, kind }
     }
 
@@ -114,17 +118,15 @@ impl<'a> Scanner<'a> {
     /// The stream's end, whose mark is what is held: its checksum follows, and bits up to the next
     /// byte.
     fn end(&mut self) -> io::Result<Piece> {
-        while self.held.len < HEAD_BITS {
-            let Some(&byte) = self.input.fill_buf()?.first() else { return Ok(self.truncated()) };
-            self.input.consume(1);
-            self.register = self.register << 8 | u64::from(byte);
-            self.held.push_byte(byte);
+        if !self.hold(HEAD_BITS)? {
+            return Ok(self.truncated());
         }
         let end = self.cut(HEAD_BITS, Kind::End);
         let mut head = [0; HEAD_BYTES];
         let len = self.input.peek(&mut head)?;
         if begins(&head[..len]) {
-            (self.level, self.register, self.held) = (0, 0, Bits::default());
+            (self.level, self.first, self.searched) = (0, 0, 1);
+            self.held.clear();
         } else {
             // What is held counts if this end is none, and the block around it goes on.
             self.ended = true;
@@ -133,15 +135,79 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bits of the last byte lie behind a mark, if one ends in it.
-fn mark_behind(register: u64) -> Option<usize> {
-    const MASK: u64 = (1 << MARK_BITS) - 1;
-    (0..8).find(|behind| {
-        let bits = register >> behind & MASK;
-        bits == BLOCK || bits == END
-    })
+/// Bytes that are searched for a mark before more are taken from the input.
+const SEARCH_BYTES: usize = 1 << 16;
+/// Of the whole bytes of a mark, wherever in a byte it begins, there are five; so one pair of them
+/// begins at a multiple of this.
+const STRIDE: usize = 4;
+
+/// The pairs of bytes of marks that may begin at a multiple of [`STRIDE`], a bit each.
+static PAIRS: [u64; 1 << 10] = {
+    let mut pairs = [0; 1 << 10];
+    let mut bit = 1;
+    while bit <= 8 * STRIDE {
+        let shift = MARK_BITS - 16 - bit;
+        let (block, end) = ((BLOCK >> shift) as u16, (END >> shift) as u16);
+        pairs[block as usize / 64] |= 1 << (block % 64);
+        pairs[end as usize / 64] |= 1 << (end % 64);
+        bit += 1;
+    }
+    pairs
+};
+
+/// The mark that begins with bit `at`, if one does and all of it is there.
+fn mark_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let mut window = [0; 8];
+    let from = bytes.get(at / 8..)?;
+    let len = from.len().min(window.len());
+    window[..len].copy_from_slice(&from[..len]);
+    let bits = u64::from_be_bytes(window) << (at % 8) >> (64 - MARK_BITS);
+    (at + MARK_BITS <= bytes.len() * 8 && (bits == BLOCK || bits == END)).then_some(bits)
 }
 
-fn is_end(register: u64, behind: usize) -> bool {
-    register >> behind & ((1 << MARK_BITS) - 1) == END
+/// The first bit from `from` on with which a mark begins.
+fn find_mark(bytes: &[u8], from: usize) -> Option<usize> {
+    let first = (from / 8 + 1).next_multiple_of(STRIDE);
+    let pairs = (first..bytes.len().saturating_sub(1)).step_by(STRIDE);
+    for at in pairs {
+        let pair = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+        if PAIRS[usize::from(pair / 64)] & 1 << (pair % 64) == 0 {
+            continue;
+        }
+        let begins = (at.saturating_sub(STRIDE) * 8).max(from)..at * 8;
+        if let Some(mark) = begins.into_iter().find(|bit| mark_at(bytes, *bit).is_some()) {
+            return Some(mark);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_found_wherever_they_begin() {
+        for mark in [BLOCK, END] {
+            for at in 0..8 * 12 {
+                let mut bytes = [0xa5_u8; 24];
+                for bit in 0..MARK_BITS {
+                    let (byte, mask) = ((at + bit) / 8, 0x80 >> ((at + bit) % 8));
+                    match mark >> (MARK_BITS - 1 - bit) & 1 {
+                        1 => bytes[byte] |= mask,
+                        _ => bytes[byte] &= !mask,
+                    }
+                }
+                let end = (at + MARK_BITS).div_ceil(8);
+                for from in 0..=at {
+                    assert_eq!(find_mark(&bytes, from), Some(at), "from {from}");
+                    assert_eq!(find_mark(&bytes[..end], from), Some(at), "from {from}");
+                }
+                assert_eq!(find_mark(&bytes, at + 1), None, "{at}");
+                assert_eq!(find_mark(&bytes[..end - 1], 0), None, "{at}");
+                let cut = Bits::of(&bytes, at, MARK_BITS);
+                assert_eq!((cut.bytes.as_slice(), cut.len), (&mark.to_be_bytes()[2..], MARK_BITS));
+            }
+        }
+    }
 }

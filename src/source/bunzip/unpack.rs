@@ -1,6 +1,6 @@
 //! Blocks, decompressed by threads of their own. Called by `bunzip`.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak, mpsc};
 
 use super::bits::Bits;
 use super::block::{Block, BlockDecoder, checksum, unfold};
@@ -91,7 +91,10 @@ impl Workers {
 
     /// How many there are, if any.
     pub fn threads() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from).min(BUNZIP_THREADS_MAX)
+        // Asking reads files.
+        static CORES: LazyLock<usize> =
+            LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+        (*CORES).min(BUNZIP_THREADS_MAX)
     }
 
     /// As [`Unpacker::unpack`], by one of the threads.

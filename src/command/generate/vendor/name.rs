@@ -1,10 +1,9 @@
 //! What a vendor's file is called: the layout's example, with what it says of the symbol and the
 //! interval put right.
 
-use regex::Regex;
-
 use super::Inverse;
 use crate::generate::Records;
+use crate::layout::Pattern;
 
 /// Which records a file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,7 +88,7 @@ impl Inverse {
 
 /// The example with other values where a pattern finds them; what stands behind the last of them
 /// goes, but for the ending: it is of another day.
-fn put(pattern: &Regex, example: &str, values: &[(&str, &String)]) -> Option<String> {
+fn put(pattern: &Pattern, example: &str, values: &[(&str, &String)]) -> Option<String> {
     let start = example.rfind('/').map_or(0, |at| at + 1);
     let (offset, text) = match pattern.captures(&example[start..]) {
         Some(_) => (start, &example[start..]),
