@@ -102,6 +102,7 @@ pub enum Verb {
     )]
     Status {
         /// One run, by its number
+        #[arg(value_parser = parse::run)]
         run: Option<i64>,
         /// Runs to show
         #[arg(long, default_value_t = 20)]

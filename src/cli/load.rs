@@ -38,6 +38,8 @@ pub(super) async fn load(
     reports: &[PathBuf],
 ) -> Result<Exit, CommandError> {
     let files = report_files(reports)?;
+    let folders = files.iter().try_for_each(ReportFile::look_for_folder);
+    folders.map_err(|error| CommandError::Usage(error.to_string()))?;
     request.reporting = Reporting { job: file::job(&files), coverage: file::wants_html(&files) };
     let started_at = Timestamp::now();
     let mut progress = Progress::new(progress.mode(), Box::new(std::io::stderr()));

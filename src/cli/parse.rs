@@ -45,6 +45,11 @@ pub fn count(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("{text:?} is no number of records: use 250000, 500k or 5M"))
 }
 
+/// The number of a run.
+pub fn run(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| "that is no number of a run; tidegate status lists them".to_owned())
+}
+
 /// A rule or warning that can be switched off, or `all`.
 pub fn rule(text: &str) -> Result<String, String> {
     let known = dataset::rule_names();

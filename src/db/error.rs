@@ -172,6 +172,9 @@ fn connect_advice(error: &tokio_postgres::Error) -> &'static str {
         Some(ErrorKind::InvalidData) => {
             "; for a private certificate authority give sslrootcert=FILE"
         }
+        _ if error.source().is_some_and(|cause| cause.to_string().contains("support TLS")) => {
+            "; on a network you trust, sslmode=disable in the URL goes without"
+        }
         _ => "",
     }
 }

@@ -23,7 +23,7 @@ pub enum NumberFault {
     NotFinite,
 }
 
-/// The value without spaces and tabs around it.
+/// The value without spaces and tabs around it, nor what looks like a space or like nothing.
 #[inline]
 pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = bytes {
@@ -32,7 +32,27 @@ pub(super) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
     }
-    bytes
+    match bytes {
+        [0x80..=0xff, ..] | [.., 0x80..=0xff] => trim_wide(bytes),
+        _ => bytes,
+    }
+}
+
+#[cold]
+fn trim_wide(bytes: &[u8]) -> &[u8] {
+    // What spreadsheets and web pages put around a value: a space that does not break, narrow and
+    // wide ones, one of no width, and a byte order mark.
+    const SPACES: [&str; 7] = [" ", "\t", "\u{a0}", "\u{202f}", "\u{3000}", "\u{200b}", "\u{feff}"];
+    let before = |rest: &[u8]| SPACES.iter().find(|s| rest.starts_with(s.as_bytes()));
+    let behind = |rest: &[u8]| SPACES.iter().find(|s| rest.ends_with(s.as_bytes()));
+    let mut rest = bytes;
+    while let Some(space) = before(rest) {
+        rest = &rest[space.len()..];
+    }
+    while let Some(space) = behind(rest) {
+        rest = &rest[..rest.len() - space.len()];
+    }
+    rest
 }
 
 /// A literal taken apart: `[sign] digits [. digits] [e exponent]`.
@@ -367,6 +387,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_looks_like_a_space_is_one() {
+        for space in ["", " ", "\t ", "\u{a0}", " \u{202f} ", "\u{feff}\u{200b}", "\u{3000}"] {
+            for word in ["", "AAPL", "é", "台積電", "A\u{a0}B", "\u{20a0}"] {
+                let text = format!("{space}{word}{space}");
+                assert_eq!(trim(text.as_bytes()), word.as_bytes(), "{text:?}");
+            }
+        }
+        assert_eq!(trim(b"\xa0"), b"\xa0");
+        assert_eq!(parse_float("\u{a0}1.5\u{a0}".as_bytes()), Ok(1.5));
+    }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2_000))]

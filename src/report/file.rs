@@ -56,6 +56,17 @@ impl ReportFile {
         paths.into_iter().map(Self::new).collect()
     }
 
+    /// Whether its folder is there.
+    ///
+    /// # Errors
+    /// [`ReportError::Folder`] if it is not.
+    pub fn look_for_folder(&self) -> Result<(), ReportError> {
+        match folder_of(&self.path).is_dir() {
+            true => Ok(()),
+            false => Err(ReportError::Folder { path: self.path.clone() }),
+        }
+    }
+
     /// The file's name without its ending: what tells the metrics of one job from another's.
     pub fn stem(&self) -> String {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
@@ -111,16 +122,20 @@ pub fn write_all(report: &Report, files: &[ReportFile]) -> Result<(), ReportErro
     }
 }
 
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 fn replace_file(path: &Path, content: &[u8]) -> io::Result<()> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return fs::OpenOptions::new().write(true).open(path)?.write_all(content);
     }
     // A link stays a link: what it points to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(&target);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".tidegate-report-");
     #[cfg(unix)]

@@ -37,6 +37,12 @@ pub enum ReportError {
         /// The file that was asked for.
         path: PathBuf,
     },
+    /// There is no folder for the file.
+    #[error("--report {}: its folder is not there; make it, or name another file", path.display())]
+    Folder {
+        /// The file that was asked for.
+        path: PathBuf,
+    },
     /// The file could not be written.
     #[error(
         "could not write the report to {}: {cause}; \

@@ -124,6 +124,9 @@ fn the_ending_of_a_report_says_its_form_and_others_are_refused_before_anything_i
         assert!(ended.stderr.contains(".json, .html or .prom"), "{}", ended.stderr);
         assert!(!db.home().join(name).exists());
     }
+    let program = Program::new(&db).arg("backfill").arg(&path).args(["--report", "not/there.json"]);
+    let ended = program.run().expect_code(2);
+    assert!(ended.stderr.contains("not/there.json: its folder is not there"), "{}", ended.stderr);
     let there = "SELECT count(*) FROM pg_namespace WHERE nspname = 'tidegate'";
     assert_eq!(db.client().query_one::<i64>(there), 0);
 }

@@ -336,7 +336,11 @@ fn sslmode_means_what_it_means_in_libpq() {
                 let outcome = connect_by_tls(&embedded, port, rest).await;
                 match (&outcome, expected) {
                     (Ok(encrypted), Some(expected)) => assert_eq!(encrypted, expected, "{rest}"),
-                    (Err(error), None) => assert_eq!(error.class(), Class::Stop, "{rest}: {error}"),
+                    (Err(error), None) => {
+                        assert_eq!(error.class(), Class::Stop, "{rest}: {error}");
+                        let advice = error.to_string().contains("sslmode=disable in the URL");
+                        assert_eq!(advice, certificate.is_empty(), "{rest}: {error}");
+                    }
                     _ => panic!("{certificate:?} {rest}: {outcome:?}"),
                 }
             }
