@@ -21,6 +21,18 @@ pub enum DecodeError {
         /// Fields of a record.
         fields: usize,
     },
+    /// A header in the midst of the records, whose columns are not those of the source's own.
+    #[error(
+        "line {line} is a second header, whose columns are not those of the first ({header}): what \
+         follows would be read into the wrong ones; split the file before that line, and load the \
+         parts"
+    )]
+    OtherHeader {
+        /// Its line, from 1.
+        line: u64,
+        /// Its text.
+        header: String,
+    },
     /// A time column whose mapping does not say how times are written.
     #[error("column {column} holds times, but its mapping has no time rule: name a --layout")]
     NoTimeRule {
@@ -79,4 +91,17 @@ pub enum DecodeError {
     /// A batch could not be put together: a fault of this program.
     #[error("cannot build a batch: {0}; please report this with the file")]
     Arrow(#[from] ArrowError),
+}
+
+impl DecodeError {
+    /// The error of a part, as that of the whole, of which the part's first line has this number.
+    #[must_use]
+    pub fn starting_at(self, first: u64) -> Self {
+        match self {
+            Self::OtherHeader { line, header } => {
+                Self::OtherHeader { line: line - 1 + first, header }
+            }
+            other => other,
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod count;
 mod cut;
 mod error;
 mod fault;
+mod header;
 mod json;
 mod killmail;
 mod number;

@@ -18,6 +18,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::cut::bom_len;
 use super::fault::Broken;
+use super::header::OtherHeader;
 use super::number::trim;
 use super::record::{Dialect, Fields, Lines, RecordScan, Scanned, content_end};
 use super::rows::{Record, Rows};
@@ -53,6 +54,7 @@ struct Frame {
     /// Fields to split off: enough to see that there are too many, and to know a header.
     split_max: usize,
     header: Option<Vec<Vec<u8>>>,
+    others: Option<OtherHeader>,
 }
 
 /// What a chunk has become so far.
@@ -84,6 +86,9 @@ impl TextDecoder {
             fields_min: shape.fields_min,
             fields_max,
             split_max: fields_max.max(header.as_ref().map_or(0, Vec::len)),
+            others: header
+                .as_ref()
+                .and_then(|names| OtherHeader::new(names, &mapping.columns, dialect)),
             header,
         };
         let rows = Rows::new(mapping, &shape.nulls, fields_max)?;
@@ -94,10 +99,15 @@ impl TextDecoder {
     /// its source: a byte order mark and the head lines are stepped over then.
     ///
     /// # Errors
-    /// Only if Arrow refuses the arrays, which would be a fault of this program.
+    /// [`DecodeError::OtherHeader`] with its line in the chunk; else only if Arrow refuses the
+    /// arrays, which would be a fault of this program.
     pub fn decode(&mut self, chunk: &Chunk, first: bool) -> Result<Decoded, DecodeError> {
         let bytes = chunk.bytes.as_slice();
         let (start, line) = if first { self.frame.skip_head(bytes) } else { (0, 0) };
+        if let Some(others) = &self.frame.others {
+            let refused = others.refuse(&bytes[start..]);
+            refused.map_err(|error| error.starting_at(u64::from(line) + 1))?;
+        }
         let mut out = Output {
             bytes,
             records: 0,

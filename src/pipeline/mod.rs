@@ -183,6 +183,18 @@ pub struct Tickers {
     pub venue: String,
 }
 
+impl PipelineError {
+    /// The error of a part of a source whose first line has this number.
+    fn starting_at(self, first: u64) -> Self {
+        match self {
+            Self::Decode { source_name, cause } => {
+                Self::Decode { source_name, cause: cause.starting_at(first) }
+            }
+            other => other,
+        }
+    }
+}
+
 /// Why a load failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PipelineError {

@@ -48,7 +48,7 @@ pub(super) fn run(slots: Receiver<Slot>, failed: &[AtomicBool], entry: &Entry, l
                 }
                 Err(error) => {
                     failed[slot.load].store(true, Ordering::Relaxed);
-                    Item::Failed { load: slot.load, error }
+                    Item::Failed { load: slot.load, error: error.starting_at(next_line) }
                 }
             };
             if entry.send(item).is_err() {

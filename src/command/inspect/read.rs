@@ -98,6 +98,7 @@ pub(in crate::command) fn text(
     input.chunks(Cutter::new(shape, 0), |_, bytes, dropped| {
         let chunk = Arc::new(Chunk { bytes });
         let decoded = decoder.decode(&chunk, std::mem::replace(&mut first, false));
+        let decoded = decoded.map_err(|error| error.starting_at(counting.first_line));
         take(counting.piece(decoded.map_err(named(&name))?, dropped, chunk));
         Ok(())
     })

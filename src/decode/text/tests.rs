@@ -380,7 +380,12 @@ proptest! {
     ) {
         let text = text.as_bytes();
         let shape = TextShape { head_lines, ..shape() };
-        let decoded = decode_as(text, &mapping(), &shape);
+        let mut decoder = TextDecoder::new(&mapping(), &shape).unwrap();
+        let decoded = decoder.decode(&Chunk { bytes: text.to_vec() }, true);
+        if matches!(decoded, Err(DecodeError::OtherHeader { .. })) {
+            return Ok(());
+        }
+        let decoded = decoded.unwrap();
         prop_assert_eq!(decoded.read(), count_records(text, &shape).unwrap());
         let lines = text.iter().filter(|byte| **byte == b'\n').count()
             + usize::from(!text.is_empty() && !text.ends_with(b"\n"));
