@@ -13,6 +13,8 @@ pub const CHUNK_BYTES: usize = 4 * MIB;
 pub const BATCH_ROWS: usize = 65_536;
 /// The longest record that is decoded; a longer one is one reject.
 pub const RECORD_BYTES_MAX: usize = 16 * MIB;
+/// The longest word (a symbol, an interval) that is loaded: two of them fit into an index.
+pub const WORD_BYTES_MAX: usize = 1_000;
 /// Original bytes kept with a reject; beyond that only the byte range.
 pub const REJECT_RAW_BYTES_MAX: usize = MIB;
 /// Different reasons that the rejects of one batch keep; more are told without their values.

@@ -7,12 +7,14 @@ use jiff::tz::TimeZone;
 /// Arrow's files and streams.
 pub fn is_columnar(head: &[u8]) -> bool {
     // A stream starts with the length of its schema behind a mark.
-    let length =
-        head.get(4..8).and_then(<[u8]>::first_chunk).map(|bytes| i32::from_le_bytes(*bytes));
-    let streams = |length: i32| (16..1 << 24).contains(&length);
-    head.starts_with(b"PAR1")
-        || head.starts_with(b"ARROW1\0\0")
-        || (head.starts_with(&[0xff; 4]) && length.is_some_and(streams))
+    let length = head.get(4..8).and_then(<[u8]>::first_chunk).copied().map(i32::from_le_bytes);
+    let streams = length.is_some_and(|length| (16..1 << 24).contains(&length));
+    has_columnar_magic(head) || (head.starts_with(&[0xff; 4]) && streams)
+}
+
+/// Whether a file starts with the name of such a format, as no other file does.
+pub fn has_columnar_magic(head: &[u8]) -> bool {
+    head.starts_with(b"PAR1") || head.starts_with(b"ARROW1\0\0")
 }
 
 /// How values of one column are read and which Arrow type they become.

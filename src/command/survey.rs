@@ -8,7 +8,7 @@ use crate::dataset;
 use crate::decode::ParquetSource;
 use crate::layout::{Layout, RecogniseError, Recognised, Sample, SampleHead, recognise, registry};
 use crate::limit::KEPT_BYTES_MAX;
-use crate::mapping::{JsonRecords, JsonShape, is_columnar};
+use crate::mapping::{JsonRecords, JsonShape, has_columnar_magic, is_columnar};
 use crate::source::{
     self, Content, Fingerprint, Found, Location, Remotes, Seen, SourceError, Spool, Spooler,
     Version, Visitor, Want, look_into,
@@ -267,6 +267,10 @@ impl Surveyor<'_> {
             RecogniseError::BadFact { .. } | RecogniseError::NoSuchLayout { .. } => {
                 return Err(CommandError::Usage(why.to_string()));
             }
+            // What was piped in may have failed.
+            RecogniseError::Empty { .. } if name == "-" => {
+                self.survey.failed.push((name, why.to_string()));
+            }
             RecogniseError::Empty { .. } => self.survey.ignored.push((name, why.to_string())),
             RecogniseError::DoesNotFit { .. } => self.strange(name, why.to_string()),
             _ if why.no_market_data() => self.strange(name, why.to_string()),
@@ -297,6 +301,11 @@ impl Surveyor<'_> {
                 bytes.check().map_err(|error| SourceError::of(location, error))?;
                 match opened {
                     Ok(parquet) => Some(parquet),
+                    // It says what it is, so it is no stranger that may be passed over.
+                    Err(error) if has_columnar_magic(seen.head) => {
+                        self.survey.failed.push((seen.name.to_owned(), error.to_string()));
+                        return Ok(None);
+                    }
                     Err(error) => {
                         self.strange(seen.name.to_owned(), error.to_string());
                         return Ok(None);

@@ -121,7 +121,7 @@ impl ColumnBuilder {
     #[inline]
     pub fn push(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         match &mut self.values {
-            Values::Word(words) => words.push(trim(bytes)),
+            Values::Word(words) => words.push(trim(bytes))?,
             Values::Text(texts) => texts.push(bytes),
             Values::Float(values) => values.push(parse_float(bytes)?),
             Values::Decimal(texts) => {
@@ -190,12 +190,12 @@ impl ColumnBuilder {
                 fields,
                 |field| nulls.mean(ValueKind::Word, field),
                 valid,
-                |value| {
-                    match value {
-                        Some(word) => words.push(word),
-                        None => words.push_null(),
+                |value| match value {
+                    Some(word) => words.push(word).is_ok(),
+                    None => {
+                        words.push_null();
+                        !required
                     }
-                    value.is_some() || !required
                 },
             ),
             _ => {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::number::NumberFault;
 use super::time::TimeFault;
 use crate::json::{DEPTH_MAX, JsonFault};
+use crate::limit::WORD_BYTES_MAX;
 
 /// Characters of a value that a reason shows.
 const SHOWN_CHARS_MAX: usize = 80;
@@ -21,6 +22,10 @@ pub(super) enum Fault {
     Boolean,
     Json(JsonFault),
     Utf8,
+    /// A word with a NUL character, which the server takes in no text.
+    Nul,
+    /// A word that no index can hold.
+    TooLong,
     /// No symbol of an option in the form of the OCC.
     Contract,
 }
@@ -60,6 +65,8 @@ impl Fault {
             Fault::Boolean => "bad_boolean",
             Fault::Json(_) => "bad_json",
             Fault::Utf8 => "invalid_utf8",
+            Fault::Nul => "nul_byte",
+            Fault::TooLong => "value_too_long",
             Fault::Contract => "bad_contract",
         }
     }
@@ -79,6 +86,8 @@ impl Fault {
                 format!("JSON nested deeper than {DEPTH_MAX} levels")
             }
             Fault::Utf8 => "not valid UTF-8".to_owned(),
+            Fault::Nul => "a text with a NUL character".to_owned(),
+            Fault::TooLong => format!("longer than {WORD_BYTES_MAX} bytes"),
             Fault::Contract => "not an option's symbol in the form SPY230327P00390000".to_owned(),
         };
         format!("column {column}: {} is {what}", shown(value))

@@ -9,6 +9,8 @@ use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
 
 use super::column::{Texts, take};
+use super::fault::Fault;
+use crate::limit::WORD_BYTES_MAX;
 
 /// Slots of the cache before the map.
 const SLOTS: usize = 1 << SLOT_BITS;
@@ -40,15 +42,16 @@ impl Default for Words {
 
 impl Words {
     #[inline]
-    pub(super) fn push(&mut self, word: &[u8]) {
+    pub(super) fn push(&mut self, word: &[u8]) -> Result<(), Fault> {
         let slot = slot(word);
         let cached = self.cache[slot];
         let code = if cached >= 0 && self.distinct.get(cached as usize) == word {
             cached
         } else {
-            self.look_up(word, slot)
+            self.look_up(word, slot)?
         };
         self.keys.push(code);
+        Ok(())
     }
 
     /// Adds a row without a word.
@@ -61,9 +64,11 @@ impl Words {
         self.distinct.len()
     }
 
-    fn look_up(&mut self, word: &[u8], slot: usize) -> i32 {
+    fn look_up(&mut self, word: &[u8], slot: usize) -> Result<i32, Fault> {
         let code = match self.map.get(word) {
             Some(code) => *code,
+            None if word.len() > WORD_BYTES_MAX => return Err(Fault::TooLong),
+            None if word.contains(&0) => return Err(Fault::Nul),
             None => {
                 let code = self.distinct.len() as i32;
                 self.distinct.push(word);
@@ -73,7 +78,7 @@ impl Words {
             }
         };
         self.cache[slot] = code;
-        code
+        Ok(code)
     }
 
     /// Forgets all distinct words but the first `kept`, which the rows that stay are made of.

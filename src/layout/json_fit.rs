@@ -1,6 +1,7 @@
 //! Tries a layout on a sample of JSON: where the records are, and which key or position feeds
 //! which column. The records are then looked at as those of a text are.
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::fit::{
@@ -139,11 +140,16 @@ fn sample(
 /// Records are objects that the dataset's own decoder takes apart: what they have in common is one
 /// of a few members.
 fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit, Miss> {
-    let found = first_keys(text, records, SAMPLE_RECORDS);
+    if *records == JsonRecords::Lines && several_on_a_line(text) {
+        return Err(Miss::early("its records are not one a line"));
+    }
+    let found = first_keys(text, records, MEMBERS_SAMPLED);
     let members = &layout.recognise.members;
-    let known = |keys: &&Vec<String>| keys.iter().any(|key| members.contains(key));
-    let fits = found.iter().filter(known).count();
-    if fits == 0 || fits * 2 < found.len() {
+    let known = |keys: &Vec<String>| keys.iter().filter(|key| members.contains(key)).count();
+    let fits = found.iter().filter(|keys| known(keys) > 0).count();
+    // Two members are no chance: what stands around such a record is dirt.
+    let sure = found.iter().any(|keys| known(keys) > 1);
+    if fits == 0 || (fits * 2 < found.len() && !sure) {
         let members = members.join(", ");
         let reason = format!("as {}, its records have none of {members}", shown(records));
         return Err(Miss { reason, progress: 0 });
@@ -174,6 +180,30 @@ fn by_members(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<
     })
 }
 
+/// Records that are looked at for one that tells what they all are.
+const MEMBERS_SAMPLED: usize = 1_000;
+
+/// Whether the first line holds a whole document and the start of the next.
+fn several_on_a_line(text: Text<'_>) -> bool {
+    let lines = text.lines().map(|line| line.bytes.trim_ascii());
+    let Some(line) = lines.into_iter().find(|line| !line.is_empty()) else { return false };
+    let mut documents = serde_json::Deserializer::from_slice(line).into_iter::<IgnoredAny>();
+    let whole = documents.next().is_some_and(|first| first.is_ok());
+    whole && line.get(documents.byte_offset()..).is_some_and(|rest| rest.starts_with(b"{"))
+}
+
+/// Another list of records like those, which would be left out: by its path.
+fn left_out(text: Text<'_>, records: &JsonRecords, keys: &[String]) -> Option<String> {
+    let Ok(JsonRecords::Array(path)) = located(text, records) else { return None };
+    let around = Around::of(text);
+    let others = around.arrays.iter().filter(|other| **other != path);
+    let mut others = others.map(|other| (other, JsonRecords::Array(other.clone())));
+    let like = |own: &Vec<String>| keys.len() > 1 && keys.iter().all(|key| own.contains(key));
+    others
+        .find(|(_, other)| first_keys(text, other, 1).first().is_some_and(like))
+        .map(|(other, _)| join_path(other))
+}
+
 /// Records are objects.
 fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit, Miss> {
     let values = sample(text, records, Value::is_object, "objects")?;
@@ -194,6 +224,22 @@ fn by_keys(layout: &Layout, text: Text<'_>, records: &JsonRecords) -> Result<Fit
     let count = Count::exactly(paths.len());
     check(&sampled, count, |record| fault(record, &fields, count, layout))?;
     let others = unused(&keys, &fields);
+    let read: Vec<String> = (fields.iter())
+        .filter(|field| field.column.required)
+        .filter_map(|field| match field.source {
+            FieldSource::Field(at) => paths.get(at).filter(|path| path.len() == 1)?.first(),
+            _ => None,
+        })
+        .cloned()
+        .collect();
+    if let Some(other) = left_out(text, records, &read) {
+        let reason = format!(
+            "as {}, its records would be loaded without those of the list {other}: split the \
+             document, with jq '.{other}[]', and load the parts",
+            shown(records)
+        );
+        return Err(Miss { reason, progress: usize::MAX });
+    }
     let why = vec![format!("{} with {}", shown(records), keys.join(", "))];
     let interval = told_interval(&choices, &sampled, &fields, layout);
     let (prices, step) = (Prices::of(&sampled, &fields), Step::of(&sampled, &fields));

@@ -1,6 +1,8 @@
 //! From what the user typed to a list of files and objects in plan order.
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{Location, Made, Remotes, SourceError, Spool, Spooler};
@@ -61,6 +63,9 @@ pub fn find(
             walk(path, &mut files)?;
             files.sort();
             found.extend(files.into_iter().map(|path| Found::plain(path, false)));
+        } else if is_pipe(path) {
+            let input = File::open(path).map_err(|cause| failed(path, cause))?;
+            found.push(Found::spooled(argument, spooler.standard_input(input)?));
         } else if path.exists() {
             found.push(Found::plain(path.to_owned(), true));
         } else if argument.contains(['*', '?', '[']) {
@@ -78,6 +83,11 @@ pub fn find(
         })
     });
     Ok(found)
+}
+
+/// Whether it can be read once: a FIFO, or what a shell makes of `<(command)`.
+fn is_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
 /// A scheme of letters and digits, and `://`.

@@ -66,7 +66,7 @@ impl Spooler {
         self.keeper.as_ref()
     }
 
-    /// Copies standard input (or any reader) to a temporary file, so that it can be hashed, read
+    /// Copies standard input or a pipe to a temporary file, so that it can be hashed, read
     /// again and resumed like any other.
     ///
     /// # Errors

@@ -245,6 +245,8 @@ impl<V: Visitor> Walk<'_, V> {
             place: spot.place.inside(codec, spot.len),
             len: u64::MAX,
             codecs: spot.codecs + 1,
+            // A compressed member is no record among others: it is decompressed by itself.
+            in_tar: false,
             ..spot.clone()
         };
         self.keeping(codec, spot.len, decoder, |walk, decoded| {

@@ -259,5 +259,13 @@ fn feather_files_and_streams_are_loaded_like_parquet() {
     assert!(packed.is_ok_and(|status| status.success()));
     let outcome = load(&db, [db.home().join("ACME_1m.arrows.gz")], 0);
     assert_eq!(totals(&outcome), [100, 0, 0, 100, 0, 0, 0]);
-    assert_eq!(totals(&load(&db, [stream], 0)), [0; 7]);
+    assert_eq!(totals(&load(&db, [&stream], 0)), [0; 7]);
+    // Two put together are no file, and one of a folder that is damaged is not passed over.
+    let two = std::fs::read(&stream).unwrap().repeat(2);
+    let error = load(&db, [crate::support::file(&db, "two/ACME_1m.arrows", two)], 1).stderr;
+    assert!(error.contains("something follows its end"), "{error}");
+    let file = std::fs::read(db.home().join("ACME_1m.feather")).unwrap();
+    crate::support::file(&db, "folder/ACME_1m.feather", &file[..file.len() / 2]);
+    let error = load(&db, [db.home().join("folder")], 1).stderr;
+    assert!(error.contains("is not a readable Arrow file"), "{error}");
 }

@@ -129,6 +129,18 @@ fn what_is_broken_is_refused_with_its_own_bytes_and_replayed_when_mended() {
 }
 
 #[test]
+fn a_second_list_of_records_is_not_left_out() {
+    let db = TestDb::new("json two lists");
+    let records = objects(&Bars { rows: 5, symbols: 1, seed: 1 }, false);
+    let (one, two) = (records[..3].join(","), records[3..].join(","));
+    let both = file(&db, "both.json", format!("{{\"data\":[{one}],\"more\":[{two}]}}"));
+    let refused = backfill(&db, [both]).run().expect_code(1).stderr;
+    assert!(refused.contains("without those of the list more"), "{refused}");
+    let other = format!("{{\"data\":[{one}],\"columns\":[{{\"name\":\"symbol\"}}],\"errors\":[]}}");
+    assert_eq!(load(&db, [file(&db, "other.json", other)], 0).total("inserted"), 3);
+}
+
+#[test]
 fn a_source_that_is_cut_off_is_not_taken_for_whole() {
     let db = TestDb::new("json cut off");
     let text = objects(&SOME, false).join(",\n");

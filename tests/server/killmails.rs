@@ -275,6 +275,33 @@ fn archive(documents: &[serde_json::Value]) -> Vec<u8> {
 }
 
 #[test]
+fn dirt_around_killmails_hides_none() {
+    let text = std::fs::read_to_string(km("everef.ndjson")).unwrap();
+    let mails: Vec<&str> = text.lines().take(6).collect();
+    let db = TestDb::new("killmails dirt");
+    // Errors that a script wrote down, then what it wanted; in a folder, where strangers are
+    // passed over.
+    let errors = "{\"error\":\"timeout\"}\n".repeat(40);
+    file(&db, "folder/log.ndjson", format!("{errors}{}\n", mails[0]));
+    let outcome = load(&db, [db.home().join("folder")], 3);
+    assert_eq!(totals(&outcome), [41, 1, 0, 0, 0, 40, 0]);
+    // Documents without a line end between them.
+    let joined = file(&db, "joined.json", mails[1..4].concat());
+    assert_eq!(totals(&load(&db, [joined], 0)), [3, 3, 0, 0, 0, 0, 0]);
+    // Compressed members are decompressed one by one; what a Mac adds is no member.
+    let packed = [mails[4], mails[5]].map(|mail| bzip2(mail.as_bytes()));
+    let members: [(&str, &[u8]); 4] = [
+        ("._4.json.bz2", b"\0\x05\x16\x07"),
+        ("4.json.bz2", &packed[0]),
+        ("5.json.bz2", &packed[1]),
+        ("__MACOSX/._5.json.bz2", b"\0\x05\x16\x07"),
+    ];
+    let outcome = load(&db, [file(&db, "packed.tar", tar(&members))], 0);
+    assert_eq!(totals(&outcome), [2, 2, 0, 0, 0, 0, 0]);
+    is_whole(&db);
+}
+
+#[test]
 fn an_archive_that_grew_and_changed_replaces_its_changed_members_alone() {
     let db = TestDb::new("killmails archive changed");
     let text = std::fs::read_to_string(km("everef.ndjson")).unwrap();

@@ -128,6 +128,22 @@ fn all_forms_at_once_are_loaded_once() {
 }
 
 #[test]
+fn a_pipe_is_read_once_whatever_it_is_called() {
+    let db = TestDb::new("pipe");
+    let text = Bars { rows: 500, ..ROWS }.csv();
+    let path = db.home().join("bars.csv.gz");
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo");
+    assert!(made.success());
+    let writer = {
+        let (path, packed) = (path.clone(), gzip(text.as_bytes()));
+        std::thread::spawn(move || std::fs::write(path, packed))
+    };
+    let outcome = load(&db, [&path], 0);
+    writer.join().unwrap().unwrap();
+    assert_eq!(file_entry(&outcome, "bars.csv.gz")["inserted"], 500);
+}
+
+#[test]
 fn standard_input_may_be_compressed() {
     let db = TestDb::new("compressed input");
     let csv = Bars { rows: 700, ..ROWS }.csv();
@@ -135,6 +151,10 @@ fn standard_input_may_be_compressed() {
     let outcome = backfill(&db, ["-"]).stdin(&input).run().expect_code(0);
     adds_up(&db, &outcome);
     assert_eq!(outcome.total("inserted"), 700);
+    // A program that failed before it wrote anything is no load of nothing.
+    let nothing = file(&db, "nothing", "");
+    let outcome = backfill(&db, ["-"]).stdin(&nothing).run().expect_code(1);
+    assert!(outcome.stderr.contains("- is empty"), "{}", outcome.stderr);
 }
 
 #[test]

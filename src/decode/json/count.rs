@@ -55,8 +55,12 @@ fn count_members(mut source: impl BufRead) -> io::Result<Option<u64>> {
     let mut header = [0; 512];
     while !source.fill_buf()?.is_empty() {
         source.read_exact(&mut header)?;
-        let name = header[..100].iter().take_while(|byte| **byte != 0);
+        let name: Vec<u8> = header[..100].iter().copied().take_while(|byte| *byte != 0).collect();
         let Some(last) = name.last() else { break };
+        let parts = String::from_utf8_lossy(&name).into_owned();
+        let finder = parts
+            .split('/')
+            .any(|part| part.starts_with("._") || matches!(part, ".DS_Store" | "__MACOSX"));
         let digits = header[124..136].iter().filter(|byte| !matches!(byte, b' ' | 0));
         let mut size = digits.map(|digit| char::from(*digit).to_digit(8));
         let size = size.try_fold(0, |size, digit| Some(size * 8 + u64::from(digit?)));
@@ -66,7 +70,7 @@ fn count_members(mut source: impl BufRead) -> io::Result<Option<u64>> {
             }
             continue;
         };
-        files += u64::from(matches!(header[156], b'0' | b'7' | 0) && *last != b'/');
+        files += u64::from(matches!(header[156], b'0' | b'7' | 0) && *last != b'/' && !finder);
         let padded = size.next_multiple_of(512);
         if io::copy(&mut source.by_ref().take(padded), &mut io::sink())? < padded {
             return Ok(None);

@@ -8,6 +8,7 @@
 
 use super::chunk::{RangeFault, RecordRange};
 use crate::decode::Cut;
+use crate::decode::cut::bom_len;
 use crate::limit::{MIB, RECORD_BYTES_MAX};
 
 /// Size of a header, and what data are padded to, in bytes.
@@ -78,7 +79,8 @@ impl Members {
                         return if eof { self.cut_off(bytes, found) } else { Cut::NeedMore };
                     }
                     if is_file(header) {
-                        found.push(range(data, len as usize, None));
+                        let mark = bom_len(&bytes[data..data + len as usize]);
+                        found.push(range(data + mark, len as usize - mark, None));
                     }
                     self.at = next;
                 }
@@ -122,8 +124,14 @@ fn padded(len: u64) -> u64 {
 }
 
 fn is_file(header: &[u8]) -> bool {
-    let folder = header[..100].split(|byte| *byte == 0).next().is_some_and(|n| n.ends_with(b"/"));
-    matches!(header[156], b'0' | b'7' | 0) && !folder
+    let name = header[..100].split(|byte| *byte == 0).next().unwrap_or_default();
+    matches!(header[156], b'0' | b'7' | 0) && !name.ends_with(b"/") && !is_of_finder(name)
+}
+
+/// Whether macOS added it to what its user packed.
+fn is_of_finder(name: &[u8]) -> bool {
+    name.split(|byte| *byte == b'/')
+        .any(|part| part.starts_with(b"._") || part == b".DS_Store" || part == b"__MACOSX")
 }
 
 /// Reads a header of 512 bytes.
@@ -247,6 +255,31 @@ mod tests {
             nulls: Vec::new(),
         };
         assert_eq!(count_json_records(tar.as_slice(), &shape).unwrap(), Some(40));
+    }
+
+    #[test]
+    fn what_a_mac_adds_is_no_record_and_a_byte_order_mark_is_none_of_it() {
+        let mut tar = member("k/._1.json", b"\0\x05\x16\x07");
+        for (name, data) in [
+            ("k/1.json", &b"\xef\xbb\xbf{}"[..]),
+            ("__MACOSX/k/2.json", b"junk"),
+            ("k/.DS_Store", b"junk"),
+            ("./.hidden/3.json", b"{}"),
+        ] {
+            tar.extend(member(name, data));
+        }
+        let found: Vec<(u32, u32)> = (chunks(&tar, 4096, tar.len(), 0).iter())
+            .flat_map(|(_, found)| found)
+            .map(|record| (record.start % 512, record.len))
+            .collect();
+        assert_eq!(found, [(3, 2), (0, 2)]);
+        let shape = JsonShape {
+            records: JsonRecords::Members,
+            fields: Vec::new(),
+            elements: None,
+            nulls: Vec::new(),
+        };
+        assert_eq!(count_json_records(tar.as_slice(), &shape).unwrap(), Some(2));
     }
 
     #[test]

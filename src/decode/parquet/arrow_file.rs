@@ -1,6 +1,7 @@
-//! Arrow IPC files (Feather) and streams. Both are messages one after another, so both are read
-//! alike: their headers are walked once, and batches are read where they stand. What an offset or a
-//! length says is compared with the file before anything is made of it.
+//! Arrow IPC files (Feather) and streams. The messages of a stream are walked once; those of a file
+//! are where its footer says, for what stands between them is its writer's own business. Batches
+//! are read where they stand. What an offset or a length says is compared with the file before
+//! anything is made of it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::convert::try_fb_to_schema;
 use arrow::ipc::reader::FileDecoder;
-use arrow::ipc::{Block, Endianness, MessageHeader, MetadataVersion, root_as_message};
+use arrow::ipc::{
+    Block, Endianness, MessageHeader, MetadataVersion, Schema, root_as_footer, root_as_message,
+};
 use parquet::file::reader::{ChunkReader as _, Length as _};
 
 use super::file::SharedFile;
@@ -20,8 +23,8 @@ use crate::limit::{ARROW_BATCH_BYTES_MAX, ARROW_HEADER_BYTES_MAX};
 const FILE_MAGIC: &[u8] = b"ARROW1";
 /// Where a file's first message is.
 const FILE_START: u64 = 8;
-/// Zeros that may stand before that.
-const FILE_PADDING_MAX: u64 = 56;
+/// A mark and a length of nothing, which end a stream; without the mark in streams of old.
+const STREAM_END_BYTES: u64 = 8;
 /// What stands before a message's length.
 const CONTINUES: u32 = u32::MAX;
 
@@ -47,16 +50,59 @@ struct Message {
 type Said<T> = Result<T, String>;
 
 impl ArrowFile {
-    /// Walks the messages of a file.
+    /// Learns what is in a file: from its footer, or by walking the messages of a stream.
     pub fn open(file: &SharedFile) -> Said<Self> {
-        let (mut at, end) = messages(file)?;
+        let len = file.len();
+        let head = read(file, 0, FILE_START.min(len), len)?;
+        match head.starts_with(FILE_MAGIC) {
+            true => Self::by_footer(file, len),
+            false => Self::by_messages(file, len),
+        }
+    }
+
+    fn by_footer(file: &SharedFile, len: u64) -> Said<Self> {
+        let (bytes, end) = footer(file, len)?;
+        let footer = root_as_footer(&bytes).map_err(|_| "its footer is damaged".to_owned())?;
+        let schema = footer.schema().ok_or_else(|| "it has no schema".to_owned())?;
+        let mut found = Self::new(schema, footer.version())?;
+        // Blocks that share bytes would make a small file a large one.
+        let mut left = end;
+        for block in footer.dictionaries().into_iter().flatten() {
+            let (message, _) = block_at(file, block, end, MessageHeader::DictionaryBatch)?;
+            left = message.taken_from(left)?;
+            found.dictionaries.push(message);
+        }
+        for block in footer.recordBatches().into_iter().flatten() {
+            let (message, header) = block_at(file, block, end, MessageHeader::RecordBatch)?;
+            left = message.taken_from(left)?;
+            let rows = header_of(&header, message.offset)?.header_as_record_batch();
+            let rows = rows.and_then(|batch| u64::try_from(batch.length()).ok());
+            let rows = rows.ok_or_else(|| odd_length(message.offset))?;
+            found.batches.push(Message { rows, ..message });
+        }
+        Ok(found)
+    }
+
+    fn new(schema: Schema<'_>, version: MetadataVersion) -> Said<Self> {
+        if schema.endianness() == Endianness::Big {
+            return Err("its numbers are big-endian; write it anew".to_owned());
+        }
+        let columns = try_fb_to_schema(schema).map_err(|error| error.to_string())?;
+        let (dictionaries, batches) = (Vec::new(), Vec::new());
+        Ok(Self { schema: Arc::new(columns), version, dictionaries, batches })
+    }
+
+    fn by_messages(file: &SharedFile, end: u64) -> Said<Self> {
+        let mut at = 0;
         let mut found: Option<Self> = None;
         while at < end {
-            let Some(length) = header_length(file, at, end)? else { break };
+            let Some(length) = header_length(file, at, end)? else {
+                let rest = read(file, at, (end - at).min(STREAM_END_BYTES), end)?;
+                at += prefix_bytes(&rest) as u64;
+                break;
+            };
             let bytes = read(file, at, length as u64, end)?;
-            let prefix = prefix_bytes(&bytes);
-            let message = root_as_message(bytes.get(prefix..).unwrap_or_default())
-                .map_err(|_| format!("what stands at byte {at} is no message"))?;
+            let message = header_of(&bytes, at)?;
             let body = u64::try_from(message.bodyLength()).map_err(|_| odd_length(at))?;
             let next = at.checked_add(length as u64).and_then(|to| to.checked_add(body));
             let next = next.filter(|next| *next <= end).ok_or_else(|| cut_off(at))?;
@@ -67,16 +113,7 @@ impl ArrowFile {
             match (message.header_type(), &mut found) {
                 (MessageHeader::Schema, None) => {
                     let schema = message.header_as_schema().ok_or_else(|| odd_length(at))?;
-                    if schema.endianness() == Endianness::Big {
-                        return Err("its numbers are big-endian; write it anew".to_owned());
-                    }
-                    let columns = try_fb_to_schema(schema).map_err(|error| error.to_string())?;
-                    found = Some(Self {
-                        schema: Arc::new(columns),
-                        version: message.version(),
-                        dictionaries: Vec::new(),
-                        batches: Vec::new(),
-                    });
+                    found = Some(Self::new(schema, message.version())?);
                 }
                 (MessageHeader::DictionaryBatch, Some(file)) => file.dictionaries.push(place(0)?),
                 (MessageHeader::RecordBatch, Some(file)) => {
@@ -86,6 +123,9 @@ impl ArrowFile {
                 _ => return Err(format!("a message at byte {at} is not of a table")),
             }
             at = next;
+        }
+        if at < end {
+            return Err(format!("something follows its end at byte {at}; split the file there"));
         }
         found.ok_or_else(|| "it has no schema".to_owned())
     }
@@ -108,25 +148,56 @@ impl ArrowFile {
     }
 }
 
-/// Where the messages start, and where they end.
-fn messages(file: &SharedFile) -> Said<(u64, u64)> {
-    let len = file.len();
-    let head = read(file, 0, FILE_START.min(len), len)?;
-    if !head.starts_with(FILE_MAGIC) {
-        return Ok((0, len));
+impl Message {
+    /// What is left of the file's bytes when those of this message are not counted again.
+    fn taken_from(self, left: u64) -> Said<u64> {
+        let bytes = self.header as u64 + self.body as u64;
+        left.checked_sub(bytes)
+            .ok_or_else(|| format!("the batch at byte {} is of another, too", self.offset))
     }
+}
+
+/// The bytes of a file's footer, and where they begin.
+fn footer(file: &SharedFile, len: u64) -> Said<(bytes::Bytes, u64)> {
     let tail = FILE_MAGIC.len() as u64 + 4;
     let start = len.checked_sub(tail).filter(|start| *start >= FILE_START);
-    let tail = read(file, start.ok_or_else(|| cut_off(len))?, tail, len)?;
-    let (footer, magic) = tail.split_at(4);
-    let footer = footer.first_chunk().map_or(-1, |bytes| i32::from_le_bytes(*bytes));
-    let footer = u64::try_from(footer).ok().filter(|_| magic == FILE_MAGIC);
-    let end = footer.and_then(|footer| start?.checked_sub(footer));
-    let end = end.filter(|end| *end >= FILE_START).ok_or_else(|| cut_off(len))?;
-    // Zeros may fill up what stands before the first message.
-    let head = read(file, FILE_START, (end - FILE_START).min(FILE_PADDING_MAX), end)?;
-    let zeros = head.chunks(8).take_while(|word| word.iter().all(|byte| *byte == 0)).count();
-    Ok(((FILE_START + 8 * zeros as u64).min(end), end))
+    let start = start.ok_or_else(|| cut_off(len))?;
+    let tail = read(file, start, tail, len)?;
+    let (length, magic) = tail.split_at(4);
+    let length = length.first_chunk().map_or(-1, |bytes| i32::from_le_bytes(*bytes));
+    let length = u64::try_from(length).ok().filter(|_| magic == FILE_MAGIC);
+    let begin = length.and_then(|length| start.checked_sub(length));
+    let begin = begin.filter(|begin| *begin >= FILE_START).ok_or_else(|| cut_off(len))?;
+    Ok((read(file, begin, start - begin, len)?, begin))
+}
+
+/// The message of a block, without its rows, and the bytes of its header.
+fn block_at(
+    file: &SharedFile,
+    block: &Block,
+    end: u64,
+    kind: MessageHeader,
+) -> Said<(Message, bytes::Bytes)> {
+    let offset = u64::try_from(block.offset()).unwrap_or(u64::MAX);
+    let (header, body) = (block.metaDataLength(), block.bodyLength());
+    let most = ARROW_HEADER_BYTES_MAX as i32;
+    let within = (8..most).contains(&header) && body >= 0;
+    let to = offset.checked_add(header as u64).and_then(|to| to.checked_add(body as u64));
+    if !within || offset < FILE_START || to.is_none_or(|to| to > end) {
+        return Err(cut_off(offset));
+    }
+    let bytes = read(file, offset, header as u64, end)?;
+    let message = header_of(&bytes, offset)?;
+    if message.header_type() != kind || message.bodyLength() != body {
+        return Err(odd_length(offset));
+    }
+    Ok((Message { offset, header, body, rows: 0 }, bytes))
+}
+
+/// The header of the message at byte `at`.
+fn header_of(bytes: &[u8], at: u64) -> Said<arrow::ipc::Message<'_>> {
+    root_as_message(bytes.get(prefix_bytes(bytes)..).unwrap_or_default())
+        .map_err(|_| format!("what stands at byte {at} is no message"))
 }
 
 /// Bytes of a message's header with the length before it; `None`: the last message was before.

@@ -127,7 +127,16 @@ impl Remotes {
         listed.sort_by(|a, b| a.location.cmp(&b.location));
         let runner = self.runner(self.deadline).map_err(about)?;
         let mut all = Vec::new();
-        for meta in listed {
+        // Consoles make an empty object of a folder's name, which stands for no file.
+        let is_folder = |meta: &ObjectMeta| {
+            let key = meta.location.as_ref();
+            let below = |other: &ObjectMeta| {
+                let rest = other.location.as_ref().strip_prefix(key);
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            };
+            meta.size == 0 && (key == folder || listed.iter().any(below))
+        };
+        for meta in listed.iter().filter(|meta| !is_folder(meta)) {
             let key = meta.location.as_ref();
             let inside = key.strip_prefix(folder).unwrap_or(key);
             let hidden = inside.split('/').any(|part| part.starts_with('.'));
@@ -136,7 +145,7 @@ impl Remotes {
             }
             let target = Target { store: Arc::clone(store), path: meta.location.clone() };
             let (shown, url) = (url.sibling(key), url.clone());
-            let object = Object::new(shown, url, target, Meta::of(&meta), runner.clone());
+            let object = Object::new(shown, url, target, Meta::of(meta), runner.clone());
             all.push(found(Location::Object(object), false));
         }
         if all.is_empty() {

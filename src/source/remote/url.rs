@@ -59,6 +59,10 @@ impl Url {
         if matches!(scheme, Scheme::Http(_)) && authority.contains('@') {
             return refused("names and passwords in URLs are not sent: use a signed URL");
         }
+        let of_name = |c: char| c.is_ascii_alphanumeric() || "-._@$".contains(c);
+        if !matches!(scheme, Scheme::Http(_)) && !authority.chars().all(of_name) {
+            return refused("that is no name of a bucket");
+        }
         let base = format!("{name}://{authority}");
         Ok(Self { scheme, base, authority: authority.to_owned(), key: key.to_owned() })
     }
@@ -155,6 +159,10 @@ mod tests {
             ("abfss://c@a.dfs.core.windows.net/d/a.csv", None),
         ] {
             assert_eq!(url(text).several(), several, "{text}");
+        }
+        for text in ["s3://b k/a.csv", "az://c?/a.csv", "gs://é/a.csv"] {
+            let error = Url::parse(text).unwrap_err().to_string();
+            assert!(error.contains("no name of a bucket"), "{error}");
         }
         for text in ["ftp://u:secret@h/a.csv", "s3:///a.csv", "https://u:secret@h/a.csv"] {
             let error = Url::parse(text).unwrap_err().to_string();

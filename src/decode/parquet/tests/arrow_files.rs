@@ -1,6 +1,7 @@
 //! Arrow files and streams.
 
 use super::*;
+use crate::limit::WORD_BYTES_MAX;
 
 /// The batch as an Arrow file and as a stream.
 fn arrow_files(batches: &[RecordBatch]) -> Vec<NamedTempFile> {
@@ -56,6 +57,38 @@ fn arrow_files_and_streams_are_read_as_parquet_is() {
         let prices = all[1].root.column(1).as_primitive::<Float64Type>();
         assert_eq!((prices.value(1), prices.is_null(4)), (65_537.0, true));
         assert_eq!(texts(&all[0])[..3], ["AAA", "BBB", "CCC"]);
+    }
+}
+
+#[test]
+fn what_stands_before_the_batches_of_a_file_is_its_writers_own_business() {
+    let wanted = mapping(vec![
+        column("symbol", 2, ValueKind::Word, true),
+        column("price", 1, ValueKind::Float, false),
+    ]);
+    for file in arrow_files(&[symbols_and_prices(0..500)]) {
+        let mut bytes = std::fs::read(file.path()).unwrap();
+        let is_file = bytes.starts_with(b"ARROW1");
+        // Some write the schema into the footer alone.
+        bytes[8..24].fill(4);
+        std::fs::write(file.path(), bytes).unwrap();
+        match read(&file, &wanted) {
+            Ok(all) => assert!(is_file && all[0].read() == 500),
+            Err(error) => assert!(!is_file, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn words_that_no_table_takes_are_rejects() {
+    let long = "x".repeat(WORD_BYTES_MAX + 1);
+    let words = StringArray::from_iter_values(["A", "A\0B", &long, &long[1..]]);
+    let batch = RecordBatch::try_from_iter([("w", Arc::new(words) as ArrayRef)]).unwrap();
+    for file in arrow_files(&[batch]) {
+        let all = read(&file, &mapping(vec![column("symbol", 0, ValueKind::Word, true)])).unwrap();
+        assert_eq!(texts(&all[0]), ["A", &long[1..]]);
+        let rejects = all[0].rejects.iter(&Original::Columns).map(|reject| reject.rule.to_string());
+        assert_eq!(rejects.collect::<Vec<_>>(), ["nul_byte", "value_too_long"]);
     }
 }
 
