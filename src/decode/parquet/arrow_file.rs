@@ -33,6 +33,8 @@ const CONTINUES: u32 = u32::MAX;
 pub(super) struct ArrowFile {
     pub schema: SchemaRef,
     version: MetadataVersion,
+    /// Whether a dictionary holds from where it stands on, and not for all batches.
+    is_stream: bool,
     dictionaries: Vec<Message>,
     batches: Vec<Message>,
 }
@@ -64,7 +66,7 @@ impl ArrowFile {
         let (bytes, end) = footer(file, len)?;
         let footer = root_as_footer(&bytes).map_err(|_| "its footer is damaged".to_owned())?;
         let schema = footer.schema().ok_or_else(|| "it has no schema".to_owned())?;
-        let mut found = Self::new(schema, footer.version())?;
+        let mut found = Self::new(schema, footer.version(), false)?;
         // Blocks that share bytes would make a small file a large one.
         let mut left = end;
         for block in footer.dictionaries().into_iter().flatten() {
@@ -83,13 +85,13 @@ impl ArrowFile {
         Ok(found)
     }
 
-    fn new(schema: Schema<'_>, version: MetadataVersion) -> Said<Self> {
+    fn new(schema: Schema<'_>, version: MetadataVersion, is_stream: bool) -> Said<Self> {
         if schema.endianness() == Endianness::Big {
             return Err("its numbers are big-endian; write it anew".to_owned());
         }
         let columns = try_fb_to_schema(schema).map_err(|error| error.to_string())?;
         let (dictionaries, batches) = (Vec::new(), Vec::new());
-        Ok(Self { schema: Arc::new(columns), version, dictionaries, batches })
+        Ok(Self { schema: Arc::new(columns), version, is_stream, dictionaries, batches })
     }
 
     fn by_messages(file: &SharedFile, end: u64) -> Said<Self> {
@@ -113,7 +115,7 @@ impl ArrowFile {
             match (message.header_type(), &mut found) {
                 (MessageHeader::Schema, None) => {
                     let schema = message.header_as_schema().ok_or_else(|| odd_length(at))?;
-                    found = Some(Self::new(schema, message.version())?);
+                    found = Some(Self::new(schema, message.version(), true)?);
                 }
                 (MessageHeader::DictionaryBatch, Some(file)) => file.dictionaries.push(place(0)?),
                 (MessageHeader::RecordBatch, Some(file)) => {
@@ -251,7 +253,7 @@ impl Batches {
         let Some(at) = self.left.next() else { return Ok(None) };
         let batch = self.source.batches[at];
         while let Some(words) = self.source.dictionaries.get(self.dictionaries)
-            && words.offset < batch.offset
+            && (!self.source.is_stream || words.offset < batch.offset)
         {
             let (block, bytes) = self.message(*words)?;
             self.decoder.read_dictionary(&block, &bytes).map_err(|error| error.to_string())?;
