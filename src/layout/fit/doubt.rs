@@ -25,6 +25,8 @@ pub(in crate::layout) struct Doubts {
     pub(in crate::layout) zone_field: Option<String>,
     /// A number whose comma may stand before a fraction or between thousands.
     comma: Option<String>,
+    /// Whether numbers below a thousand without a comma stand in its column.
+    below: bool,
 }
 
 impl Doubts {
@@ -38,18 +40,20 @@ impl Doubts {
         if layout.recognise.rank > CANONICAL_RANK {
             return Self::default();
         }
+        let (comma, below) = comma(records, fields).unzip();
         Self {
             day_twice: day_twice(records, fields),
             zone_field: zone_field(records, fields, others),
-            comma: comma(records, fields),
+            comma,
+            below: below.unwrap_or_default(),
         }
     }
 
     /// Why nobody but the user can know how the numbers are meant; `tabs`: fields are parted by
     /// tabs, as tables are copied from anywhere. Spreadsheets write semicolons where commas stand
-    /// before fractions.
+    /// before fractions; but fractions of three digits or none look like thousands there, too.
     pub(in crate::layout) fn fault(&self, layout: &Layout, tabs: bool) -> Option<String> {
-        let number = self.comma.as_ref().filter(|_| tabs)?;
+        let number = self.comma.as_ref().filter(|_| tabs || self.below)?;
         Some(format!(
             "its records fit, but whether the comma in {number} stands before a fraction or \
              between thousands is not told by any of the first: for fractions say --layout {}, \
@@ -104,16 +108,22 @@ fn zone_field(
     records.iter().any(local).then(|| name.clone())
 }
 
-/// A number such as `1,234`, if all with a comma are like it.
-fn comma(records: &[Record], fields: &[FitField]) -> Option<String> {
+/// A number such as `1,234`, if all with a comma are like it, and whether one without a comma, such
+/// as `950`, stands in the column of one.
+fn comma(records: &[Record], fields: &[FitField]) -> Option<(String, bool)> {
     let commas = fields
         .iter()
         .filter(|field| matches!(field.rewrite, Some(Rewrite::Number { comma: true, .. })));
-    let mut example = None;
+    let (mut example, mut below) = (None, false);
     for field in commas {
         let FieldSource::Field(at) = field.source else { continue };
+        let (mut with, mut without) = (false, false);
         for number in records.iter().filter_map(|record| record.fields.get(at)) {
-            let Some((whole, fraction)) = number.split_once(',') else { continue };
+            let Some((whole, fraction)) = number.split_once(',') else {
+                without |= (2..=3).contains(&number.len());
+                continue;
+            };
+            with = true;
             let whole = whole.trim_start_matches(['+', '-']);
             if whole.is_empty() || whole.len() > 3 || whole.starts_with('0') || fraction.len() != 3
             {
@@ -121,8 +131,9 @@ fn comma(records: &[Record], fields: &[FitField]) -> Option<String> {
             }
             example.get_or_insert(number);
         }
+        below |= with && without;
     }
-    example.cloned()
+    Some((example?.clone(), below))
 }
 
 #[cfg(test)]
@@ -192,5 +203,9 @@ mod tests {
         }
         let spreadsheet = either.replace('\t', ";");
         assert_eq!(outcome(&spreadsheet, "1d", None, None), "canonical_comma");
+        let grows = format!("{spreadsheet}2024-01-03;950;952;948;951\n");
+        assert!(outcome(&grows, "1d", None, None).contains("1,234"));
+        let fractions = format!("{spreadsheet}2024-01-03;950;952,5;948;951\n");
+        assert_eq!(outcome(&fractions, "1d", None, None), "canonical_comma");
     }
 }
