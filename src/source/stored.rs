@@ -88,11 +88,14 @@ impl Recorder {
 impl BufRead for Recorder {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.used == self.block.len() && !self.ended {
-            self.block.resize(BLOCK_BYTES, 0);
+            // A byte more than there should be tells the end. Small files need no large buffer.
+            let left = self.stamp.bytes().saturating_sub(self.bytes);
+            let room = left.saturating_add(1).min(BLOCK_BYTES as u64) as usize;
+            self.block.resize(room, 0);
             self.used = 0;
             let filled = self.opened.read_block(self.bytes, &mut self.block);
             self.block.truncate(*filled.as_ref().unwrap_or(&0));
-            if filled? < BLOCK_BYTES {
+            if filled? < room {
                 self.ended = true;
             }
             if !self.block.is_empty() {
