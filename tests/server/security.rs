@@ -106,7 +106,7 @@ const HOSTILE: [&str; 9] = [
     "a\nb; DROP TABLE canary",
     "\\'; DROP TABLE canary; --",
     "%s%n{}{0}:role",
-    "\u{202e}elbat\u{200b}",
+    "\u{202e}el\u{200b}bat",
     "sixty-three-bytes-of-a-name-that-is-as-long-as-names-may-be-123",
     "ünïcödé ☃ 表",
 ];
