@@ -30,7 +30,7 @@ pub enum DecodeError {
     OtherHeader {
         /// Its line, from 1.
         line: u64,
-        /// Its text.
+        /// Its text, in quotes and shortened.
         header: String,
     },
     /// A time column whose mapping does not say how times are written.

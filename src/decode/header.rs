@@ -5,6 +5,7 @@ use memchr::memmem::Finder;
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::DecodeError;
+use super::fault::shown;
 use super::number::trim;
 use super::record::{Dialect, Fields, content_end};
 use crate::limit::FIELDS_MAX;
@@ -51,7 +52,7 @@ impl OtherHeader {
             if self.is_other(line) {
                 return Err(DecodeError::OtherHeader {
                     line: memchr_iter(b'\n', &bytes[..start]).count() as u64 + 1,
-                    header: String::from_utf8_lossy(line).into_owned(),
+                    header: shown(line),
                 });
             }
         }
