@@ -6,7 +6,8 @@ use libfuzzer_sys::fuzz_target;
 use tidegate::decode::{check_decimal, parse_float, parse_integer};
 
 fuzz_target!(|data: &[u8]| {
-    let text = std::str::from_utf8(data).ok().map(|text| text.trim_matches([' ', '\t']));
+    let spaces = [' ', '\t', '\u{a0}', '\u{202f}', '\u{3000}', '\u{200b}', '\u{feff}'];
+    let text = std::str::from_utf8(data).ok().map(|text| text.trim_matches(spaces));
     let float = parse_float(data);
     if let Ok(value) = float {
         let theirs: f64 = text.expect("UTF-8").parse().expect("a number");
