@@ -137,6 +137,9 @@ fn objects_are_found_by_name_folder_and_pattern() {
     s3.put("market/2024/a.csv.gz", &gzip(one.as_bytes()));
     s3.put("market/2024/sub/b.zip", &zip("d/b.csv", two.as_bytes()));
     s3.put("market/2024/.hidden.csv", b"x");
+    // As consoles mark a folder.
+    s3.put("market/2024/", b"");
+    s3.put("market/2024/sub/", b"");
     s3.put("market/2024/readme.txt", b"These are bars. Enjoy them.\n");
     s3.put("market/2023/c.csv", one.as_bytes());
     let paths = [file(&plain, "a.csv", &one), file(&plain, "b.csv", &two)];
